@@ -1,0 +1,1 @@
+"""What a raw event must be, and the rules that make it so."""

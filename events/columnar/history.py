@@ -1,0 +1,39 @@
+"""One user's recent past, as the stages of a feed read it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Last events of one user, oldest first; all columns have the same length n (0 for a new user).
+
+    Attributes
+    ----------
+    event_type : uint8 array (n,), index into `events.cleaning.schema.EVENT_TYPES`
+    content_id : object array of str (n,), "" where the event has none
+    creator_id : object array of str (n,), "" where unknown
+    timestamp : float64 array (n,), seconds since 1970 UTC
+    watch_s : float32 array (n,), watched seconds, NaN where the event carries none
+    long_view : int8 array (n,), 1 or 0 where an imported log states it, else -1
+    """
+
+    event_type: NDArray[np.uint8]
+    content_id: NDArray[np.object_]
+    creator_id: NDArray[np.object_]
+    timestamp: NDArray[np.float64]
+    watch_s: NDArray[np.float32]
+    long_view: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.event_type)
+
+    @classmethod
+    def empty(cls) -> "History":
+        """The history of a user nobody has seen yet."""
+        text = np.empty(0, dtype=object)
+        return cls(
+            np.empty(0, np.uint8), text, text, np.empty(0, np.float64), np.empty(0, np.float32), np.empty(0, np.int8)
+        )

@@ -1,0 +1,1 @@
+"""Pure readers of foreign formats: files in, raw events and contents out."""

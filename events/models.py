@@ -1,0 +1,120 @@
+"""Tables of the data ingestion layer: profiles, contents, the append-only event log, API keys, import progress.
+
+Rows are written only by `catalogue.py` (UserProfile, Content), `ingestion.py` (Event), `api_keys.py` (ApiKey) and
+`importing.py` (ImportProgress). Ids come from the host app, so they are text, and the log has no foreign keys: an event
+may arrive before the content it is about.
+"""
+
+from django.db import models
+
+from events.cleaning.schema import EVENT_TYPES
+
+
+class UserProfile(models.Model):
+    """What the host app tells of a user; behaviour lives in the event log, never here."""
+
+    user_id = models.TextField(primary_key=True)
+    demographics = models.JSONField(default=dict, blank=True)
+    preferences = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "user_profile"
+
+    def __str__(self) -> str:
+        return self.user_id
+
+
+class Content(models.Model):
+    """One clip of the catalogue. `metadata` keeps caption, tags and category; columns are what serving filters by."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active"
+        HIDDEN = "hidden"
+        REMOVED = "removed"
+
+    content_id = models.TextField(primary_key=True)
+    creator_id = models.TextField(db_index=True)
+    upload_timestamp = models.DateTimeField()
+    metadata = models.JSONField(default=dict, blank=True)
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.ACTIVE)
+    duration_s = models.FloatField(null=True, blank=True, help_text="Length of the clip in seconds.")
+    language = models.CharField(max_length=16, blank=True, default="")
+    media_url = models.TextField(blank=True, default="")
+    thumbnail_url = models.TextField(blank=True, default="")
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "content"
+        indexes = (
+            # queries.newest_contents: the fresh source asks for the newest active uploads on every feed.
+            models.Index(fields=["-upload_timestamp"], name="content_newest", condition=models.Q(status="active")),
+        )
+        constraints = (
+            models.CheckConstraint(condition=models.Q(duration_s__isnull=True) | models.Q(duration_s__gt=0), name="content_duration_positive"),
+        )
+
+    def __str__(self) -> str:
+        return self.content_id
+
+
+class Event(models.Model):
+    """One interaction, as it happened. Append-only: nothing updates a row."""
+
+    event_id = models.UUIDField(primary_key=True)
+    event_type = models.CharField(max_length=24, choices=[(name, name) for name in EVENT_TYPES])
+    user_id = models.TextField()
+    content_id = models.TextField(null=True)
+    creator_id = models.TextField(null=True)
+    session_id = models.TextField(null=True)
+    request_id = models.UUIDField(null=True)
+    position = models.SmallIntegerField(null=True)
+    timestamp = models.DateTimeField(help_text="When it happened, by the client's clock.")
+    received_at = models.DateTimeField(help_text="When this server took it in.")
+    additional_info = models.JSONField(default=dict)
+
+    class Meta:
+        db_table = "event"
+        indexes = (
+            # queries.recent_history: the feed reads the user's last events on every request.
+            models.Index(fields=["user_id", "-timestamp"], name="event_user_recent"),
+            # queries.interactions_between: windows of the log in order of time.
+            models.Index(fields=["timestamp"], name="event_timestamp"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.event_type} {self.event_id}"
+
+
+class ApiKey(models.Model):
+    """A server key. Only its SHA-256 is kept: the key has 256 random bits, so a slow hash would protect nothing."""
+
+    name = models.CharField(max_length=80)
+    prefix = models.CharField(max_length=12, help_text="First characters, to tell keys apart.")
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "api_key"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}...)"
+
+
+class ImportProgress(models.Model):
+    """How far an import of one file came; written in the same transaction as the rows it counts."""
+
+    source = models.CharField(max_length=32)
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 over the file's name, size and first megabyte.")
+    rows_done = models.BigIntegerField(default=0)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "import_progress"
+        constraints = (models.UniqueConstraint(fields=["source", "fingerprint"], name="import_progress_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.fingerprint[:12]}: {self.rows_done}"

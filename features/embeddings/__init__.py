@@ -1,0 +1,1 @@
+"""Vectors for contents and what follows what: text encoder, sequential item model, index."""

@@ -1,0 +1,1 @@
+"""The one list of features and the pure functions that compute them."""

@@ -1,0 +1,1 @@
+"""Candidate sources: each returns ids, best first."""

@@ -1,0 +1,66 @@
+"""Tables of the recommendation engine: model versions with their evidence, and everything that was served.
+
+Written only by `registry.py` (ModelVersion) and `feed.py` (Served).
+"""
+
+from django.db import models
+
+
+class ModelVersion(models.Model):
+    """One trained model: what it was trained on, how well it did, where its artefacts lie, what it does now."""
+
+    class State(models.TextChoices):
+        CANDIDATE = "candidate"
+        CHAMPION = "champion"
+        ARCHIVED = "archived"
+
+    version = models.CharField(max_length=64, primary_key=True)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.CANDIDATE)
+    kind = models.CharField(max_length=32, help_text="Family of the ranker, as in its config.")
+    feature_set = models.CharField(max_length=64, help_text="Hash of the feature list it was trained with.")
+    trained_until = models.DateTimeField(help_text="No event at or after this moment was seen in training.")
+    config = models.JSONField(default=dict)
+    metrics = models.JSONField(default=dict, help_text="Offline metrics on the time after the training cut.")
+    artefacts = models.JSONField(default=dict, help_text="File name to SHA-256.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    promoted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "model_version"
+        constraints = (
+            # registry.champion_version: one pointer, atomic under concurrent promotions.
+            models.UniqueConstraint(fields=["state"], condition=models.Q(state="champion"), name="one_champion"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.version} ({self.state})"
+
+
+class Served(models.Model):
+    """One position of one answered feed: what was shown, why, and what the ranker saw of it."""
+
+    request_id = models.UUIDField()
+    position = models.SmallIntegerField()
+    user_id = models.TextField()
+    content_id = models.TextField()
+    source = models.CharField(max_length=32)
+    sources = models.JSONField(default=list)
+    model_version = models.CharField(max_length=64, blank=True)
+    surface = models.CharField(max_length=24)
+    arm = models.CharField(max_length=64)
+    score = models.FloatField()
+    propensity = models.FloatField()
+    feature_set = models.CharField(max_length=64, blank=True)
+    features = models.BinaryField(default=b"", help_text="float32 features in the order of the feature set.")
+    served_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "served"
+        constraints = (models.UniqueConstraint(fields=["request_id", "position"], name="served_once"),)
+        indexes = (
+            # queries.recently_served: a page that was fetched but not yet watched must not come again.
+            models.Index(fields=["user_id", "-served_at"], name="served_user_recent"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.request_id} #{self.position}"

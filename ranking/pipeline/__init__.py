@@ -1,0 +1,1 @@
+"""The contracts of the stages, and the one loop that runs them."""

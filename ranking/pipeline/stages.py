@@ -1,0 +1,99 @@
+"""The contracts of the pipeline: each stage returns the least it can.
+
+Ids, a mask, scores, positions. A stage cannot invent, duplicate or silently drop a content, and `run.py` asserts the
+rest (lengths, finiteness, unique positions) once for all. Stages do no I/O: the query carries all they may know, and
+what they read of the catalogue was given to them when they were built.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from events.columnar.history import History
+
+Ids = NDArray[np.int64]
+"""Rows of the content snapshot: dense integers, so that a lookup is one array index."""
+Mask = NDArray[np.bool_]
+Scores = NDArray[np.float32]
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedQuery:
+    """All that stages may know of one request; hydrated once, so that stages do no I/O.
+
+    Attributes
+    ----------
+    user_id : None for a visitor nobody knows
+    now : the moment of the request, in UTC
+    history : the user's last events, oldest first
+    seen : rows of the snapshot that the user has seen or was just served
+    user_vector : taste in the content embedding space (unit length); None means cold start, and every stage copes
+    surface : where the feed is shown, "for_you"
+    arm : the experiment arm, or "default"
+    size : number of positions to fill
+    seed : makes the random stages of this request repeatable
+    """
+
+    user_id: str | None
+    now: datetime
+    history: History
+    seen: Ids
+    user_vector: Vector | None
+    surface: str
+    arm: str
+    size: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """The order a re-ranker chose.
+
+    Attributes
+    ----------
+    picks : int64 array (k,), indices into the candidates it was given, no repeats
+    propensity : float32 array (k,), probability that this policy shows this candidate at this position, in (0, 1]
+    """
+
+    picks: NDArray[np.int64]
+    propensity: NDArray[np.float32]
+
+
+class CandidateSource(Protocol):
+    """Proposes contents. It fails open: an error costs this source's ideas, never the feed."""
+
+    name: str
+
+    def retrieve(self, query: FeedQuery, limit: int) -> Ids:
+        """At most `limit` rows, unique, best first, possibly empty."""
+
+
+class Filter(Protocol):
+    """Refuses contents. It fails closed: if it breaks, nothing it should have judged is shown."""
+
+    name: str
+
+    def keep(self, query: FeedQuery, candidates: Ids) -> Mask:
+        """One bool per candidate."""
+
+
+class Ranker(Protocol):
+    """Scores candidates."""
+
+    version: str
+
+    def score(self, query: FeedQuery, candidates: Ids) -> Scores:
+        """One finite score per candidate, in the order given; higher is better."""
+
+
+class ReRanker(Protocol):
+    """Orders candidates and says with which probability it chose so."""
+
+    name: str
+
+    def order(self, query: FeedQuery, candidates: Ids, scores: Scores) -> Positions:
+        """At least `query.size` positions where there are that many candidates."""

@@ -1,0 +1,1 @@
+"""Models that score candidates, how their examples are made, how they are saved."""

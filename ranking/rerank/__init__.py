@@ -1,0 +1,1 @@
+"""What happens to the order after the scores."""

@@ -1,0 +1,204 @@
+"""All configuration, read from the environment once, in sections named after the boxes of the flow chart.
+
+With nothing set, everything runs on the embedded default below `var/`. `DATABASE_URL` and `CELERY_BROKER_URL` point at
+real servers instead. Configuration that differs between experiments does not belong here, but in the frozen config
+that is stored with a model version.
+"""
+
+import os
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+from recsys.embedded import addresses
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = Path(os.environ.get("RECSYS_VAR_DIR") or BASE_DIR / "var").resolve()
+
+
+def _flag(name: str, default: bool) -> bool:
+    """A boolean from the environment; anything but the listed words is an error that names the variable."""
+    raw = os.environ.get(name, "").strip().lower()
+    if raw not in {"", "0", "1", "false", "true", "no", "yes"}:
+        raise ImproperlyConfigured(f"{name} must be one of 0, 1, false, true, no, yes; got {raw!r}")
+    return raw in {"1", "true", "yes"} if raw else default
+
+
+def _names(name: str, default: str) -> list[str]:
+    return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
+
+
+def _postgres(url: str) -> dict[str, object]:
+    """Django's database entry for a URL like postgres://user:password@host:5432/name?sslmode=require."""
+    parts = urlsplit(url)
+    name = unquote(parts.path.lstrip("/"))
+    try:
+        port = parts.port
+    except ValueError as error:
+        raise ImproperlyConfigured(f"DATABASE_URL has a port that is no number: {error}") from error
+    if parts.scheme not in {"postgres", "postgresql"} or not name:
+        shape = "postgres://user:password@host:port/database"
+        raise ImproperlyConfigured(f"DATABASE_URL must look like {shape}; its scheme is {parts.scheme!r}")
+    return {
+        "ENGINE": "django_prometheus.db.backends.postgresql",
+        "NAME": name,
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": unquote(parts.hostname or ""),
+        "PORT": str(port or ""),
+        "OPTIONS": {"connect_timeout": 5, "application_name": "recsys", **dict(parse_qsl(parts.query))},
+        # A web thread keeps its connection: connecting costs more than the feed's own queries.
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+        "DISABLE_SERVER_SIDE_CURSORS": _flag("PGBOUNCER", False),
+    }
+
+
+# --- Core ------------------------------------------------------------------------------------------------------------
+EMBEDDED = "DATABASE_URL" not in os.environ or _flag("RECSYS_EMBEDDED", False)
+_embedded = addresses.load(VAR_DIR)
+# Never a known default: an unset key is made once per installation. Several hosts must share one through SECRET_KEY.
+SECRET_KEY = os.environ.get("SECRET_KEY") or _embedded.secret_key
+DEBUG = _flag("DEBUG", False)
+ALLOWED_HOSTS = _names("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = _names("CSRF_TRUSTED_ORIGINS", "")
+ROOT_URLCONF = "recsys.urls"
+WSGI_APPLICATION = "recsys.wsgi.application"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_prometheus",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "events",
+    "features",
+    "ranking",
+    "dashboards",
+    "recsys",
+]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "recsys.middleware.ContentSecurityPolicy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+
+# --- Storage ---------------------------------------------------------------------------------------------------------
+DATABASES = {"default": _postgres(os.environ.get("DATABASE_URL") or _embedded.database_url)}
+
+# --- Queue -----------------------------------------------------------------------------------------------------------
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or _embedded.broker_url
+# Results are rows in Postgres (features, model versions), so the broker may be lost without losing an answer.
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_TIME_LIMIT = 3600
+# A door that enqueues must not hang on a broker that is away; the beat finds the work again.
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {"visibility_timeout": 7200, "socket_timeout": 2, "socket_connect_timeout": 2}
+    if CELERY_BROKER_URL.startswith("redis")
+    else {}
+)
+CELERY_TIMEZONE = "UTC"
+
+# --- Serving ---------------------------------------------------------------------------------------------------------
+MODEL_DIR = VAR_DIR / "models"
+SNAPSHOT_DIR = VAR_DIR / "snapshots"
+# The demo player acts for any user id it is given, so it is off unless the data is the embedded default's own.
+DEMO_PLAYER = _flag("DEMO_PLAYER", EMBEDDED)
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+MEDIA_URL = "/media/"
+MEDIA_ROOT = VAR_DIR / "public" / "media"
+# WhiteNoise serves what lies below var/public with range requests, which video players need.
+WHITENOISE_ROOT = VAR_DIR / "public"
+WHITENOISE_AUTOREFRESH = True
+WHITENOISE_USE_FINDERS = True
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["events.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["events.authentication.HasCredential"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "events.errors.handle_exception",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "recsys",
+    "DESCRIPTION": "Send what people do, get the feed that keeps them coming back.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+}
+# The largest accepted batch (1,000 events) with room for long comments; the API answers 413 as JSON above it.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
+
+# --- Security --------------------------------------------------------------------------------------------------------
+HTTPS = _flag("HTTPS", False)
+SECURE_SSL_REDIRECT = HTTPS
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+# --- Monitoring ------------------------------------------------------------------------------------------------------
+REPORTING_TIME_ZONE = os.environ.get("REPORTING_TIME_ZONE", "UTC")
+PROMETHEUS_EXPORT_MIGRATIONS = False
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
+}
