@@ -51,7 +51,7 @@ def _postgres(url: str) -> dict[str, object]:
         # A web thread keeps its connection: connecting costs more than the feed's own queries.
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
-        "DISABLE_SERVER_SIDE_CURSORS": _flag("PGBOUNCER", False),
+        "DISABLE_SERVER_SIDE_CURSORS": _flag("PGBOUNCER", default=False),
     }
 
 
@@ -113,7 +113,8 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ]
+            ],
+            "libraries": {"numbers": "dashboards.formats"},
         },
     }
 ]

@@ -1,0 +1,22 @@
+"""The KPI points in the admin, to look at and not to edit: they are rebuilt from the log."""
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from dashboards.models import KpiPoint
+
+
+@admin.register(KpiPoint)
+class KpiPointAdmin(admin.ModelAdmin[KpiPoint]):
+    list_display = ("kpi", "day", "value", "computed_at")
+    list_filter = ("kpi",)
+    date_hierarchy = "day"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: KpiPoint | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: KpiPoint | None = None) -> bool:
+        return False

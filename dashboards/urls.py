@@ -1,0 +1,9 @@
+"""Pages of the dashboards."""
+
+from django.urls import path
+
+from dashboards import views
+
+app_name = "dashboards"
+
+urlpatterns = [path("", views.overview, name="overview")]

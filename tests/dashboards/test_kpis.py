@@ -1,0 +1,115 @@
+"""KPI rollups over the real log: exact values, late events, days that have not passed."""
+
+import uuid
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from django.urls import reverse
+
+from dashboards import kpis
+from dashboards.models import KpiPoint, UserDay
+from events.ingestion import ingest
+
+pytestmark = pytest.mark.django_db
+
+DAY = date(2026, 3, 1)
+
+
+def at(day, clock):
+    return datetime.fromisoformat(f"2026-03-{day:02d}T{clock}:00+00:00")
+
+
+def view(user, when, seconds=5.0, content="c1"):
+    return {
+        "event_id": str(uuid.uuid4()),
+        "event_type": "view",
+        "user_id": user,
+        "content_id": content,
+        "timestamp": when.isoformat(),
+        "watch_duration": seconds,
+    }
+
+
+def send(*events, now):
+    report = ingest(events, now=now, source="test", historical=True)
+    assert not report.rejected, report.rejected
+
+
+def value(key, day=DAY):
+    return KpiPoint.objects.get(kpi=key, day=day).value
+
+
+@pytest.fixture
+def three_users():
+    """Ann comes on days 1, 2 and 8, Bob on days 1 and 3, Cleo on day 2."""
+    now = at(20, "12:00")
+    send(
+        view("ann", at(1, "10:00"), 30.0),
+        view("ann", at(1, "10:10"), 90.0),
+        view("ann", at(2, "09:00")),
+        view("ann", at(8, "09:00")),
+        view("bob", at(1, "23:50"), 60.0),
+        view("bob", at(3, "00:10")),
+        view("cleo", at(2, "12:00")),
+        now=now,
+    )
+    kpis.measure_kpis(until=now)
+    return now
+
+
+def test_daily_values_are_exact(three_users):
+    assert value("dau") == 2
+    assert value("new_users") == 2
+    assert value("new_users", date(2026, 3, 2)) == 1
+    assert value("watch_min_per_user") == pytest.approx((30 + 90 + 60) / 60 / 2)
+    assert value("session_mean_s") == pytest.approx(((600 + 90) + 60) / 2)
+    assert value("retention_d1") == 50.0
+    assert value("retention_d7") == 50.0
+    assert value("retention_d1", date(2026, 3, 2)) == 0.0
+
+
+def test_a_second_run_rebuilds_nothing(three_users):
+    before = list(UserDay.objects.order_by("day", "user_id").values())
+    assert kpis.measure_kpis(until=three_users).days_rebuilt == ()
+    assert list(UserDay.objects.order_by("day", "user_id").values()) == before
+
+
+def test_a_late_event_rebuilds_its_day_and_its_cohort(three_users):
+    send(view("bob", at(2, "08:00")), now=three_users)
+    assert kpis.measure_kpis(until=three_users).days_rebuilt == (date(2026, 3, 2),)
+    assert value("dau", date(2026, 3, 2)) == 3
+    assert value("retention_d1") == 100.0
+
+
+def test_retention_of_a_day_that_has_not_passed_has_no_value():
+    now = at(2, "18:00")
+    send(view("ann", at(1, "10:00")), view("ann", at(2, "09:00")), now=now)
+    kpis.measure_kpis(until=now)
+    assert value("retention_d1") is None
+
+
+def test_days_follow_the_reporting_time_zone(settings):
+    settings.REPORTING_TIME_ZONE = "Asia/Tokyo"
+    now = at(20, "12:00")
+    send(view("bob", at(1, "23:50")), now=now)
+    kpis.measure_kpis(until=now)
+    assert value("dau", date(2026, 3, 2)) == 1
+    assert not KpiPoint.objects.filter(day=DAY).exists()
+
+
+def test_the_board_shows_every_kpi_to_staff_only(three_users, client, admin_client):
+    assert client.get(reverse("dashboards:overview")).status_code == 302
+    page = admin_client.get(reverse("dashboards:overview"), {"days": "7"}).content.decode()
+    for kpi in kpis.KPIS:
+        assert kpi.title in page
+        assert kpi.definition in page
+
+
+def test_an_unknown_range_falls_back_to_the_default(three_users, admin_client):
+    page = admin_client.get(reverse("dashboards:overview"), {"days": "-1'"}).content.decode()
+    assert '<a href="?days=30" aria-current="true">' in page
+
+
+def test_an_empty_log_shows_an_empty_board(admin_client):
+    kpis.measure_kpis(until=datetime.now(UTC) - timedelta(days=1))
+    assert "No day has been measured yet" in admin_client.get(reverse("dashboards:overview")).content.decode()
