@@ -1,0 +1,95 @@
+/** The player's sheets: who is watching, comments, share, report, menu. Each is a modal dialog; Escape closes it. */
+
+/** @param {string} id @returns {any} */
+const byId = (id) => document.getElementById(id);
+
+/** Open the sheets that have a fixed button, and close any by its button or a tap beside it. */
+export function connectSheets() {
+  document.addEventListener("click", (event) => {
+    const target = /** @type {Element} */ (event.target);
+    const opener = target.closest("[data-sheet]");
+    if (opener instanceof HTMLElement) byId(opener.dataset.sheet).showModal();
+    else if (target.closest("[data-close]") || target instanceof HTMLDialogElement) target.closest("dialog")?.close();
+  });
+}
+
+/** @returns {boolean} whether a sheet covers the stage */
+export const sheetIsOpen = () => document.querySelector("dialog[open]") !== null;
+
+/** Close whatever is open, or open the menu. */
+export function toggleHelp() {
+  if (sheetIsOpen()) document.querySelector("dialog[open]").close();
+  else byId("help-sheet").showModal();
+}
+
+/**
+ * @param {string[]} written the person's earlier comments
+ * @param {(text: string) => void} onPost
+ */
+export function openComments(written, onPost) {
+  const show = (texts) => {
+    const entries = texts.map((text) => Object.assign(document.createElement("li"), { textContent: text }));
+    byId("comment-list").replaceChildren(...entries);
+    byId("comment-empty").hidden = entries.length > 0;
+  };
+  const shown = [...written];
+  show(shown);
+  byId("comment-form").onsubmit = (event) => {
+    event.preventDefault();
+    const text = byId("comment-text").value.trim();
+    if (!text) return;
+    onPost(text);
+    shown.push(text);
+    show(shown);
+    byId("comment-form").reset();
+  };
+  byId("comment-sheet").showModal();
+  byId("comment-text").focus();
+}
+
+/**
+ * @param {{url: string, title: string}} clip
+ * @param {(platform: string) => void} onShared
+ */
+export function openShare({ url, title }, onShared) {
+  const sheet = byId("share-sheet");
+  const choice = (platform) => sheet.querySelector(`[data-platform="${platform}"]`);
+  const done = (platform) => {
+    sheet.close();
+    onShared(platform);
+  };
+  choice("copy_link").onclick = async () => {
+    await copy(url, sheet);
+    done("copy_link");
+  };
+  choice("email").href = `mailto:?${new URLSearchParams({ subject: title, body: url }).toString().replaceAll("+", "%20")}`;
+  choice("email").onclick = () => done("email");
+  choice("device").hidden = typeof navigator.share !== "function";
+  choice("device").onclick = () => navigator.share({ url, title }).then(() => done("device"), () => sheet.close());
+  sheet.showModal();
+}
+
+/** @param {(reason: string) => void} onReport */
+export function openReport(onReport) {
+  const sheet = byId("report-sheet");
+  byId("report-choices").onclick = (event) => {
+    const choice = event.target.closest("[data-reason]");
+    if (!choice) return;
+    sheet.close();
+    onReport(choice.dataset.reason);
+  };
+  sheet.showModal();
+}
+
+/** navigator.clipboard exists only on https and localhost; elsewhere a selected field does it. */
+async function copy(text, container) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const field = Object.assign(document.createElement("textarea"), { value: text, className: "visually-hidden" });
+    container.append(field);
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+  }
+}
