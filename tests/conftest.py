@@ -1,18 +1,37 @@
-"""The ground under every test: throwaway servers below `var/test`, unless `DATABASE_URL` names real ones.
+"""The ground under every test: throwaway servers below `var/test-1`, unless `DATABASE_URL` names real ones.
 
-It is imported before the settings are (pyproject.toml names no settings module for pytest, this file does), because
-the settings read the environment once. Doctests of the pure folders need none of this.
+Settings read the environment once, so the environment is prepared here, before they load. Doctests of the pure
+folders need none of this.
 """
 
+import fcntl
+import itertools
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def _take_folder() -> tuple[Path, int]:
+    """The first of `var/test-1`, `var/test-2`, ... that no other run in this checkout uses, and the lock on it."""
+    (ROOT / "var").mkdir(exist_ok=True)
+    for number in itertools.count(1):
+        folder = ROOT / "var" / f"test-{number}"
+        lock = os.open(folder.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+        else:
+            return folder, lock
+    raise AssertionError("counting does not end")
+
+
+VAR_DIR, LOCK = _take_folder()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "recsys.settings")
-os.environ["RECSYS_VAR_DIR"] = str(ROOT / "var" / "test")
+os.environ["RECSYS_VAR_DIR"] = str(VAR_DIR)
 # One answer on every server, so that both runs of the suite test the same pages.
 os.environ["DEMO_PLAYER"] = "1"
 
@@ -21,6 +40,26 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start the throwaway servers before anything asks for a database, and stop them when the run is over."""
     from recsys.embedded.servers import configure
 
-    servers = configure(Path(os.environ["RECSYS_VAR_DIR"]), os.environ, throwaway=True)
+    servers = configure(VAR_DIR, os.environ, throwaway=True)
     config.add_cleanup(servers.stop)
     servers.start()
+    _correct_loaded_settings()
+
+
+def _correct_loaded_settings() -> None:
+    """Point settings at the test servers if pytest-django loaded them before this file, as it does for an ini entry."""
+    from django.conf import settings
+    from django.db import connections
+
+    if not settings.configured or settings.VAR_DIR == VAR_DIR:
+        return
+    from recsys.settings import _postgres
+
+    old = settings.VAR_DIR
+    for name in dir(settings):
+        value = getattr(settings, name)
+        if isinstance(value, Path) and value.is_relative_to(old):
+            setattr(settings, name, VAR_DIR / value.relative_to(old))
+    connections.settings["default"].update(_postgres(os.environ["DATABASE_URL"]))
+    settings.CELERY_BROKER_URL = os.environ["CELERY_BROKER_URL"]
+    settings.DEMO_PLAYER = True
