@@ -4,6 +4,7 @@ Settings read the environment once, so the environment is prepared here, before 
 folders need none of this.
 """
 
+# ruff: noqa: PLC0415  what reads settings is imported where the environment is complete
 import fcntl
 import itertools
 import os
