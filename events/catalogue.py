@@ -1,0 +1,161 @@
+"""The catalogue: the only writer of contents and user profiles.
+
+Contents come from the host app, from uploads in the event stream and from imports. Registering one again replaces what
+was known, except for its moderation state: a removed clip must not come back because a nightly sync sent it again.
+Moderation goes through `set_moderation_state` alone.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from django.db import connection, transaction
+from django.utils import timezone
+from psycopg2.extras import execute_values
+
+from events.models import Content
+
+BATCH_ROWS: Final = 2_000
+STATUSES: Final = frozenset(Content.Status.values)
+
+
+class UnknownContent(LookupError):
+    """There is no content with this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewContent:
+    """A content as the host app describes it; `metadata` holds caption, tags, category and whatever else is known."""
+
+    content_id: str
+    creator_id: str
+    upload_timestamp: datetime
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    status: str = "active"
+    duration_s: float | None = None
+    language: str = ""
+    media_url: str = ""
+    thumbnail_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewProfile:
+    """What the host app tells of a user."""
+
+    user_id: str
+    demographics: Mapping[str, Any] = field(default_factory=dict)
+    preferences: Mapping[str, Any] = field(default_factory=dict)
+
+
+_UPSERT_CONTENT = """
+    INSERT INTO content (content_id, creator_id, upload_timestamp, metadata, status, duration_s, language, media_url,
+                         thumbnail_url, updated_at)
+    VALUES %s
+    ON CONFLICT (content_id) DO UPDATE SET
+        creator_id = EXCLUDED.creator_id, upload_timestamp = EXCLUDED.upload_timestamp, metadata = EXCLUDED.metadata,
+        duration_s = EXCLUDED.duration_s, language = EXCLUDED.language, media_url = EXCLUDED.media_url,
+        thumbnail_url = EXCLUDED.thumbnail_url, updated_at = EXCLUDED.updated_at
+    RETURNING (xmax = 0)
+"""
+_INSERT_CONTENT = """
+    INSERT INTO content (content_id, creator_id, upload_timestamp, metadata, status, duration_s, language, media_url,
+                         thumbnail_url, updated_at)
+    VALUES %s ON CONFLICT (content_id) DO NOTHING RETURNING true
+"""
+_UPSERT_PROFILE = """
+    INSERT INTO user_profile (user_id, demographics, preferences, created_at, updated_at)
+    VALUES %s
+    ON CONFLICT (user_id) DO UPDATE SET
+        demographics = EXCLUDED.demographics, preferences = EXCLUDED.preferences, updated_at = EXCLUDED.updated_at
+    RETURNING (xmax = 0)
+"""
+
+
+def register_content(content: NewContent) -> bool:
+    """Add or replace one content; True when it is new."""
+    return register_contents([content]) == 1
+
+
+def register_contents(contents: Iterable[NewContent], *, keep_known: bool = False) -> int:
+    """Add or replace contents and return how many were new.
+
+    With `keep_known` a content that exists already is left alone: an upload event may introduce a content, never
+    rewrite somebody else's. Where an id appears twice, the last description counts.
+    """
+    rows = {content.content_id: _content_row(content) for content in contents}
+    return _write(_INSERT_CONTENT if keep_known else _UPSERT_CONTENT, rows)
+
+
+def update_profile(profile: NewProfile) -> bool:
+    """Add or replace one user's profile; True when the user is new."""
+    return update_profiles([profile]) == 1
+
+
+def update_profiles(profiles: Iterable[NewProfile]) -> int:
+    """Add or replace profiles and return how many users were new; the last description of a user counts."""
+    now = timezone.now()
+    rows = {
+        profile.user_id: (profile.user_id, _json(profile.demographics), _json(profile.preferences), now, now)
+        for profile in profiles
+    }
+    return _write(_UPSERT_PROFILE, rows)
+
+
+def ensure_profiles(user_ids: Collection[str]) -> int:
+    """Give every user an empty profile who has none; return how many were new."""
+    if not user_ids:
+        return 0
+    with connection.cursor() as cursor:
+        # Sorted, so that two batches with common users lock them in one order and cannot deadlock.
+        cursor.execute(
+            "INSERT INTO user_profile (user_id, demographics, preferences, created_at, updated_at) "
+            "SELECT u, '{}', '{}', now(), now() FROM unnest(%s::text[]) u "
+            "WHERE NOT EXISTS (SELECT FROM user_profile p WHERE p.user_id = u) ON CONFLICT DO NOTHING",
+            [sorted(set(user_ids))],
+        )
+        return int(cursor.rowcount)
+
+
+def set_moderation_state(content_id: str, *, status: str) -> bool:
+    """Make a content active, hidden or removed; True when that changed anything. The next feed obeys."""
+    if status not in STATUSES:
+        raise ValueError(f"status must be one of {', '.join(sorted(STATUSES))}; got {status!r}")
+    changed = Content.objects.filter(content_id=content_id).exclude(status=status)
+    if changed.update(status=status, updated_at=timezone.now()):
+        return True
+    if not Content.objects.filter(content_id=content_id).exists():
+        raise UnknownContent(f"no content with the id {content_id!r}")
+    return False
+
+
+def _content_row(content: NewContent) -> tuple[object, ...]:
+    if content.status not in STATUSES:
+        raise ValueError(f"status must be one of {', '.join(sorted(STATUSES))}; got {content.status!r}")
+    return (
+        content.content_id,
+        content.creator_id,
+        content.upload_timestamp,
+        _json(content.metadata),
+        content.status,
+        content.duration_s,
+        content.language,
+        content.media_url,
+        content.thumbnail_url,
+        timezone.now(),
+    )
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _write(statement: str, rows: Mapping[str, Sequence[object]]) -> int:
+    """Run one multi-row statement over rows in the order of their keys; count the rows it reports as new."""
+    if not rows:
+        return 0
+    ordered = [rows[key] for key in sorted(rows)]
+    with transaction.atomic(), connection.cursor() as cursor:
+        answers = execute_values(cursor.cursor, statement, ordered, page_size=BATCH_ROWS, fetch=True)
+    return sum(1 for (new,) in answers if new)

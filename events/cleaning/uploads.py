@@ -1,0 +1,77 @@
+"""What an upload event tells of its content beyond the free metadata: length, language and where the media lie.
+
+The event log takes metadata as the host app sends it, so nothing here refuses: a value that cannot be used is left out
+of the columns and stays readable in the metadata. The catalogue API checks the same values strictly.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+MAX_URL_CHARS: Final = 2_000
+MAX_DURATION_S: Final = 86_400.0
+# Served pages put these into src attributes: nothing but http(s) and paths of this host, and no white space.
+_MEDIA_URL = re.compile(
+    r"(?:https?://[^\s\x00-\x1f/][^\s\x00-\x1f\x7f\ud800-\udfff]*|/(?!/)[^\s\x00-\x1f\x7f\ud800-\udfff\\]*)\Z"
+)
+_LANGUAGE = re.compile(r"[A-Za-z0-9-]{2,16}\Z")
+
+
+class UploadFacts(NamedTuple):
+    """The columns of a content that its metadata fills; None or "" where it does not."""
+
+    duration_s: float | None
+    language: str
+    media_url: str
+    thumbnail_url: str
+
+
+def read_upload(metadata: Mapping[str, Any]) -> UploadFacts:
+    """Take the usable facts out of an upload's metadata.
+
+    Examples
+    --------
+    >>> read_upload({"caption": "hi", "duration_s": 12, "language": "en", "media_url": "javascript:alert(1)"})
+    UploadFacts(duration_s=12.0, language='en', media_url='', thumbnail_url='')
+    """
+    duration = metadata.get("duration_s")
+    language = metadata.get("language")
+    return UploadFacts(
+        float(duration) if is_duration(duration) else None,
+        language if isinstance(language, str) and is_language(language) else "",
+        _url(metadata.get("media_url")),
+        _url(metadata.get("thumbnail_url")),
+    )
+
+
+def is_duration(value: Any) -> bool:
+    """Whether a value is a length in seconds: a finite number above 0 and up to 24 hours.
+
+    Examples
+    --------
+    >>> is_duration(30.5), is_duration(0), is_duration(True)
+    (True, False, False)
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and 0 < value <= MAX_DURATION_S
+
+
+def is_language(value: str) -> bool:
+    """Whether a text has the shape of a language tag such as `en` or `pt-BR`."""
+    return _LANGUAGE.match(value) is not None
+
+
+def is_media_url(value: str) -> bool:
+    """Whether a text may stand in a page's `src`: an http(s) address or a path of this host.
+
+    Examples
+    --------
+    >>> [is_media_url(u) for u in ("https://cdn.example/a.mp4", "/media/a.mp4", "//evil/a", "data:text/html,x")]
+    [True, True, False, False]
+    """
+    return len(value) <= MAX_URL_CHARS and _MEDIA_URL.match(value) is not None
+
+
+def _url(value: Any) -> str:
+    return value if isinstance(value, str) and is_media_url(value) else ""

@@ -1,0 +1,302 @@
+"""Reads of the log and the catalogue for other apps: columns for bulk readers, one indexed query for serving.
+
+Bulk reads stream a COPY into pyarrow, which builds the vocabularies of ids while it parses: a million events never
+become a million Python objects. Nothing here writes.
+"""
+
+import io
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+from django.db import connection
+from django.db.models import Max
+from numpy.typing import NDArray
+
+from events.cleaning.schema import EVENT_TYPES
+from events.columnar.history import History
+from events.columnar.interactions import ABSENT, ContentTable, Interactions
+from events.models import Content, UserProfile
+
+COUNT_EXACTLY_BELOW: Final = 100_000
+
+_CODE_OF: Final = {name: code for code, name in enumerate(EVENT_TYPES)}
+_TEXT: Final = pa.dictionary(pa.int32(), pa.string())
+_LOG_COLUMNS: Final = {
+    "event_type": _TEXT,
+    "user_id": _TEXT,
+    "content_id": _TEXT,
+    "creator_id": _TEXT,
+    "timestamp": pa.float64(),
+    "watch_s": pa.float32(),
+    "long_view": pa.int8(),
+    "session_id": _TEXT,
+    "request_id": _TEXT,
+}
+_LONG_VIEW: Final = {None: -1, "false": 0, "true": 1}
+_SELECT_LOG: Final = """
+    SELECT event_type, user_id, content_id, creator_id, date_part('epoch', "timestamp") AS timestamp,
+           additional_info->>'watch_duration' AS watch_s,
+           CASE additional_info->>'long_view' WHEN 'true' THEN 1 WHEN 'false' THEN 0 END AS long_view,
+           session_id, request_id
+    FROM event
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ContentCard:
+    """What a feed shows of one content."""
+
+    content_id: str
+    creator_id: str
+    caption: str
+    tags: tuple[str, ...]
+    category: str
+    duration_s: float | None
+    language: str
+    media_url: str
+    thumbnail_url: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Size of what is stored; `events` is the planner's estimate, because counting millions takes seconds."""
+
+    users: int
+    contents: int
+    active_contents: int
+    events: int
+
+
+def interactions_between(
+    start: datetime | None, end: datetime, *, types: Collection[str] | None = None
+) -> Interactions:
+    """Events with `start <= timestamp < end`, ordered by (timestamp, event id), as columns.
+
+    `start=None` reads from the beginning of the log; `types` restricts to some event types. Served by the index
+    event_timestamp.
+    """
+    unknown = set(types or ()) - _CODE_OF.keys()
+    if unknown:
+        raise ValueError(f"types must be among EVENT_TYPES; got {sorted(unknown)}")
+    clauses, values = ['"timestamp" < %s'], [end]
+    if start is not None:
+        clauses.append('"timestamp" >= %s')
+        values.append(start)
+    if types is not None:
+        clauses.append("event_type = ANY(%s)")
+        values.append(sorted(types))
+    table = _copy_out(
+        f'{_SELECT_LOG} WHERE {" AND ".join(clauses)} ORDER BY event."timestamp", event_id', values, _LOG_COLUMNS
+    )
+    type_codes, type_names = _decoded(table, "event_type")
+    to_code = np.array([_CODE_OF[name] for name in type_names], dtype=np.uint8)
+    user, users = _decoded(table, "user_id")
+    content, contents = _decoded(table, "content_id")
+    creator, creators = _decoded(table, "creator_id")
+    session, sessions = _decoded(table, "session_id")
+    request, requests = _decoded(table, "request_id")
+    return Interactions(
+        event_type=to_code[type_codes],
+        user=user,
+        content=content,
+        creator=creator,
+        timestamp=table["timestamp"].to_numpy(),
+        watch_s=_filled(table, "watch_s", np.float32(np.nan)),
+        long_view=_filled(table, "long_view", np.int8(-1)),
+        session=session,
+        request=request,
+        users=users,
+        contents=contents,
+        creators=creators,
+        sessions=sessions,
+        requests=requests,
+    )
+
+
+def recent_history(user_id: str, *, limit: int = 1000) -> History:
+    """The last `limit` events of one user, oldest first; uploads are left out, as they say nothing about taste.
+
+    Served by the index event_user_recent.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT event_type, content_id, creator_id, date_part('epoch', \"timestamp\"), "
+            "additional_info->>'watch_duration', additional_info->>'long_view' FROM event "
+            "WHERE user_id = %s AND event_type <> 'content_upload' ORDER BY event.\"timestamp\" DESC LIMIT %s",
+            [user_id, limit],
+        )
+        rows = cursor.fetchall()[::-1]
+    if not rows:
+        return History.empty()
+    types, contents, creators, times, watched, long_views = zip(*rows, strict=True)
+    return History(
+        event_type=np.array([_CODE_OF[name] for name in types], dtype=np.uint8),
+        content_id=_texts(contents),
+        creator_id=_texts(creators),
+        timestamp=np.array(times, dtype=np.float64),
+        watch_s=np.array([np.nan if watch is None else float(watch) for watch in watched], dtype=np.float32),
+        long_view=np.array([_LONG_VIEW[flag] for flag in long_views], dtype=np.int8),
+    )
+
+
+def log_span() -> tuple[datetime, datetime] | None:
+    """Time of the first and of the last event; None while the log is empty. Two reads of event_timestamp."""
+    with connection.cursor() as cursor:
+        cursor.execute('SELECT min("timestamp"), max("timestamp") FROM event')
+        first, last = cursor.fetchone()
+    return None if first is None else (first, last)
+
+
+def catalogue_table() -> ContentTable:
+    """The whole catalogue as columns, contents that are not active included."""
+    with connection.cursor() as cursor:
+        # COLLATE "C" is the order in which Python and numpy sort text, whatever the server's locale.
+        cursor.execute(
+            "SELECT content_id, creator_id, metadata, language, date_part('epoch', upload_timestamp), duration_s, "
+            "status = 'active' FROM content ORDER BY content_id COLLATE \"C\""
+        )
+        rows = cursor.fetchall()
+    ids, creators, metadata, languages, uploads, durations, active = zip(*rows, strict=True) if rows else ((),) * 7
+    described = [_described(json) for json in metadata]
+    return ContentTable(
+        content_id=_texts(ids),
+        creator_id=_texts(creators),
+        category=_texts([category for _, _, category in described]),
+        language=_texts(languages),
+        text=_texts([" ".join((caption, *tags)).strip() for caption, tags, _ in described]),
+        upload_timestamp=np.array(uploads, dtype=np.float64),
+        duration_s=np.array([np.nan if length is None else length for length in durations], dtype=np.float32),
+        active=np.array(active, dtype=np.bool_),
+    )
+
+
+def catalogue_changed_at() -> datetime | None:
+    """When the catalogue last changed; None while it is empty."""
+    newest: datetime | None = Content.objects.aggregate(newest=Max("updated_at"))["newest"]
+    return newest
+
+
+def newest_contents(limit: int) -> list[str]:
+    """Ids of the newest active uploads, newest first. Served by the index content_newest."""
+    newest = Content.objects.filter(status="active").order_by("-upload_timestamp")
+    return list(newest.values_list("content_id", flat=True)[:limit])
+
+
+def eligible(content_ids: Collection[str]) -> set[str]:
+    """Those of the given contents that may be shown right now; a failing database raises, it never guesses."""
+    active = Content.objects.filter(content_id__in=list(content_ids), status="active")
+    return set(active.values_list("content_id", flat=True))
+
+
+def eligible_cards(content_ids: Collection[str]) -> dict[str, ContentCard]:
+    """Cards of those of the given contents that may be shown right now: eligibility and display in one query."""
+    return _cards(content_ids, only_active=True)
+
+
+def content_cards(content_ids: Collection[str]) -> dict[str, ContentCard]:
+    """Cards of the given contents, whatever their moderation state; unknown ids are absent."""
+    return _cards(content_ids, only_active=False)
+
+
+def demo_personas(limit: int = 6) -> list[tuple[str, str]]:
+    """Users seeded for the demo, as (user id, label): ids that start with "demo-", in order of id."""
+    demo = UserProfile.objects.filter(user_id__startswith="demo-").order_by("user_id")[:limit]
+    return [
+        (
+            profile.user_id,
+            str(profile.preferences.get("persona") or profile.demographics.get("persona") or profile.user_id),
+        )
+        for profile in demo
+    ]
+
+
+def counts() -> Counts:
+    """How much is stored."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (SELECT count(*) FROM user_profile), (SELECT count(*) FROM content), "
+            "(SELECT count(*) FROM content WHERE status = 'active'), "
+            "(SELECT reltuples::bigint FROM pg_class WHERE oid = 'event'::regclass)"
+        )
+        users, contents, active, events = cursor.fetchone()
+        # The estimate is -1 before the first vacuum and vague for a small table, where counting is cheap.
+        if events < COUNT_EXACTLY_BELOW:
+            cursor.execute("SELECT count(*) FROM event")
+            (events,) = cursor.fetchone()
+    return Counts(users, contents, active, events)
+
+
+def _cards(content_ids: Collection[str], *, only_active: bool) -> dict[str, ContentCard]:
+    rows = Content.objects.filter(content_id__in=list(content_ids))
+    if only_active:
+        rows = rows.filter(status="active")
+    cards = {}
+    for row in rows:
+        caption, tags, category = describe(row.metadata)
+        cards[row.content_id] = ContentCard(
+            row.content_id, row.creator_id, caption, tags, category, row.duration_s, row.language, row.media_url,
+            row.thumbnail_url, row.status,
+        )  # fmt: skip
+    return cards
+
+
+def describe(metadata: Any) -> tuple[str, tuple[str, ...], str]:
+    """Caption, tags and category of a content's metadata; whatever is not text counts as absent."""
+    if not isinstance(metadata, dict):
+        return "", (), ""
+    caption, tags, category = metadata.get("caption"), metadata.get("tags"), metadata.get("category")
+    return (
+        caption if isinstance(caption, str) else "",
+        tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
+        category if isinstance(category, str) else "",
+    )
+
+
+def _described(json: str) -> tuple[str, tuple[str, ...], str]:
+    return describe(msgspec.json.decode(json))
+
+
+def _texts(values: Sequence[str | None]) -> NDArray[np.object_]:
+    """An object array of texts, "" for NULL."""
+    column = np.empty(len(values), dtype=object)
+    column[:] = [value or "" for value in values]
+    return column
+
+
+def _copy_out(statement: str, values: Sequence[Any], columns: dict[str, pa.DataType]) -> pa.Table:
+    """Run a SELECT through COPY and parse its CSV with text columns dictionary-encoded."""
+    buffer = io.BytesIO()
+    with connection.cursor() as cursor:
+        query = cursor.mogrify(statement, values).decode()
+        cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT csv)", buffer)
+    if not buffer.tell():
+        return pa.table({name: pa.array([], kind) for name, kind in columns.items()})
+    return pyarrow.csv.read_csv(
+        pa.py_buffer(buffer.getbuffer()),
+        read_options=pyarrow.csv.ReadOptions(column_names=list(columns), use_threads=False),
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=False),
+        # An empty unquoted field is NULL, a quoted one is the empty text; an id "NA" is an id.
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=columns, strings_can_be_null=True, quoted_strings_can_be_null=False, null_values=[""]
+        ),
+    ).unify_dictionaries().combine_chunks()  # fmt: skip
+
+
+def _decoded(table: pa.Table, name: str) -> tuple[NDArray[np.int32], NDArray[np.object_]]:
+    """Codes (ABSENT for NULL) and vocabulary of a dictionary-encoded column."""
+    chunked = table[name]
+    column = chunked.combine_chunks() if chunked.num_chunks != 1 else chunked.chunk(0)
+    codes = column.indices.fill_null(ABSENT).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+    return codes, column.dictionary.to_numpy(zero_copy_only=False)
+
+
+def _filled(table: pa.Table, name: str, absent: np.generic) -> NDArray[Any]:
+    filled: NDArray[Any] = table[name].fill_null(absent.item()).to_numpy().astype(absent.dtype, copy=False)
+    return filled
