@@ -1,8 +1,9 @@
 """The set of demo clips as files: portrait MP4 (H.264 and AAC, ready to stream) with a JPEG thumbnail each.
 
-`specs()` lists the clips, `build()` writes those that are missing. A file takes its final name only when it is complete, the
-thumbnail before the clip, so a clip that is there is a clip that plays and an interrupted run is simply run again. The
-pictures come from `scenes`, the sound from `sounds`; encoding is done by the ffmpeg binary of `imageio-ffmpeg`.
+`specs()` lists the clips, `build()` writes those that are missing. A file takes its final name only when it is
+complete, the thumbnail before the clip, so a clip that is there is a clip that plays and an interrupted run is simply
+run again. The pictures come from `scenes`, the sound from `sounds`; encoding is done by the ffmpeg binary of
+`imageio-ffmpeg`.
 """
 
 import contextlib
@@ -72,8 +73,8 @@ def thumbnail_path(folder: Path, spec: ClipSpec) -> Path:
 def is_complete(folder: Path, spec: ClipSpec) -> bool:
     """Whether the clip and its thumbnail are whole.
 
-    A whole MP4 is a chain of boxes whose sizes end exactly at the end of the file, with an index (`moov`) and data (`mdat`);
-    a file cut short by a full disk fails this although it exists.
+    A whole MP4 is a chain of boxes whose sizes end exactly at the end of the file, with an index (`moov`) and data
+    (`mdat`); a file cut short by a full disk fails this although it exists.
     """
     clip, thumbnail = clip_path(folder, spec), thumbnail_path(folder, spec)
     if not clip.is_file() or not thumbnail.is_file() or thumbnail.stat().st_size == 0:
@@ -94,8 +95,8 @@ def is_complete(folder: Path, spec: ClipSpec) -> bool:
 def build(folder: Path, *, chosen: Sequence[ClipSpec], on_done: Callable[[ClipSpec], None] | None = None) -> int:
     """Write every chosen clip that is not complete into `folder`; returns how many were made.
 
-    `on_done` is called once per chosen clip, made or already there, from this thread. Raises `ClipEncodingError` when ffmpeg
-    fails.
+    `on_done` is called once per chosen clip, made or already there, from this thread. Raises `ClipEncodingError` when
+    ffmpeg fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -115,13 +116,16 @@ def build(folder: Path, *, chosen: Sequence[ClipSpec], on_done: Callable[[ClipSp
 
 
 def _command(spec: ClipSpec, *, audio: Path, clip: Path, thumbnail: Path) -> list[str]:
+    graph = (
+        f"[0:v]scale={2 * WIDTH}:{2 * HEIGHT}:flags=bicubic,split=2[clip][still];"
+        f"[still]select='eq(n,{spec.frame_count * 2 // 5})'[thumbnail]"
+    )
     return [
         imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-nostdin", "-loglevel", "error",
         "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{WIDTH}x{HEIGHT}", "-r", str(FPS), "-i", "pipe:0",
         "-i", str(audio),
         # One decode feeds both outputs: the clip, and a still from its first half.
-        "-filter_complex", f"[0:v]scale={2 * WIDTH}:{2 * HEIGHT}:flags=bicubic,split=2[clip][still];"
-        f"[still]select='eq(n,{spec.frame_count * 2 // 5})'[thumbnail]",
+        "-filter_complex", graph,
         "-map", "[clip]", "-map", "1:a", "-c:v", "libx264", "-preset", "veryfast", "-threads", "1", "-crf", "28",
         "-maxrate", "470k", "-bufsize", "940k", "-g", str(2 * FPS), "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "64k",
         "-map_metadata", "-1", "-fflags", "+bitexact", "-movflags", "+faststart", str(clip),

@@ -1,11 +1,11 @@
 """Pictures of the demo clips: four families of moving scenes, drawn with numpy, sixteen variants each.
 
-Every scene is a generator of RGB frames at half size (`WIDTH` x `HEIGHT`); the encoder doubles them, which costs a quarter
-of the drawing time and softens lines into the glow these scenes want anyway. A scene is fully decided by its variant: no
-clock, no shared random state. It does not encode, write files or make sound.
+Every scene is a generator of RGB frames at half size (`WIDTH` x `HEIGHT`); the encoder doubles them, which costs a
+quarter of the drawing time and softens lines into the glow these scenes want anyway. A scene is fully decided by its
+variant: no clock, no shared random state. It does not encode, write files or make sound.
 
-The families are made to be told apart in one glance: `neon` is thin bright lines on near-black, `ocean` has a horizon with a
-sun above moving water, `petri` is dots that live and die on pale paper, `fractal` fills the frame with saturated swirls.
+The families are made to be told apart in one glance: `neon` is thin bright lines on near-black, `ocean` has a horizon
+with a sun above moving water, `petri` is dots that live and die on pale paper, `fractal` fills the frame with swirls.
 """
 
 from collections.abc import Callable, Iterator
@@ -73,36 +73,42 @@ _NEON_PALETTES = (
 def _folded(angle: Plane, sides: int) -> Plane:
     """Angle within one of `sides` equal sectors, centred on zero: the fold that gives every shape its symmetry."""
     sector = np.float32(_TAU / sides)
-    return np.mod(angle, sector) - sector / 2
+    folded: Plane = np.mod(angle, sector) - sector / 2
+    return folded
+
+
+def _from_line(value: Plane) -> Plane:
+    """Distance of each value from the nearest half-integer: lines repeated at every unit."""
+    distance: Plane = np.abs(np.mod(value, np.float32(1.0)) - np.float32(0.5))
+    return distance
 
 
 def _neon_distance(variant: int, sides: int, phase: float) -> Plane:
     """Distance of each pixel from the nearest line of the figure, in units of the line's width."""
-    style = variant % 4
-    swing = np.float32(np.sin(phase))
-    if style == 0:  # a tunnel of twisted polygons, flying towards the viewer
-        folded = _folded(_ANGLE + np.float32(0.45) * swing * _LOG_RADIUS + np.float32(phase * 0.3), sides)
-        depth = (_LOG_RADIUS + np.log(np.cos(folded))) * np.float32(2.2) - np.float32(phase * 0.9)
-        return np.abs(np.mod(depth, 1.0) - np.float32(0.5)) * _RADIUS * np.float32(26.0)
-    if style == 1:  # flowers inside flowers, breathing
-        petals = np.float32(0.32) * np.cos(_ANGLE * sides + np.float32(phase * 1.4))
-        rings = _RADIUS / (np.float32(1.0) + petals * np.cos(np.float32(phase) - _RADIUS * 2))
-        return np.abs(np.mod(rings * np.float32(3.1) - np.float32(phase * 0.5), 1.0) - np.float32(0.5)) * np.float32(
-            17.0
-        )
-    if style == 2:  # a kaleidoscope of crossing lines
-        folded = np.abs(_folded(_ANGLE + np.float32(phase * 0.25), sides))
-        across, along = _RADIUS * np.sin(folded), _RADIUS * np.cos(folded)
-        first = np.abs(np.mod(across * 2.4 + along * swing + np.float32(phase * 0.35), 1.0) - np.float32(0.5))
-        second = np.abs(np.mod(along * 1.9 - np.float32(phase * 0.45), 1.0) - np.float32(0.5))
-        return np.minimum(first, second) * np.float32(20.0)
-    # three polygons turning against each other
-    distance = np.full_like(_RADIUS, 99.0)
-    for ring in range(4):
-        turn = phase * (0.7 - 0.35 * ring) * (-1) ** ring
-        edge = _RADIUS * np.cos(_folded(_ANGLE + np.float32(turn), sides))
-        size = np.float32(0.24 + 0.24 * ring + 0.06 * np.sin(phase * 1.3 + ring))
-        distance = np.minimum(distance, np.abs(edge - size) * np.float32(30.0))
+    swing, phase32 = np.float32(np.sin(phase)), np.float32(phase)
+    distance: Plane
+    match variant % 4:
+        case 0:  # a tunnel of twisted polygons, flying towards the viewer
+            folded = _folded(_ANGLE + np.float32(0.45) * swing * _LOG_RADIUS + np.float32(0.3) * phase32, sides)
+            depth = (_LOG_RADIUS + np.log(np.cos(folded))) * np.float32(2.2) - np.float32(0.9) * phase32
+            distance = _from_line(depth) * _RADIUS * np.float32(26.0)
+        case 1:  # flowers inside flowers, breathing
+            petals = np.float32(0.32) * np.cos(_ANGLE * sides + np.float32(1.4) * phase32)
+            rings = _RADIUS / (np.float32(1.0) + petals * np.cos(phase32 - _RADIUS * 2))
+            distance = _from_line(rings * np.float32(3.1) - np.float32(0.5) * phase32) * np.float32(17.0)
+        case 2:  # a kaleidoscope of crossing lines
+            folded = np.abs(_folded(_ANGLE + np.float32(0.25) * phase32, sides))
+            across, along = _RADIUS * np.sin(folded), _RADIUS * np.cos(folded)
+            first = _from_line(across * np.float32(2.4) + along * swing + np.float32(0.35) * phase32)
+            second = _from_line(along * np.float32(1.9) - np.float32(0.45) * phase32)
+            distance = np.minimum(first, second) * np.float32(20.0)
+        case _:  # polygons turning against each other
+            distance = np.full_like(_RADIUS, 99.0)
+            for ring in range(4):
+                turn = phase * (0.7 - 0.35 * ring) * (-1) ** ring
+                edge = _RADIUS * np.cos(_folded(_ANGLE + np.float32(turn), sides))
+                size = np.float32(0.24 + 0.24 * ring + 0.06 * np.sin(phase * 1.3 + ring))
+                distance = np.minimum(distance, np.abs(edge - size) * np.float32(30.0))
     return distance
 
 
@@ -175,7 +181,7 @@ def _paint_land(picture: Plane, variant: int, horizon: int, rng: np.random.Gener
     start, width, height = rng.uniform(0.0, 0.5), rng.uniform(0.35, 0.6), rng.uniform(14, 34)
     inside = np.clip((x - start) / width, 0, 1)
     ridge = height * np.sin(np.pi * inside) ** 0.8 * (1 + 0.25 * np.sin(x * 31 + variant) + 0.12 * np.sin(x * 77))
-    land = (_ROWS > horizon - ridge[None, :]) & (_ROWS <= horizon)
+    land = (_ROWS - horizon > -ridge[None, :]) & (_ROWS - horizon <= 0)
     shade = colour(_OCEAN_PALETTES[variant % 8][3]) * np.float32(0.7) + np.float32(0.03)
     picture[land] = shade
 

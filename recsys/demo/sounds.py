@@ -1,8 +1,8 @@
 """Sound of the demo clips: one kind of music per family, sixteen keys and tempi each, synthesised with numpy.
 
 As with the pictures, the family must be heard at once: `neon` is a bright arpeggio over a bass, `ocean` is surf (shaped
-noise) over a low pad, `petri` is dry high blips, `fractal` is a slow detuned choir. Mono, 16 bit, `SAMPLE_RATE`. It writes no
-file but the WAV bytes it returns.
+noise) over a low pad, `petri` is dry high blips, `fractal` is a slow detuned choir. Mono, 16 bit, `SAMPLE_RATE`. It
+writes no file.
 """
 
 import io
@@ -76,7 +76,8 @@ def _neon(seconds: Signal, variant: int, rng: np.random.Generator) -> Signal:
         part = total[first : first + note_length]
         part += 0.5 * voices[int(pattern[index % len(pattern)])][: len(part)]
     beat = np.mod(seconds, step_s * 4)
-    return total + 0.8 * np.sin(_TAU * (48 * beat + 5 * (1 - np.exp(-beat / 0.03)))) * np.exp(-beat / 0.11)
+    mixed: Signal = total + 0.8 * np.sin(_TAU * (48 * beat + 5 * (1 - np.exp(-beat / 0.03)))) * np.exp(-beat / 0.11)
+    return mixed
 
 
 def _ocean(seconds: Signal, variant: int, rng: np.random.Generator) -> Signal:
@@ -88,7 +89,8 @@ def _ocean(seconds: Signal, variant: int, rng: np.random.Generator) -> Signal:
     swell = (0.5 - 0.5 * np.cos(_TAU * seconds / period_s + variant)) ** 2
     pad = sum(np.sin(_TAU * _ROOTS_HZ[variant] * 2 * ratio * seconds) for ratio in (1.0, 1.5, 2.0))
     noise = deep / deep.std() * (0.25 + 0.75 * swell) + spray / spray.std() * 0.45 * swell**2
-    return noise + 0.22 * pad * (0.6 + 0.4 * np.sin(_TAU * seconds / 5.0))
+    mixed: Signal = noise + 0.22 * pad * (0.6 + 0.4 * np.sin(_TAU * seconds / 5.0))
+    return mixed
 
 
 def _petri(seconds: Signal, variant: int, rng: np.random.Generator) -> Signal:
