@@ -1,13 +1,19 @@
 """Which of the two servers are embedded, and the span of time in which they must run."""
 
 import contextlib
+import time
+from collections import deque
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
 from recsys.embedded import addresses
 from recsys.embedded.postgres import Postgres
-from recsys.embedded.process import Server
+from recsys.embedded.process import Server, ServerError
 from recsys.embedded.valkey import Valkey
+
+# A server that ends this often will not stay by starting it once more.
+MAX_DEATHS = 6
+DEATH_WINDOW_S = 60.0
 
 
 class Servers:
@@ -15,15 +21,22 @@ class Servers:
 
     def __init__(self, members: list[Server]) -> None:
         self.members = members
+        self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
 
     def start(self) -> None:
         for server in self.members:
             server.start()
 
     def revive(self) -> list[str]:
-        """Start again whatever ended since, ours or not; the labels of those."""
+        """Start again whatever ended since, ours or not; the labels of those. `ServerError` if that does not help."""
         gone = [server for server in self.members if not server.is_running()]
         for server in gone:
+            self._deaths.append(time.monotonic())
+            if len(self._deaths) == MAX_DEATHS and self._deaths[-1] - self._deaths[0] < DEATH_WINDOW_S:
+                raise ServerError(
+                    f"The embedded servers ended {MAX_DEATHS} times within {DEATH_WINDOW_S:.0f} s. Last lines of "
+                    f"{server.log_path}:\n{server.log_tail()}"
+                )
             server.stop()
             server.start()
         return [server.label for server in gone]

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from recsys.embedded.process import die_with_parent, kill_group
 
@@ -128,22 +129,23 @@ class Supervisor:
         for key, _ in self._selector.select(wait_s):
             self._read(key.data)
 
-    def _read(self, one: _Running) -> None:
+    def _read(self, one: _Running) -> bool:
+        """Show what one read brings; False if there was nothing."""
         assert one.process is not None
         assert one.process.stdout is not None
         try:
             data = os.read(one.process.stdout.fileno(), READ_BYTES)
         except BlockingIOError:
-            return
+            return False
         if not data:
             # Closed by all that could write, which may happen a moment before the end is noticed.
-            self._selector.unregister(one.process.stdout)
-            data = b"\n" if one.partial else b""
+            self._forget(one.process.stdout)
         *lines, one.partial = (one.partial + data).split(b"\n")
         for raw in lines:
             line = raw.decode("utf-8", errors="replace").rstrip()
             one.last_lines.append(line)
             self._emit(one.child.name, line)
+        return bool(data)
 
     def _bury(self, one: _Running, now: float) -> None:
         """A child died by itself: clear up, and plan its next life."""
@@ -171,11 +173,16 @@ class Supervisor:
         assert process.stdout is not None
         kill_group(process.pid, signal.SIGKILL)
         process.wait()
-        while process.stdout in (key.fileobj for key in self._selector.get_map().values()):
-            before = len(one.last_lines), one.partial
-            self._read(one)
-            if (len(one.last_lines), one.partial) == before:
-                self._selector.unregister(process.stdout)
+        while self._read(one):
+            pass
+        if one.partial:
+            one.last_lines.append(one.partial.decode("utf-8", errors="replace"))
+            self._emit(one.child.name, one.last_lines[-1])
+        self._forget(process.stdout)
         process.stdout.close()
         one.partial = b""
         one.process = None
+
+    def _forget(self, pipe: IO[bytes]) -> None:
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(pipe)

@@ -1,0 +1,257 @@
+"""Run everything with one command: servers, tables, demo data, web, worker and clock, until Ctrl-C.
+
+It starts nothing on a machine that lacks something, says what in one sentence, and stops what it started and nothing
+else. What each child may do, and what happens when one dies, stands in `recsys.embedded.supervisor`.
+"""
+
+import os
+import shutil
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+
+from recsys.embedded import addresses, preflight
+from recsys.embedded.addresses import AddressesError
+from recsys.embedded.preflight import PreflightError, WebAddress
+from recsys.embedded.process import ServerError
+from recsys.embedded.servers import Servers, configure, running
+from recsys.embedded.supervisor import Child, ChildGaveUp, Supervisor
+
+TICK_S = 0.25
+# How often it looks at the servers and, until ready, at the web server and the model.
+LOOK_S = 1.0
+PROGRESS_S = 10.0
+# The first training takes a minute or two on two cores; after this the demo is better off with its fallback.
+TRAIN_PATIENCE_S = 900.0
+LIVEZ_LIMIT_S = 2.0
+# Keras training stays below this; a process that grew beyond it is replaced between two tasks.
+WORKER_MAX_KB = 2_000_000
+# Requests wait for the database more than for the processor.
+WEB_THREADS = 4
+COLOURS = {"web": "36", "work": "35", "beat": "33", "up": "32"}
+
+
+class Command(BaseCommand):
+    """The whole system in the foreground."""
+
+    help = "Run everything: servers, web, worker and clock; with demo data on the first start. Stop with Ctrl-C."
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        self.stop_requested = False
+        self.may_interrupt = True
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        try:
+            self._run(started=time.monotonic())
+        except (AddressesError, PreflightError, ServerError, ChildGaveUp) as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            self.stop_requested = True
+        self._emit("up", "stopped")
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        """Interrupt the set-up at once; the running system stops at its next tick, between two steps."""
+        self.stop_requested = True
+        if self.may_interrupt:
+            self.may_interrupt = False
+            raise KeyboardInterrupt
+
+    def _run(self, *, started: float) -> None:
+        var_dir: Path = settings.VAR_DIR
+        web = preflight.check_web_address(os.environ)
+        children = processes(web, var_dir)
+        preflight.check_folder(var_dir)
+        with running(configure(var_dir, os.environ)) as servers:
+            notes = self._prepare(var_dir, servers)
+            with ExitStack() as stack:
+                supervisor = Supervisor(children, emit=self._emit)
+                stack.callback(self._emit, "up", "stopping the servers")
+                stack.callback(supervisor.stop)
+                self.may_interrupt = False
+                stack.callback(self._emit, "up", "stopping beat, worker and web")
+                self._watch(supervisor, servers, Readiness(web, notes, started, self._emit))
+
+    def _prepare(self, var_dir: Path, servers: Servers) -> list[str]:
+        """Tables, log-ins, key and demo data; returns the lines for the final summary."""
+        from events.api_keys import ensure_demo_key  # noqa: PLC0415  needs no tables before this point
+
+        from recsys.accounts import ensure_demo_logins  # noqa: PLC0415
+
+        version = preflight.check_database()
+        own = {server.label: server.port for server in servers.members}
+        self._emit("up", f"database: PostgreSQL {version}" + _where(own.get("Postgres"), "DATABASE_URL"))
+        preflight.check_broker(settings.CELERY_BROKER_URL)
+        self._emit("up", "broker answers" + _where(own.get("Valkey"), "CELERY_BROKER_URL"))
+        self._emit("up", "bringing the tables up to date")
+        call_command("migrate", interactive=False, verbosity=0)
+        password = addresses.load(var_dir).demo_password
+        logins = ensure_demo_logins(password)
+        key = ensure_demo_key(var_dir)
+        if settings.DEMO_PLAYER and not _has_contents():
+            self._emit("up", "first start: making demo data")
+            call_command("seed_demo")
+        connection.close()
+        people = ", ".join(f"{name} ({role})" for role, name in logins)
+        return [f"log in as   {people}", f"password    {password}", f"API key     {key}"]
+
+    def _watch(self, supervisor: Supervisor, servers: Servers, readiness: "Readiness") -> None:
+        look_at = 0.0
+        while not self.stop_requested:
+            supervisor.step(TICK_S)
+            if time.monotonic() < look_at:
+                continue
+            for label in servers.revive():
+                self._emit("up", f"the embedded {label} had ended and was started again")
+            readiness.advance()
+            look_at = time.monotonic() + LOOK_S
+
+    def _emit(self, name: str, line: str) -> None:
+        prefix = f"{name:<4} |"
+        if self.stdout.isatty() and not os.environ.get("NO_COLOR"):
+            prefix = f"\033[{COLOURS[name]}m{prefix}\033[0m"
+        self.stdout.write(f"{prefix} {line}")
+        self.stdout.flush()
+
+
+class Readiness:
+    """From "the processes run" to "the feed is ranked": asks without hurry, and sums up once."""
+
+    def __init__(self, web: WebAddress, notes: list[str], started: float, emit: Any) -> None:
+        self.web = web
+        self.notes = notes
+        self.started = started
+        self.emit = emit
+        self.web_answers = False
+        self.asked_at: float | None = None
+        self.progress_at = 0.0
+        self.done = False
+
+    def advance(self) -> None:
+        """Look once, and go on to the next stage if this one is reached."""
+        if self.done:
+            return
+        if not self.web_answers:
+            self.web_answers = answers(f"{self.web.url}/livez")
+            return
+        if not self.model_is_there():
+            return
+        self.done = True
+        self._sum_up()
+
+    def model_is_there(self) -> bool:
+        """Whether waiting is over: a model serves, none can be trained, or training took too long."""
+        from ranking.registry import champion_version  # noqa: PLC0415  loads the model code, not needed to start
+        from recsys.celery import app  # noqa: PLC0415
+
+        now = time.monotonic()
+        if champion_version() is not None or not _has_contents():
+            return True
+        if self.asked_at is None:
+            if app.control.ping(timeout=0.5):
+                app.send_task("ranking.tasks.train_ranker")
+                self.asked_at = now
+                self.emit("up", f"{self.web.url} answers with the fallback feed; training the first model meanwhile")
+        elif now > self.asked_at + TRAIN_PATIENCE_S:
+            self.notes.append("model       none yet, the feed is served by its fallback; the work log says why")
+            return True
+        elif now > self.progress_at:
+            self.progress_at = now + PROGRESS_S
+            self.emit("up", f"training the first model, {now - self.asked_at:.0f} s so far")
+        return False
+
+    def _sum_up(self) -> None:
+        url = self.web.url
+        pages = {"player": "/", "dashboards": "/dashboards/", "admin": "/admin/", "API docs": "/api/docs"}
+        lines = [f"{name:<11} {url}{path}" for name, path in pages.items()]
+        self.emit("up", f"ready after {time.monotonic() - self.started:.0f} s")
+        for line in [*lines, *self.notes, "Stop with Ctrl-C."]:
+            self.emit("up", line)
+
+
+def processes(web: WebAddress, var_dir: Path) -> list[Child]:
+    """The children in their order of starting."""
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    web_workers = preflight.number_from(os.environ, "WEB_WORKERS", 2, highest=64)
+    task_workers = preflight.number_from(os.environ, "TASK_WORKERS", 2, highest=64)
+    granian = ["granian", "--interface", "wsgi", "recsys.wsgi:application", "--host", web.host, "--port", str(web.port)]
+    granian += ["--workers", str(web_workers), "--blocking-threads", str(WEB_THREADS), "--runtime-threads", "1"]
+    granian += ["--no-ws", "--respawn-failed-workers", "--workers-kill-timeout", "5"]
+    celery = ["celery", "-A", "recsys"]
+    # Gossip and mingle are for fleets of workers, and cost seconds of start-up.
+    worker = [*celery, "worker", "--concurrency", str(task_workers), "--loglevel", "INFO"]
+    worker += ["--without-gossip", "--without-mingle", "--max-memory-per-child", str(WORKER_MAX_KB)]
+    beat = [*celery, "beat", "--schedule", str(var_dir / "celerybeat-schedule"), "--pidfile=", "--loglevel", "WARNING"]
+    return [
+        child("web", granian, var_dir, threads, grace_s=8),
+        # A worker whose supervisor is gone gives up its task at once: it was not acknowledged, and comes again.
+        child("work", worker, var_dir, {}, grace_s=10, orphan_signal=signal.SIGQUIT),
+        child("beat", beat, var_dir, {}, grace_s=4),
+    ]
+
+
+def child(
+    name: str,
+    module: list[str],
+    var_dir: Path,
+    environ: dict[str, str],
+    *,
+    grace_s: float,
+    orphan_signal: signal.Signals = signal.SIGTERM,
+) -> Child:
+    """A Python program of this environment as a child, with a metrics folder of its own."""
+    metrics = var_dir / "prometheus" / name
+    environ = {
+        **os.environ,
+        "RECSYS_VAR_DIR": str(var_dir),
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        "PYTHONUNBUFFERED": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        **environ,
+    }
+    return Child(
+        name=name,
+        command=[sys.executable, "-m", *module],
+        environ=environ,
+        folder=settings.BASE_DIR,
+        grace_s=grace_s,
+        orphan_signal=orphan_signal,
+        before_start=partial(_empty, metrics),
+    )
+
+
+def _empty(folder: Path) -> None:
+    """Metrics of processes that are gone would be counted for ever."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def answers(url: str) -> bool:
+    """Whether a web server answers there; a refusal such as 400 is an answer too."""
+    try:
+        with urllib.request.urlopen(url, timeout=LIVEZ_LIMIT_S):  # noqa: S310  built from WEB_HOST above
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code < 500
+    except OSError:
+        return False
+
+
+def _has_contents() -> bool:
+    return bool(apps.get_model("events", "Content").objects.exists())
+
+
+def _where(port: int | None, variable: str) -> str:
+    return f" (embedded, port {port})" if port else f" ({variable})"
