@@ -24,6 +24,7 @@ class ModelVersion(models.Model):
     artefacts = models.JSONField(default=dict, help_text="File name to SHA-256.")
     created_at = models.DateTimeField(auto_now_add=True)
     promoted_at = models.DateTimeField(null=True, blank=True)
+    rolled_back_at = models.DateTimeField(null=True, blank=True, help_text="Set when serving was taken away from it.")
 
     class Meta:
         db_table = "model_version"
