@@ -13,6 +13,7 @@ import { connectSheets, openComments, openReport, openShare, sheetIsOpen, toggle
 const PREFETCH_AT = 3;
 // Two clips each way: five decoders, which phones still manage.
 const NEAR = 2;
+const UNMUTE_CLIPS = 4;
 const LEAVE_MS = 220;
 const TOAST_MS = 2_400;
 const DOUBLE_TAP_MS = 240;
@@ -84,6 +85,8 @@ function append(page) {
     clip.element.setAttribute("aria-posinset", String(clips.length));
     clip.element.setAttribute("aria-setsize", "-1");
   }
+  // Scroll snapping would hold on to the tail, which the new clips have pushed down.
+  if (!current) feed.scrollTo({ top: active * feed.clientHeight, behavior: "instant" });
   exhausted = fresh.length === 0;
   showTail(clips.length === 0 ? "empty" : exhausted ? "finished" : "loading");
   settle();
@@ -125,6 +128,7 @@ function settle() {
   if (changed) byId("announcer").textContent = clip?.element.getAttribute("aria-label") ?? "";
   byId("previous").disabled = active <= 0;
   byId("next").disabled = active >= clips.length;
+  drawUnmute();
   prefetch();
 }
 
@@ -226,7 +230,12 @@ function setSound(on, chosen) {
   if (chosen) remember(SOUND_KEY, on ? "on" : "off");
   byId("sound").setAttribute("aria-pressed", String(on));
   byId("sound").querySelector("use").setAttribute("href", on ? "#icon-sound" : "#icon-muted");
-  byId("unmute").hidden = on || remembered(SOUND_KEY) === "off";
+  drawUnmute();
+}
+
+/** The large button is for those who may not know that there is sound; after a few clips they do. */
+function drawUnmute() {
+  byId("unmute").hidden = !muted || remembered(SOUND_KEY) === "off" || active >= UNMUTE_CLIPS;
 }
 
 function mutedByBrowser() {

@@ -1,0 +1,162 @@
+"""A real Chromium, and a small scripted server that can fail on demand, for tests of the browser client.
+
+The browser lives for one module only: Playwright keeps an event loop running in this thread, and Django refuses
+database work of the tests that come later while it does.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+STATIC = Path(__file__).resolve().parents[2] / "recsys" / "static"
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+CLIENT_HOST = "recsys.test"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+    # A name that is not localhost: over plain http the page is no secure context, as on a home network.
+    f"--host-resolver-rules=MAP {CLIENT_HOST} 127.0.0.1",
+)
+CLIENT_PAGE = b"""<!doctype html><title>client</title>
+<div id="card"></div>
+<script type="module">
+import * as client from "/static/recsys/client.js";
+Object.assign(window, client, { ready: true });
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program is None:
+        reason = f"no browser is installed: none of {', '.join(PROGRAMS)} is on the PATH"
+        if os.environ.get("REQUIRE_BROWSER") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def short_clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Two seconds of a moving test picture, H.264, without sound."""
+    path = tmp_path_factory.mktemp("clip") / "short.mp4"
+    source = ["-f", "lavfi", "-i", "testsrc=size=90x160:rate=15:duration=2"]
+    target = ["-pix_fmt", "yuv420p", "-movflags", "+faststart", str(path)]
+    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *source, *target], check=True)
+    return path.read_bytes()
+
+
+@dataclass
+class Server:
+    """What the scripted server was asked, and how it shall answer next.
+
+    Attributes
+    ----------
+    statuses : the next answers to event batches; 202 once the list is used up.
+    poison : event ids that spoil their whole batch (answered with 400).
+    rejected : event ids that are refused one by one inside a 202.
+    token : the only credential it knows.
+    """
+
+    url: str
+    clip: bytes
+    statuses: list[int] = field(default_factory=list)
+    poison: set[str] = field(default_factory=set)
+    rejected: set[str] = field(default_factory=set)
+    token: str = "first-token"
+    batches: list[list[dict[str, Any]]] = field(default_factory=list)
+    beacons: list[dict[str, Any]] = field(default_factory=list)
+    stored: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, events: list[dict[str, Any]], token: str) -> tuple[int, dict[str, Any]]:
+        with self.lock:
+            self.batches.append(events)
+            status = self.statuses.pop(0) if self.statuses else 202
+            if token != self.token:
+                status = 401
+            if self.poison & {event["event_id"] for event in events}:
+                status = 400
+            if status != 202:
+                return status, {"error": {"code": "scripted", "message": "", "details": {}}}
+            rejected = [place for place, event in enumerate(events) if event["event_id"] in self.rejected]
+            for place, event in enumerate(events):
+                if place not in rejected:
+                    self.stored.setdefault(event["event_id"], event)
+            return 202, {"accepted": 0, "duplicates": 0, "rejected": [{"index": i, "code": "bad"} for i in rejected]}
+
+    def kinds(self) -> list[str]:
+        return [event["event_type"] for event in self.stored.values()]
+
+
+@pytest.fixture
+def server(short_clip: bytes) -> Iterator[Server]:
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    httpd.state = Server(f"http://{CLIENT_HOST}:{httpd.server_address[1]}", short_clip)
+    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield httpd.state
+    httpd.shutdown()
+    httpd.server_close()
+    thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        if self.path.startswith("/static/"):
+            self._answer(200, (STATIC / self.path.removeprefix("/static/")).read_bytes(), "text/javascript")
+        elif self.path == "/clip.mp4":
+            self._answer(200, self.server.state.clip, "video/mp4")
+        else:
+            self._answer(200, CLIENT_PAGE, "text/html")
+
+    def do_POST(self) -> None:
+        raw = self.rfile.read(int(self.headers["Content-Length"]))
+        body = json.loads(raw)
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if self.path.endswith("/beacon"):
+            self.server.state.beacons.append({**body, "bytes": len(raw), "type": self.headers["Content-Type"]})
+            token = body["token"]
+        status, answer = self.server.state.take(body["events"], token)
+        self._answer(status, json.dumps(answer).encode(), "application/json")
+
+    def _answer(self, status: int, body: bytes, content_type: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None:
+        """The test's own output is enough."""
+
+
+@pytest.fixture
+def client_page(browser: Browser, server: Server) -> Iterator[Page]:
+    """A page of the scripted server with the client module's exports as globals."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(server.url)
+    page.wait_for_function("window.ready")
+    yield page
+    context.close()
