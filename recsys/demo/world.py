@@ -121,7 +121,8 @@ def upload_ages(count: int, *, days: int, rng: np.random.Generator) -> Floats:
             rng.uniform(3600.0, fresh_s, late),
         ]
     )
-    return np.ceil(rng.permutation(ages))
+    shuffled: Floats = np.ceil(rng.permutation(ages))
+    return shuffled
 
 
 def simulate(clips: Sequence[Clip], population: Population, *, until: datetime, rng: np.random.Generator) -> Trace:
@@ -276,7 +277,7 @@ class _Run:
         rng, people = self.rng, self.people
         self.sessions[users] += 1
         newness = np.exp(-(self.sessions[users] - 1) / 2.5)
-        leaves = rng.random(len(users)) < _sigmoid(-4.4 + 3.0 * newness - 1.0 * satisfaction)
+        leaves = rng.random(len(users)) < _sigmoid(-4.6 + 3.0 * newness - 1.0 * satisfaction)
         gap_s = people.usual_gap_s[users] * np.exp(-0.55 * satisfaction) * rng.gamma(1.6, 1 / 1.6, len(users))
         back_s = at_habitual_hour(
             left_s + _AWAY_S + gap_s,
