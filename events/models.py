@@ -52,7 +52,10 @@ class Content(models.Model):
             models.Index(fields=["-upload_timestamp"], name="content_newest", condition=models.Q(status="active")),
         )
         constraints = (
-            models.CheckConstraint(condition=models.Q(duration_s__isnull=True) | models.Q(duration_s__gt=0), name="content_duration_positive"),
+            models.CheckConstraint(
+                condition=models.Q(duration_s__isnull=True) | models.Q(duration_s__gt=0),
+                name="content_duration_positive",
+            ),
         )
 
     def __str__(self) -> str:
