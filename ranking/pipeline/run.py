@@ -1,0 +1,223 @@
+"""Executes a pipeline: sources, filters, ranker, re-rankers, and holds every stage to its contract.
+
+Sources fail open: an error costs their ideas and is counted by name. Filters fail closed: if one breaks, none of the
+candidates survives. A missing or failing ranker gives way to the light ranker, that one to trending order; the answer
+says which level served. A failing re-ranker leaves the order as it was. What broke is returned, not logged: this
+module does no I/O and has no clock (`timer` is an argument).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ranking.pipeline.proposals import Proposals, merge
+from ranking.pipeline.stages import CandidateSource, FeedQuery, Filter, Ids, Positions, Ranker, ReRanker, Scores
+
+Level = Literal["ranked", "light", "trending"]
+Timer = Callable[[], float]
+
+
+class ContractBroken(ValueError):  # noqa: N818 - reads as what happened
+    """A stage returned what its contract forbids."""
+
+
+@runtime_checkable
+class NeedsProvenance(Protocol):
+    """A re-ranker that must know which source proposed what; asked once per request, before `order`."""
+
+    def knowing(self, proposals: Proposals) -> ReRanker:
+        """The re-ranker for these candidates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """One way to make a feed, as a literal that reads from top to bottom.
+
+    `sources` carry their quota. `ranker` is None while there is no model. `trending` gives the order of last resort
+    among the surviving candidates. Filters run in the order given: cheapest first.
+    """
+
+    sources: Sequence[tuple[CandidateSource, int]]
+    filters: Sequence[Filter]
+    ranker: Ranker | None
+    light_ranker: Ranker
+    trending: CandidateSource
+    rerankers: Sequence[ReRanker]
+
+
+@dataclass(slots=True)
+class Account:
+    """What happened on the way: the debug view and the telemetry come from here.
+
+    Attributes
+    ----------
+    retrieved : candidates per source
+    dropped : candidates refused per filter
+    failures : "stage: error" of every stage that broke
+    seconds : wall time per stage
+    """
+
+    retrieved: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, stage: str, timer: Timer) -> Iterator[None]:
+        start = timer()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + timer() - start
+
+    def blame(self, stage: str, error: Exception) -> None:
+        self.failures.append((stage, f"{type(error).__name__}: {error}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Ordered candidates of one request; n of them, best position first.
+
+    Attributes
+    ----------
+    proposals : the ordered candidates with their provenance
+    scores : float32 array (n,)
+    propensity : float32 array (n,), in (0, 1]
+    level : which ranker served
+    version : of that ranker
+    account : counts, drops, failures, timings
+    """
+
+    proposals: Proposals
+    scores: Scores
+    propensity: NDArray[np.float32]
+    level: Level
+    version: str
+    account: Account
+
+    def __len__(self) -> int:
+        return len(self.proposals)
+
+
+def run(query: FeedQuery, pipeline: Pipeline, *, catalogue_size: int, timer: Timer) -> Run:
+    """Run every stage; `catalogue_size` bounds the rows a source may name."""
+    account = Account()
+    proposals = _retrieve(query, pipeline, catalogue_size, account, timer)
+    proposals = _filter(query, pipeline, proposals, account, timer)
+    scores, level, version = _score(query, pipeline, proposals.rows, account, timer)
+    best_first = np.argsort(-scores, kind="stable")
+    proposals, scores = proposals.take(best_first), scores[best_first]
+    propensity = np.ones(len(proposals), np.float32)
+    for stage in pipeline.rerankers:
+        with account.timed(stage.name, timer):
+            try:
+                knowing = stage.knowing(proposals) if isinstance(stage, NeedsProvenance) else stage
+                chosen = knowing.order(query, proposals.rows, scores)
+                check_positions(chosen, len(proposals), query.size)
+            except Exception as error:  # an order of second choice is better than no feed
+                account.blame(stage.name, error)
+                continue
+        # Each re-ranker reports its choice given the order it was handed, so the chances multiply.
+        propensity = propensity[chosen.picks] * chosen.propensity
+        proposals, scores = proposals.take(chosen.picks), scores[chosen.picks]
+    return Run(proposals, scores, propensity, level, version, account)
+
+
+def _retrieve(query: FeedQuery, pipeline: Pipeline, size: int, account: Account, timer: Timer) -> Proposals:
+    retrieved = []
+    for source, quota in pipeline.sources:
+        with account.timed(source.name, timer):
+            try:
+                rows = source.retrieve(query, quota)
+                check_ids(rows, quota, size)
+            except Exception as error:  # fail open: this source's ideas are lost, the feed is not
+                account.blame(source.name, error)
+                rows = np.empty(0, np.int64)
+        account.retrieved[source.name] = len(rows)
+        retrieved.append((source.name, quota, rows))
+    return merge(retrieved)
+
+
+def _filter(query: FeedQuery, pipeline: Pipeline, proposals: Proposals, account: Account, timer: Timer) -> Proposals:
+    for stage in pipeline.filters:
+        with account.timed(stage.name, timer):
+            try:
+                keep = stage.keep(query, proposals.rows)
+                check_mask(keep, len(proposals))
+            except Exception as error:  # fail closed: nothing it should have judged is shown
+                account.blame(stage.name, error)
+                keep = np.zeros(len(proposals), np.bool_)
+        account.dropped[stage.name] = int((~keep).sum())
+        proposals = proposals.take(np.flatnonzero(keep))
+    return proposals
+
+
+def _score(
+    query: FeedQuery, pipeline: Pipeline, candidates: Ids, account: Account, timer: Timer
+) -> tuple[Scores, Level, str]:
+    rankers: tuple[tuple[Level, Ranker | None], ...] = (("ranked", pipeline.ranker), ("light", pipeline.light_ranker))
+    for level, ranker in rankers:
+        if ranker is None:
+            continue
+        with account.timed(level, timer):
+            try:
+                scores = ranker.score(query, candidates)
+                check_scores(scores, len(candidates))
+            except Exception as error:  # the next level serves, and the answer says so
+                account.blame(level, error)
+                continue
+        return scores, level, ranker.version
+    return _trending_scores(query, pipeline, candidates, account), "trending", "trending"
+
+
+def _trending_scores(query: FeedQuery, pipeline: Pipeline, candidates: Ids, account: Account) -> Scores:
+    """Scores that put candidates into trending order, the ones it does not name last, in the order they came."""
+    scores = np.zeros(len(candidates), np.float32)
+    try:
+        leaders = pipeline.trending.retrieve(query, max(len(candidates), 1))
+    except Exception as error:  # the order of proposal remains
+        account.blame("trending", error)
+        return scores
+    worth = {int(row): 1.0 / (place + 1.0) for place, row in enumerate(leaders)}
+    return np.array([worth.get(int(row), 0.0) for row in candidates], np.float32)
+
+
+def check_ids(rows: Ids, limit: int, catalogue_size: int) -> None:
+    """Unique rows of the catalogue, at most `limit`, else `ContractBroken`."""
+    if rows.ndim != 1 or rows.dtype.kind != "i":
+        raise ContractBroken(f"rows must be a one-dimensional integer array, got {rows.dtype} {rows.shape}")
+    if len(rows) > limit:
+        raise ContractBroken(f"{len(rows)} rows for a limit of {limit}")
+    if len(rows) and (rows.min() < 0 or rows.max() >= catalogue_size):
+        raise ContractBroken(f"rows {rows.min()}..{rows.max()} in a catalogue of {catalogue_size}")
+    if len(np.unique(rows)) != len(rows):
+        raise ContractBroken("a row is named twice")
+
+
+def check_mask(keep: NDArray[np.bool_], expected: int) -> None:
+    """One bool per candidate, else `ContractBroken`."""
+    if keep.dtype != np.bool_ or keep.shape != (expected,):
+        raise ContractBroken(f"a mask of {keep.dtype} {keep.shape} for {expected} candidates")
+
+
+def check_scores(scores: Scores, expected: int) -> None:
+    """One finite score per candidate, else `ContractBroken`."""
+    if scores.shape != (expected,):
+        raise ContractBroken(f"scores {scores.shape} for {expected} candidates")
+    if not np.isfinite(scores).all():
+        raise ContractBroken(f"{int((~np.isfinite(scores)).sum())} scores are not finite")
+
+
+def check_positions(chosen: Positions, candidates: int, size: int) -> None:
+    """Indices without repeats, enough of them, propensities in (0, 1], else `ContractBroken`."""
+    check_ids(chosen.picks, candidates, candidates)
+    if len(chosen.picks) < min(size, candidates):
+        raise ContractBroken(f"{len(chosen.picks)} positions where {min(size, candidates)} were asked for")
+    if chosen.propensity.shape != chosen.picks.shape:
+        raise ContractBroken(f"{chosen.propensity.shape} propensities for {chosen.picks.shape} positions")
+    if not ((chosen.propensity > 0.0) & (chosen.propensity <= 1.0)).all():
+        raise ContractBroken("a propensity lies outside (0, 1]")
