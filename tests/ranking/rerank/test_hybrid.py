@@ -1,0 +1,116 @@
+"""The rankers: session signals count, strongly and boundedly; the model's score is fused, not trusted blindly."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from events.columnar.history import History
+from ranking.pipeline.run import check_scores
+from ranking.pipeline.shelf import session_taste
+from ranking.rerank.hybrid import FusionWeights, LightRanker, ModelRanker, standardised
+from tests.worlds import NOW, families, history, query, skipped, watched
+
+WORLD = families()
+SHELF = WORLD.shelf
+NOBODY = np.empty(0, np.int64)
+ALL = np.arange(len(SHELF))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model whose features are the rows themselves."""
+
+    chance: np.ndarray
+    version: str = "m1"
+
+    def score(self, blocks):
+        return self.chance[blocks]
+
+
+def light(past: History, **changes) -> LightRanker:
+    return LightRanker(SHELF, session_taste(past, SHELF), changes.pop("passed_over", NOBODY), **changes)
+
+
+def fused(past: History, chance: np.ndarray) -> ModelRanker:
+    return ModelRanker(Model(chance), lambda rows: rows, light(past))
+
+
+RANKERS = {
+    "light": light,
+    "model": lambda past: fused(past, np.linspace(0.1, 0.9, len(SHELF)).astype(np.float32)),
+}
+
+
+@pytest.mark.parametrize("name", RANKERS)
+class TestEveryRanker:
+    @pytest.mark.parametrize("past", [History.empty(), history(*watched("clip-000"), *skipped("clip-001"))])
+    def test_scores_are_finite_and_as_many_as_candidates(self, name, past):
+        check_scores(RANKERS[name](past).score(query(past=past), ALL), len(ALL))
+        check_scores(RANKERS[name](past).score(query(past=past), NOBODY), 0)
+        check_scores(RANKERS[name](past).score(query(past=past), ALL[:1]), 1)
+
+    def test_permuting_candidates_permutes_scores(self, name):
+        past = history(*watched("clip-000"))
+        ranker, order = RANKERS[name](past), np.random.default_rng(3).permutation(len(SHELF))
+        asked = query(past=past, user_vector=SHELF.embedding[0])
+        np.testing.assert_allclose(ranker.score(asked, ALL)[order], ranker.score(asked, ALL[order]), rtol=1e-5)
+
+    def test_one_watched_clip_lifts_its_family(self, name):
+        past = history(*watched("clip-000"))
+        before = RANKERS[name](History.empty()).score(query(), ALL)
+        after = RANKERS[name](past).score(query(past=past, user_vector=SHELF.embedding[0]), ALL)
+        own = WORLD.family == WORLD.family[0]
+        assert (after - before)[own].mean() > (after - before)[~own].mean() + 0.5
+
+    def test_one_skipped_clip_lowers_its_family(self, name):
+        past = history(*skipped("clip-000"))
+        before = RANKERS[name](History.empty()).score(query(), ALL)
+        after = RANKERS[name](past).score(query(past=past), ALL)
+        own = WORLD.family == WORLD.family[0]
+        assert (after - before)[own].mean() < (after - before)[~own].mean() - 0.2
+
+
+def test_after_five_judgements_the_session_outweighs_the_model():
+    against = np.where(WORLD.family == 1, 0.05, 0.95).astype(np.float32)
+    clips = [SHELF.content_id[row] for row in np.flatnonzero(WORLD.family == 1)[:5]]
+    others = [SHELF.content_id[row] for row in np.flatnonzero(WORLD.family != 1)[:5]]
+    events = [event for clip, other in zip(clips, others, strict=True) for event in watched(clip) + skipped(other)]
+    past = history(*events)
+    vector = SHELF.embedding[WORLD.family == 1].mean(axis=0)
+    asked = query(past=past, user_vector=(vector / np.linalg.norm(vector)).astype(np.float32))
+    best = np.argsort(-fused(past, against).score(asked, ALL))[:10]
+    assert (WORLD.family[best] == 1).mean() >= 0.8
+
+
+def test_without_a_session_the_model_decides():
+    chance = np.random.default_rng(5).uniform(0.01, 0.99, len(SHELF)).astype(np.float32)
+    flat = replace(FusionWeights(), popularity=0.0, freshness=0.0)
+    ranker = ModelRanker(Model(chance), lambda rows: rows, light(History.empty(), weights=flat))
+    assert np.argsort(-ranker.score(query(), ALL)).tolist() == np.argsort(-chance).tolist()
+
+
+def test_certain_probabilities_stay_finite():
+    chance = np.where(ALL % 2, 0.0, 1.0).astype(np.float32)
+    check_scores(fused(History.empty(), chance).score(query(), ALL), len(ALL))
+
+
+def test_a_failing_model_is_not_hidden():
+    chance = np.full(len(SHELF), np.nan, np.float32)
+    assert not np.isfinite(fused(History.empty(), chance).score(query(), ALL)).any()
+
+
+def test_what_was_passed_over_falls_behind_its_equals():
+    twin = replace(SHELF, popularity=np.ones(64, np.float32), uploaded_s=np.full(64, NOW.timestamp()))
+    past = History.empty()
+    ranker = LightRanker(twin, session_taste(past, twin), np.array([7]))
+    scores = ranker.score(query(), ALL)
+    assert scores.argmin() == 7
+    assert np.delete(scores, 7).min() - scores[7] == pytest.approx(FusionWeights().passed_over)
+
+
+def test_popular_and_new_contents_lead_for_a_new_user():
+    scores = light(History.empty()).score(query(), ALL)
+    expected = 0.4 * standardised(np.log1p(SHELF.popularity))
+    expected = expected + 0.3 * 0.5 ** ((NOW.timestamp() - SHELF.uploaded_s) / (2 * 86_400.0))
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
