@@ -20,7 +20,7 @@ from psycopg2.extras import execute_values
 from events import telemetry
 from events.catalogue import NewContent, ensure_profiles, register_contents
 from events.cleaning.rules import CleanEvent, clean_event
-from events.cleaning.schema import InvalidEvent, decode_event
+from events.cleaning.schema import ForbiddenUser, InvalidEvent, decode_event
 from events.cleaning.uploads import read_upload
 
 # Below this many rows one INSERT beats COPY into a temporary table, which costs three more round trips.
@@ -75,6 +75,11 @@ def ingest(
     Returns
     -------
     IngestReport. When it is returned outside of a transaction, accepted events are committed.
+
+    Raises
+    ------
+    ForbiddenUser
+        An event claims another user than `user_id`. Nothing of the batch is stored: its sender is lying or confused.
     """
     clean: dict[str, CleanEvent] = {}
     repeated = 0
@@ -82,6 +87,8 @@ def ingest(
     for index, raw in enumerate(raw_events):
         try:
             event = clean_event(decode_event(raw), now=now, historical=historical, user_id=user_id)
+        except ForbiddenUser:
+            raise
         except InvalidEvent as error:
             rejected.append(Rejection(index, error.code, error.detail))
             continue

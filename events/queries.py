@@ -24,6 +24,8 @@ from events.columnar.interactions import ABSENT, ContentTable, Interactions
 from events.models import Content, UserProfile
 
 COUNT_EXACTLY_BELOW: Final = 100_000
+# Each block builds a dictionary of its own, and merging them costs as much as parsing; larger blocks, fewer merges.
+BLOCK_BYTES: Final = 32 * 1024 * 1024
 
 _CODE_OF: Final = {name: code for code, name in enumerate(EVENT_TYPES)}
 _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
@@ -205,6 +207,16 @@ def content_cards(content_ids: Collection[str]) -> dict[str, ContentCard]:
     return _cards(content_ids, only_active=False)
 
 
+def content(content_id: str) -> dict[str, Any] | None:
+    """One content with all its columns; None where there is none."""
+    return Content.objects.filter(content_id=content_id).values().first()
+
+
+def profile(user_id: str) -> dict[str, Any] | None:
+    """One user's profile with all its columns; None where there is none."""
+    return UserProfile.objects.filter(user_id=user_id).values().first()
+
+
 def demo_personas(limit: int = 6) -> list[tuple[str, str]]:
     """Users seeded for the demo, as (user id, label): ids that start with "demo-", in order of id."""
     demo = UserProfile.objects.filter(user_id__startswith="demo-").order_by("user_id")[:limit]
@@ -280,7 +292,7 @@ def _copy_out(statement: str, values: Sequence[Any], columns: dict[str, pa.DataT
         return pa.table({name: pa.array([], kind) for name, kind in columns.items()})
     return pyarrow.csv.read_csv(
         pa.py_buffer(buffer.getbuffer()),
-        read_options=pyarrow.csv.ReadOptions(column_names=list(columns), use_threads=False),
+        read_options=pyarrow.csv.ReadOptions(column_names=list(columns), use_threads=False, block_size=BLOCK_BYTES),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=False),
         # An empty unquoted field is NULL, a quoted one is the empty text; an id "NA" is an id.
         convert_options=pyarrow.csv.ConvertOptions(

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from events.cleaning.schema import ContentUpload, InvalidEvent, RawEvent, View, show
+from events.cleaning.schema import ContentUpload, ForbiddenUser, InvalidEvent, RawEvent, View, show
 
 EARLIEST: Final = datetime(2005, 1, 1, tzinfo=UTC)
 EARLIEST_IMPORTED: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,8 +55,10 @@ def clean_event(event: RawEvent, *, now: datetime, historical: bool = False, use
 
     Raises
     ------
+    ForbiddenUser
+        The event claims another user than `user_id`.
     InvalidEvent
-        Code `missing_field`, `forbidden_user`, `timestamp_out_of_range`, `watch_out_of_range`, `unknown_field` or
+        Code `missing_field`, `timestamp_out_of_range`, `watch_out_of_range`, `unknown_field` or
         `reserved_field`.
 
     Examples
@@ -78,19 +80,13 @@ def clean_event(event: RawEvent, *, now: datetime, historical: bool = False, use
     """
     info = _gather_info(event, historical=historical)
     timestamp = event.timestamp
-    # `now` is a valid bound for comparison at any offset; converting a timestamp of year 1 could overflow.
+    earliest = EARLIEST_IMPORTED if historical else EARLIEST
+    if timestamp > now + MAX_AHEAD or timestamp < earliest:
+        allowed = f"must lie between {earliest:%Y-%m-%d} and 23 h after arrival"
+        raise InvalidEvent("timestamp_out_of_range", f"timestamp: {allowed}; got {timestamp.isoformat()}")
     if timestamp > now:
-        if timestamp > now + MAX_AHEAD:
-            raise InvalidEvent(
-                "timestamp_out_of_range", f"timestamp: more than 23 h ahead of arrival; got {timestamp.isoformat()}"
-            )
         info["clock_corrected"] = timestamp.isoformat()
         timestamp = now
-    elif timestamp < (EARLIEST_IMPORTED if historical else EARLIEST):
-        earliest = EARLIEST_IMPORTED if historical else EARLIEST
-        raise InvalidEvent(
-            "timestamp_out_of_range", f"timestamp: before {earliest:%Y-%m-%d}; got {timestamp.isoformat()}"
-        )
     return CleanEvent(
         event.event_id,
         event.__struct_config__.tag,  # type: ignore[arg-type]  # every struct of the union has a text tag
@@ -106,18 +102,14 @@ def clean_event(event: RawEvent, *, now: datetime, historical: bool = False, use
 
 
 def _user_of(event: RawEvent, user_id: str | None) -> str:
-    claimed = event.user_id
     if user_id is not None:
-        if claimed is not None and claimed != user_id:
-            raise InvalidEvent(
-                "forbidden_user", f"user_id: this token speaks for {show(user_id)}, not for {show(claimed)}"
-            )
-        if isinstance(event, ContentUpload) and event.creator_id != user_id:
-            detail = f"creator_id: this token speaks for {show(user_id)}, not for {show(event.creator_id)}"
-            raise InvalidEvent("forbidden_user", detail)
+        for field in ("user_id", "creator_id") if isinstance(event, ContentUpload) else ("user_id",):
+            claimed = getattr(event, field)
+            if claimed is not None and claimed != user_id:
+                raise ForbiddenUser(f"{field}: this token speaks for {show(user_id)}, not for {show(claimed)}")
         return user_id
-    if claimed is not None:
-        return claimed
+    if event.user_id is not None:
+        return event.user_id
     if isinstance(event, ContentUpload):
         return event.creator_id
     raise InvalidEvent("missing_field", "user_id: required, but missing")

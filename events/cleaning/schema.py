@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 from uuid import UUID
 
 import msgspec
@@ -61,6 +61,13 @@ class InvalidEvent(ValueError):
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
+
+
+class ForbiddenUser(InvalidEvent):
+    """An event that claims another user than the one its sender may speak for."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("forbidden_user", detail)
 
 
 class RawEvent(Struct, tag_field="event_type", forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -187,6 +194,8 @@ AnyEvent = (
 )
 
 _decoder: Final = msgspec.json.Decoder(AnyEvent)
+# `convert` to a union prepares the union anew for every call (17 us); to one struct it does not (3 us).
+_STRUCTS: Final[dict[str, type[RawEvent]]] = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyEvent)}
 _FIELD = re.compile(r"at `(?:key in )?\$\.?([A-Za-z_]*)")
 _NAMED = re.compile(r"field `([^`]*)`")
 # C0 and C1 control characters, and halves of surrogate pairs, which no UTF-8 text can hold.
@@ -228,7 +237,7 @@ def decode_event(raw: Mapping[str, Any] | bytes) -> RawEvent:
     events.cleaning.schema.InvalidEvent: invalid_value: position: Expected `int` >= 0; got -1
     """
     try:
-        event: RawEvent = _decoder.decode(raw) if isinstance(raw, bytes) else msgspec.convert(raw, AnyEvent)
+        event: RawEvent = _decoder.decode(raw) if isinstance(raw, bytes) else msgspec.convert(raw, _struct_of(raw))
     except msgspec.ValidationError as error:
         raise _explain(str(error), raw) from None
     except (msgspec.DecodeError, UnicodeError) as error:
@@ -270,6 +279,22 @@ def show(value: Any, limit: int = 80) -> str:
     """A value for an error message, cut to `limit` characters."""
     text = ascii(value) if isinstance(value, str) else repr(value)
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def _struct_of(raw: Mapping[str, Any]) -> type[RawEvent]:
+    if not isinstance(raw, Mapping):
+        raise InvalidEvent("malformed", f"an event is an object; got {show(raw)}")
+    if "event_type" not in raw:
+        raise InvalidEvent("missing_field", "event_type: required, but missing")
+    name = raw["event_type"]
+    struct = _STRUCTS.get(name) if isinstance(name, str) else None
+    if struct is None:
+        raise _unknown_type(show(name))
+    return struct
+
+
+def _unknown_type(shown: str) -> InvalidEvent:
+    return InvalidEvent("unknown_event_type", f"event_type: must be one of {', '.join(EVENT_TYPES)}; got {shown}")
 
 
 def _check_texts(event: RawEvent) -> None:
@@ -328,8 +353,8 @@ def _explain(message: str, raw: Mapping[str, Any] | bytes) -> InvalidEvent:
         return InvalidEvent("malformed", message)
     field, value = place[1], _value_at(raw, place[1])
     if field == "event_type":
-        return InvalidEvent("unknown_event_type", f"event_type: must be one of {', '.join(EVENT_TYPES)}; got {value}")
-    return InvalidEvent("invalid_value", f"{field}: {message.split(' - at')[0]}; got {value}")
+        return _unknown_type(value)
+    return InvalidEvent("invalid_value", f"{field}: {message.partition(' - at')[0]}; got {value}")
 
 
 def _value_at(raw: Mapping[str, Any] | bytes, field: str) -> str:

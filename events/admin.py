@@ -1,0 +1,143 @@
+"""The admin of users, contents, the event log and server keys.
+
+The log can be read and not touched. Contents change their moderation state through the catalogue's service, so that
+the admin and the feed can never disagree on what "removed" means.
+"""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from events import api_keys, authentication
+from events.catalogue import set_moderation_state
+from events.cleaning.uploads import is_media_url
+from events.models import ApiKey, Content, Event, ImportProgress, UserProfile
+from events.queries import describe
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # ModelAdmin takes no parameter at run time
+    """Rows to look at, not to edit."""
+
+    # Counting a log of millions would cost more than the page itself.
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        del request
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        del request, obj
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        del request, obj
+        return False
+
+
+@admin.register(Content)
+class ContentAdmin(ReadOnlyAdmin):
+    list_display = ("content_id", "picture", "caption", "creator_id", "status", "category", "upload_timestamp")
+    list_filter = ("status", "language")
+    search_fields = ("content_id__exact", "creator_id__exact", "metadata__caption")
+    search_help_text = "Id of a content or creator, or words of the caption."
+    ordering = ("-upload_timestamp",)
+    actions = ("make_active", "hide", "remove")
+
+    def has_moderate_permission(self, request: HttpRequest) -> bool:
+        """Moderating needs the permission to change contents, although no field can be edited."""
+        return request.user.has_perm("events.change_content")
+
+    @admin.display(description="Caption")
+    def caption(self, content: Content) -> str:
+        return describe(content.metadata)[0][:80]
+
+    @admin.display(description="Category")
+    def category(self, content: Content) -> str:
+        return describe(content.metadata)[2]
+
+    @admin.display(description="Picture")
+    def picture(self, content: Content) -> SafeString | str:
+        if not is_media_url(content.thumbnail_url):
+            return ""
+        return format_html('<img src="{}" alt="" height="48" loading="lazy">', content.thumbnail_url)
+
+    @admin.action(description="Show again", permissions=["moderate"])
+    def make_active(self, request: HttpRequest, contents: QuerySet[Content]) -> None:
+        self._moderate(request, contents, Content.Status.ACTIVE)
+
+    @admin.action(description="Hide from feeds", permissions=["moderate"])
+    def hide(self, request: HttpRequest, contents: QuerySet[Content]) -> None:
+        self._moderate(request, contents, Content.Status.HIDDEN)
+
+    @admin.action(description="Remove", permissions=["moderate"])
+    def remove(self, request: HttpRequest, contents: QuerySet[Content]) -> None:
+        self._moderate(request, contents, Content.Status.REMOVED)
+
+    def _moderate(self, request: HttpRequest, contents: QuerySet[Content], status: str) -> None:
+        ids = list(contents.values_list("content_id", flat=True))
+        changed = 0
+        for content_id in ids:
+            if set_moderation_state(content_id, status=status):
+                changed += 1
+                self.log_change(request, Content(content_id=content_id), f"status: {status}")
+        self.message_user(request, f"{changed} of {len(ids)} contents are now {status}.")
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    list_display = ("timestamp", "event_type", "user_id", "content_id", "position", "received_at")
+    list_filter = ("event_type",)
+    search_fields = ("user_id__exact",)
+    search_help_text = "Id of a user."
+    ordering = ("-timestamp",)
+    date_hierarchy = None
+    list_per_page = 50
+
+
+@admin.register(UserProfile)
+class UserProfileAdmin(ReadOnlyAdmin):
+    list_display = ("user_id", "created_at", "updated_at")
+    search_fields = ("user_id__exact",)
+    search_help_text = "Id of a user."
+    ordering = ("user_id",)
+
+
+@admin.register(ImportProgress)
+class ImportProgressAdmin(ReadOnlyAdmin):
+    list_display = ("source", "fingerprint", "rows_done", "updated_at")
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # ModelAdmin takes no parameter at run time
+    list_display = ("name", "prefix", "created_at", "expires_at", "revoked_at")
+    fields = ("name", "expires_at")
+    actions = ("revoke_keys",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # A key is made and revoked, never edited; the list itself needs only the permission to view.
+        return obj is None and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # A revoked key stays, so that it can be told later which key did what.
+        del request, obj
+        return False
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
+        del form, change
+        obj.pk, secret = api_keys.create_key(obj.name, expires_at=obj.expires_at)
+        obj.refresh_from_db()
+        self.message_user(
+            request, f"The key is {secret} - copy it now, it cannot be shown again.", level=messages.WARNING
+        )
+
+    @admin.action(description="Revoke", permissions=["add"])
+    def revoke_keys(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
+        now = timezone.now()
+        revoked = sum(api_keys.revoke(key.pk, now=now) for key in keys)
+        authentication.forget_keys()
+        self.message_user(request, f"{revoked} keys revoked.")

@@ -1,0 +1,159 @@
+"""What the API says when it refuses: one JSON shape for every error, whoever found it.
+
+`{"error": {"code": "<stable word>", "message": "<sentence naming the value>", "details": {...}}}`
+
+Views raise `ApiError`s; whatever Django and the REST framework raise by themselves is translated here. An unexpected
+exception is not hidden: it is logged by Django and answered as JSON by `server_error`.
+"""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from events.cleaning.schema import ForbiddenUser, InvalidEvent
+
+API_PREFIX: Final = "/api/"
+RETRY_AFTER_S: Final = 5
+_CODES: Final = {
+    400: "invalid_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    429: "too_many_requests",
+    503: "unavailable",
+}
+# What Django raises by itself, and what a caller is told; the more special kinds first.
+_FOREIGN: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], int, str], ...]] = (
+    (RequestDataTooBig, 413, "the request body is larger than this server accepts"),
+    (Http404, 404, "there is no such resource"),
+    (PermissionDenied, 403, "not allowed"),
+    (SuspiciousOperation, 400, "the request is malformed"),
+    ((OperationalError, InterfaceError), 503, "the database cannot be reached; nothing was stored"),
+)
+
+
+class ApiError(Exception):
+    """An answer other than success: HTTP status, stable code, one sentence, and details for programs."""
+
+    status = HTTPStatus.BAD_REQUEST
+    code = "invalid_request"
+
+    def __init__(self, message: str, *, code: str | None = None, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.code
+        self.details = details
+
+
+class InvalidRequest(ApiError):
+    """The request cannot be understood."""
+
+
+class Forbidden(ApiError):
+    """The credential is good, but not for this."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "forbidden"
+
+
+class NotFound(ApiError):
+    """There is no such thing."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "not_found"
+
+
+class Unavailable(ApiError):
+    """Something this answer needs is away; asking again later may succeed."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "unavailable"
+
+
+def handle_exception(error: Exception, context: dict[str, Any]) -> Response | None:
+    """The REST framework's exception handler; None hands an unexpected exception on to Django."""
+    del context
+    match error:
+        case ApiError():
+            answer = _answer(error.status, error.code, error.message, error.details)
+        case exceptions.ValidationError():
+            answer = _answer(400, "invalid_fields", _first_fault(error.detail), {"fields": error.detail})
+        case exceptions.APIException():
+            answer = _answer(error.status_code, _code_of(error), str(error.detail))
+            if error.status_code == HTTPStatus.UNAUTHORIZED:
+                answer["WWW-Authenticate"] = 'Bearer realm="recsys"'
+        case ForbiddenUser():
+            answer = _answer(403, error.code, error.detail)
+        case InvalidEvent():
+            answer = _answer(400, error.code, error.detail)
+        case _:
+            for kinds, status, message in _FOREIGN:
+                if isinstance(error, kinds):
+                    answer = _answer(status, _CODES[status], message)
+                    break
+            else:
+                return None
+    if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        answer["Retry-After"] = str(RETRY_AFTER_S)
+    return answer
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """`handler404`: JSON below /api/, Django's page elsewhere."""
+    if request.path.startswith(API_PREFIX):
+        return JsonResponse(error_body(_CODES[404], f"there is nothing at {request.path}"), status=404)
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """`handler500`: JSON below /api/, Django's page elsewhere. The exception itself is in the log."""
+    if request.path.startswith(API_PREFIX):
+        return JsonResponse(error_body("internal_error", "something went wrong; it has been logged"), status=500)
+    return defaults.server_error(request)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """`handler400`: JSON below /api/, Django's page elsewhere."""
+    if request.path.startswith(API_PREFIX):
+        return JsonResponse(error_body(_CODES[400], "the request is malformed"), status=400)
+    return defaults.bad_request(request, exception)
+
+
+def error_body(code: str, message: str, details: Any = None) -> dict[str, Any]:
+    """The one shape of an error."""
+    return {"error": {"code": code, "message": message, "details": details or {}}}
+
+
+def _answer(status: int, code: str, message: str, details: Any = None) -> Response:
+    return Response(error_body(code, message, details), status=status)
+
+
+def _code_of(error: exceptions.APIException) -> str:
+    codes = error.get_codes()
+    # Ours are words already; the framework's own code for a bad body is "parse_error", kept as it is.
+    if isinstance(codes, str) and codes in {"parse_error", "invalid_token", "invalid_key", "token_expired"}:
+        return codes
+    return _CODES.get(error.status_code, "error")
+
+
+def _first_fault(detail: Any) -> str:
+    """A sentence for people out of the framework's nested fault lists."""
+    path: list[str] = []
+    while isinstance(detail, dict | list) and detail:
+        if isinstance(detail, dict):
+            key = next(iter(detail))
+            path.append(str(key))
+            detail = detail[key]
+        else:
+            detail = detail[0]
+    return f"{'.'.join(path)}: {detail}" if path else str(detail)

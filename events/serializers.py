@@ -1,0 +1,156 @@
+"""Shapes of the catalogue's HTTP bodies: contents, users, tokens. Events are decoded by `cleaning.schema`."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from events.cleaning.schema import MAX_ID_CHARS, InvalidEvent, check_json, check_text
+from events.cleaning.uploads import MAX_DURATION_S, MAX_URL_CHARS, is_language, is_media_url
+from events.client_tokens import MAX_TTL_S
+
+MAX_METADATA_BYTES = 16 * 1024
+
+
+class IdField(serializers.CharField):
+    """An id of the host app: 1 to 200 characters without control characters, kept as it is."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=MAX_ID_CHARS, trim_whitespace=False, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise serializers.ValidationError(f"must be text; got {type(data).__name__}")
+        return _accepted(check_text, super().to_internal_value(data))
+
+
+class FreeObject(serializers.DictField):
+    """A JSON object of the host app's own design, bounded in size and depth."""
+
+    def to_internal_value(self, data: Any) -> dict[Any, Any]:
+        if not isinstance(data, dict):
+            raise serializers.ValidationError(f"must be an object; got {type(data).__name__}")
+        try:
+            check_json(data, field=self.field_name or "object", max_bytes=MAX_METADATA_BYTES)
+        except InvalidEvent as error:
+            raise serializers.ValidationError(error.detail) from None
+        return data
+
+
+class MediaUrlField(serializers.CharField):
+    """An http(s) address or a path of this host."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=MAX_URL_CHARS, allow_blank=True, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        url = super().to_internal_value(data)
+        if url and not is_media_url(url):
+            raise serializers.ValidationError(f"must be an http(s) address or start with one slash; got {url[:80]!a}")
+        return url
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses fields it does not know, as events do."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict):
+            unknown = sorted(set(data) - set(self.fields))
+            if unknown:
+                raise serializers.ValidationError({unknown[0][:MAX_ID_CHARS]: ["no such field"]})
+        return super().to_internal_value(data)
+
+
+class ContentBody(StrictSerializer):
+    """What the host app tells of a content. Moderation is not part of it: `status` can only say "active"."""
+
+    creator_id = IdField()
+    upload_timestamp = serializers.DateTimeField(required=False)
+    status = serializers.ChoiceField(choices=["active"], required=False)
+    duration_s = serializers.FloatField(required=False, allow_null=True, max_value=MAX_DURATION_S)
+    language = serializers.CharField(required=False, allow_blank=True, max_length=16)
+    media_url = MediaUrlField(required=False)
+    thumbnail_url = MediaUrlField(required=False)
+    metadata = FreeObject(required=False)
+
+    def validate_duration_s(self, value: float | None) -> float | None:
+        if value is not None and not value > 0:
+            raise serializers.ValidationError(f"must be above 0 seconds; got {value}")
+        return value
+
+    def validate_language(self, value: str) -> str:
+        if value and not is_language(value):
+            raise serializers.ValidationError(f"must be a language tag such as en or pt-BR; got {value!a}")
+        return value
+
+
+class ContentAnswer(serializers.Serializer[Any]):
+    """A content as stored."""
+
+    content_id = serializers.CharField()
+    creator_id = serializers.CharField()
+    upload_timestamp = serializers.DateTimeField()
+    status = serializers.CharField()
+    duration_s = serializers.FloatField(allow_null=True)
+    language = serializers.CharField()
+    media_url = serializers.CharField()
+    thumbnail_url = serializers.CharField()
+    metadata = serializers.JSONField()
+
+
+class UserBody(StrictSerializer):
+    """What the host app tells of a user."""
+
+    demographics = FreeObject(required=False)
+    preferences = FreeObject(required=False)
+
+
+class UserAnswer(serializers.Serializer[Any]):
+    """A user as stored."""
+
+    user_id = serializers.CharField()
+    demographics = serializers.JSONField()
+    preferences = serializers.JSONField()
+
+
+class ClientTokenBody(StrictSerializer):
+    """For whom a token is wanted, and for how long."""
+
+    user_id = IdField()
+    ttl_s = serializers.IntegerField(required=False, min_value=1, max_value=MAX_TTL_S, default=MAX_TTL_S)
+
+
+class ClientTokenAnswer(serializers.Serializer[Any]):
+    """A token and its end."""
+
+    token = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+
+
+class RejectionAnswer(serializers.Serializer[Any]):
+    """Why one event of a batch was refused."""
+
+    index = serializers.IntegerField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class IngestAnswer(serializers.Serializer[Any]):
+    """What became of a batch."""
+
+    accepted = serializers.IntegerField()
+    duplicates = serializers.IntegerField()
+    rejected = RejectionAnswer(many=True)
+
+
+class ErrorAnswer(serializers.Serializer[Any]):
+    """Every error of this API."""
+
+    error = serializers.DictField(help_text="code, message, details")
+
+
+def _accepted(check: Any, value: str) -> str:
+    try:
+        checked: str = check(value, field="value")
+    except InvalidEvent as error:
+        raise serializers.ValidationError(error.detail.removeprefix("value: ")) from None
+    return checked

@@ -1,0 +1,170 @@
+"""HTTP doors of the ingestion layer: events in, catalogue and users in and out, tokens, health.
+
+A door parses, calls one service and renders. Only doors ask for the time.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+from django.db import Error, connection
+from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from events import catalogue, client_tokens, openapi, queries
+from events.authentication import HasServerKey, acting_user, credential_of, valid_id
+from events.bodies import Batch, BatchBody, BeaconBody, JsonBody, events_of
+from events.errors import Forbidden, NotFound
+from events.ingestion import IngestReport, ingest
+from events.serializers import (
+    ClientTokenAnswer,
+    ClientTokenBody,
+    ContentAnswer,
+    ContentBody,
+    ErrorAnswer,
+    IngestAnswer,
+    UserAnswer,
+    UserBody,
+)
+
+REFUSALS = {400: ErrorAnswer, 401: ErrorAnswer, 403: ErrorAnswer}
+
+
+class EventsView(APIView):
+    """Take in a batch of events."""
+
+    parser_classes = (BatchBody,)
+
+    @extend_schema(
+        summary="Send events",
+        description="Each event is judged by itself; a batch may be sent again safely. Answers after the commit.",
+        request={"application/json": openapi.batch_schema()},
+        responses={202: IngestAnswer, **REFUSALS, 413: ErrorAnswer},
+    )
+    def post(self, request: Request) -> Response:
+        events = events_of(request.data)
+        report = ingest(events, now=timezone.now(), source="api", user_id=request.auth.user_id)
+        return _accepted(report)
+
+
+class BeaconView(APIView):
+    """Take in the last events of a page that is being closed; the token lies in the body."""
+
+    parser_classes = (BeaconBody,)
+    authentication_classes = ()
+    permission_classes = ()
+
+    @extend_schema(
+        summary="Send events with navigator.sendBeacon",
+        request={"text/plain": openapi.batch_schema(with_token=True)},
+        responses={202: IngestAnswer, **REFUSALS, 413: ErrorAnswer},
+        auth=[],
+    )
+    def post(self, request: Request) -> Response:
+        events = events_of(request.data)
+        assert isinstance(request.data, Batch)  # events_of has refused everything else
+        credential = credential_of(request.data.token)
+        if credential.user_id is None:
+            # A server key in a page would be a leak; do not make it work.
+            raise Forbidden("a beacon needs an end-user token, not a server key", code="user_token_required")
+        report = ingest(events, now=timezone.now(), source="beacon", user_id=credential.user_id)
+        return _accepted(report)
+
+
+class ContentView(APIView):
+    """One content of the catalogue."""
+
+    parser_classes = (JsonBody,)
+
+    def get_permissions(self) -> list[Any]:
+        return [HasServerKey()] if self.request.method == "PUT" else super().get_permissions()
+
+    @extend_schema(summary="Read a content", responses={200: ContentAnswer, **REFUSALS, 404: ErrorAnswer})
+    def get(self, request: Request, content_id: str) -> Response:
+        content = queries.content(valid_id(content_id, field="content_id"))
+        # What moderation took away is gone for end users; the host app still sees its state.
+        if content is None or not (request.auth.is_server or content["status"] == "active"):
+            raise NotFound(f"there is no content with the id {content_id!a}", content_id=content_id)
+        return Response(ContentAnswer(content).data)
+
+    @extend_schema(
+        summary="Add or replace a content",
+        request=ContentBody,
+        responses={200: ContentAnswer, 201: ContentAnswer, **REFUSALS},
+    )
+    def put(self, request: Request, content_id: str) -> Response:
+        valid_id(content_id, field="content_id")
+        body = ContentBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        facts = {"upload_timestamp": timezone.now(), **body.validated_data}
+        created = catalogue.register_content(catalogue.NewContent(content_id, **facts))
+        return Response(ContentAnswer(queries.content(content_id)).data, status=201 if created else 200)
+
+
+class UserView(APIView):
+    """One user's profile."""
+
+    parser_classes = (JsonBody,)
+
+    @extend_schema(summary="Read a user", responses={200: UserAnswer, **REFUSALS, 404: ErrorAnswer})
+    def get(self, request: Request, user_id: str) -> Response:
+        profile = queries.profile(acting_user(request, user_id))
+        if profile is None:
+            raise NotFound(f"there is no user with the id {user_id!a}", user_id=user_id)
+        return Response(UserAnswer(profile).data)
+
+    @extend_schema(
+        summary="Add or replace a user", request=UserBody, responses={200: UserAnswer, 201: UserAnswer, **REFUSALS}
+    )
+    def put(self, request: Request, user_id: str) -> Response:
+        user_id = acting_user(request, user_id)
+        body = UserBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        created = catalogue.update_profile(catalogue.NewProfile(user_id, **body.validated_data))
+        return Response(UserAnswer(queries.profile(user_id)).data, status=201 if created else 200)
+
+
+class ClientTokenView(APIView):
+    """Mint a token for one end user."""
+
+    parser_classes = (JsonBody,)
+    permission_classes = (HasServerKey,)
+
+    @extend_schema(
+        summary="Mint an end-user token", request=ClientTokenBody, responses={200: ClientTokenAnswer, **REFUSALS}
+    )
+    def post(self, request: Request) -> Response:
+        body = ClientTokenBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        wanted = body.validated_data
+        token, expires_at = client_tokens.mint(wanted["user_id"], now=timezone.now(), ttl_s=wanted["ttl_s"])
+        answer = Response(ClientTokenAnswer({"token": token, "expires_at": expires_at}).data)
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+
+@never_cache
+def livez(request: HttpRequest) -> JsonResponse:
+    """The process answers; nothing else is looked at, so a database that is away restarts nobody."""
+    del request
+    return JsonResponse({"status": "ok"})
+
+
+@never_cache
+def readyz(request: HttpRequest) -> JsonResponse:
+    """The process can do its work: the database answers and has the tables."""
+    del request
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT FROM event LIMIT 1")
+    except Error:
+        return JsonResponse({"status": "unavailable", "checks": {"database": "unavailable"}}, status=503)
+    return JsonResponse({"status": "ok", "checks": {"database": "ok"}})
+
+
+def _accepted(report: IngestReport) -> Response:
+    return Response(asdict(report), status=202)
