@@ -25,11 +25,11 @@ class Gates:
 def failed_gates(metrics: Mapping[str, Any], gates: Gates) -> tuple[str, ...]:
     """One sentence for each gate that does not hold; empty means the model may serve.
 
-    The metrics are those of `training.train`: `train_examples`, `test` (an `OfflineMetrics` as JSON), `finite_scores`,
-    and `champion` (None, or the current champion on the same test examples with `auc_difference_interval`).
+    The metrics are those of `training.train`: `train_examples`, `test` (an `OfflineMetrics` as JSON) and
+    `champion` (None, or the current champion on the same test examples with `auc_difference_interval`).
 
     >>> test = {"examples": 200, "auc": 0.7, "auc_interval": {"low": 0.6, "high": 0.8}}
-    >>> failed_gates({"train_examples": 900, "test": test, "finite_scores": True, "champion": None}, Gates())
+    >>> failed_gates({"train_examples": 900, "test": test, "champion": None}, Gates())
     ()
     """
     test = metrics["test"]
@@ -38,8 +38,6 @@ def failed_gates(metrics: Mapping[str, Any], gates: Gates) -> tuple[str, ...]:
         failed.append(f"{metrics['train_examples']} training examples; at least {gates.min_train} are needed")
     if test["examples"] < gates.min_test:
         failed.append(f"{test['examples']} test examples; at least {gates.min_test} are needed")
-    if not metrics["finite_scores"]:
-        failed.append("the model gives scores that are not finite")
     interval = test["auc_interval"]
     if interval is None:
         failed.append("the test examples are too few or of one class, so AUC has no interval")

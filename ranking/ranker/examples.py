@@ -192,7 +192,8 @@ def _satisfied(log: Interactions, catalogue: ContentTable, row: NDArray[np.int64
     durations = np.array([duration_of.get(content, np.nan) for content in log.contents.tolist()], np.float32)
     needed = np.fmin(durations[log.content[row]], np.float32(LONG_VIEW_S))
     stated = log.long_view[row]
-    return (log.event_type[row] == _CODE["view"]) & np.where(stated >= 0, stated == 1, log.watch_s[row] >= needed)
+    satisfied: NDArray[np.bool_] = np.where(stated >= 0, stated == 1, log.watch_s[row] >= needed)
+    return (log.event_type[row] == _CODE["view"]) & satisfied
 
 
 def _followed(
@@ -217,4 +218,5 @@ def _followed(
         for content, creator in zip(log.content[merged[exposure]], log.creator[merged[follow]], strict=True)
     ]
     soon = log.timestamp[merged[follow]] - log.timestamp[merged[exposure]] <= window_s
-    return shown[exposure[np.array(same, bool) & soon]]
+    answered: NDArray[np.int64] = shown[exposure[np.array(same, bool) & soon]]
+    return answered

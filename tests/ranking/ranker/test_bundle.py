@@ -4,12 +4,11 @@ import json
 from dataclasses import dataclass
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from ranking.ranker import bundle
 from ranking.ranker.bundle import BundleError, FeatureSetError, Manifest, NonFiniteScoresError
+from tests.ranking.ranker.graphs import plain_graph
 
 DIMS = {"user": 1, "content": 2, "context": 1}
 
@@ -26,29 +25,10 @@ def blocks(n, user=1.0):
     return Blocks(np.array([user], np.float32), content, np.zeros((n, 1), np.float32))
 
 
-def graph():
-    """log(user) + sum of content: a graph whose answer is plain, and NaN for a negative user feature."""
-    inputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n", d]) for n, d in DIMS.items()]
-    nodes = [
-        helper.make_node("Concat", ["content", "context"], ["wide"], axis=1),
-        helper.make_node("ReduceSum", ["wide", "axis"], ["total"], keepdims=1),
-        helper.make_node("Log", ["user"], ["logged"]),
-        helper.make_node("Add", ["total", "logged"], ["score"]),
-    ]
-    output = helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n", 1])
-    axis = helper.make_tensor("axis", TensorProto.INT64, [1], [1])
-    model = helper.make_model(
-        helper.make_graph(nodes, "plain", inputs, [output], [axis]), opset_imports=[helper.make_opsetid("", 17)]
-    )
-    model.ir_version = 9
-    onnx.checker.check_model(model)
-    return model.SerializeToString()
-
-
 @pytest.fixture
 def folder(tmp_path):
     manifest = Manifest("ranker-1", "mlp", "set-a", DIMS, "2026-11-23T00:00:00+00:00", {"seed": 1}, {"auc": 0.7}, {})
-    hashes = bundle.save(tmp_path, graph(), manifest=manifest)
+    hashes = bundle.save(tmp_path, plain_graph(DIMS), manifest=manifest)
     return tmp_path, hashes
 
 

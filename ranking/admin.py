@@ -1,0 +1,136 @@
+"""Admin pages of the recommendation engine: model versions with their evidence, and what was served.
+
+Nothing can be edited here: versions change through the registry, and the log of what was served is append-only.
+"""
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from django.contrib import admin, messages
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from ranking import registry
+from ranking.models import ModelVersion, Served
+from ranking.ranker.bundle import BundleError
+
+if TYPE_CHECKING:
+    VersionAdmin = admin.ModelAdmin[ModelVersion]
+    ServingAdmin = admin.ModelAdmin[Served]
+    AnyPaginator = Paginator[Any]
+else:  # Django's classes take their parameter in the type stubs only
+    VersionAdmin = ServingAdmin = admin.ModelAdmin
+    AnyPaginator = Paginator
+
+
+COUNTED_ROWS: Final = 10_000
+
+
+class BoundedPaginator(AnyPaginator):
+    """Pages over the first 10,000 rows of any list: counting all of a table of millions takes seconds."""
+
+    @cached_property
+    def count(self) -> int:
+        return int(self.object_list[:COUNTED_ROWS].count())
+
+
+class _ReadOnly:
+    """No adding, no deleting; viewing and actions stay with Django's permissions."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002  Django calls it so
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+
+@admin.register(ModelVersion)
+class ModelVersionAdmin(_ReadOnly, VersionAdmin):
+    list_display = ("version", "state", "auc", "gauc", "calibration_error", "examples", "trained_until", "promoted_at")
+    list_filter = ("state", "kind", "feature_set")
+    search_fields = ("version",)
+    ordering = ("-created_at",)
+    actions = ("promote", "roll_back")
+    fields = readonly_fields = (
+        "version", "state", "kind", "feature_set", "trained_until", "created_at", "promoted_at", "rolled_back_at",
+        "evidence", "settings_of_training", "artefacts",
+    )  # fmt: skip
+
+    @admin.display(description="AUC (95 % interval)")
+    def auc(self, row: ModelVersion) -> str:
+        test = row.metrics.get("test") or {}
+        interval = test.get("auc_interval")
+        if test.get("auc") is None or interval is None:
+            return "-"
+        return f"{test['auc']:.4f} ({interval['low']:.4f} to {interval['high']:.4f})"
+
+    @admin.display(description="AUC in sessions")
+    def gauc(self, row: ModelVersion) -> str:
+        return _figure(row, "gauc")
+
+    @admin.display(description="calibration error")
+    def calibration_error(self, row: ModelVersion) -> str:
+        return _figure(row, "ece")
+
+    @admin.display(description="training / test examples")
+    def examples(self, row: ModelVersion) -> str:
+        return f"{row.metrics.get('train_examples', '-')} / {(row.metrics.get('test') or {}).get('examples', '-')}"
+
+    @admin.display(description="metrics")
+    def evidence(self, row: ModelVersion) -> SafeString:
+        return _pretty(row.metrics)
+
+    @admin.display(description="training config")
+    def settings_of_training(self, row: ModelVersion) -> SafeString:
+        return _pretty(row.config)
+
+    @admin.action(description="Promote: let the chosen version serve", permissions=["change"])
+    def promote(self, request: HttpRequest, chosen: QuerySet[ModelVersion]) -> None:
+        rows = list(chosen[:2])
+        if len(rows) != 1:
+            self.message_user(request, "Choose exactly one version to promote.", messages.ERROR)
+            return
+        try:
+            report = registry.promote(rows[0].version, now=timezone.now())
+        except (registry.RegistryError, BundleError) as error:
+            self.message_user(request, f"Not promoted: {error}", messages.ERROR)
+        else:
+            self.message_user(request, f"{report.version} serves now; before: {report.previous or 'none'}.")
+
+    @admin.action(description="Roll back to the champion before (whatever is chosen)", permissions=["change"])
+    def roll_back(self, request: HttpRequest, _chosen: QuerySet[ModelVersion]) -> None:
+        try:
+            report = registry.roll_back(now=timezone.now())
+        except (registry.RegistryError, BundleError) as error:
+            self.message_user(request, f"Not rolled back: {error}", messages.ERROR)
+        else:
+            self.message_user(request, f"Rolled back from {report.previous} to {report.version}, which serves now.")
+
+
+@admin.register(Served)
+class ServedAdmin(_ReadOnly, ServingAdmin):
+    list_display = ("served_at", "user_id", "position", "content_id", "source", "score", "propensity", "model_version")
+    search_fields = ("=user_id",)
+    search_help_text = "Exact user id"
+    ordering = ("-id",)
+    list_per_page = 50
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    exclude = ("features",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+
+def _figure(row: ModelVersion, name: str) -> str:
+    value = (row.metrics.get("test") or {}).get(name)
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _pretty(value: Any) -> SafeString:
+    return format_html("<pre>{}</pre>", json.dumps(value, indent=2, sort_keys=True))
