@@ -2,8 +2,8 @@
 
 The row of a version and the folder `MODEL_DIR/<version>` belong together. The folder is completed under a temporary
 name, read back, and renamed before the row is written, so a version that can be seen is whole; a crash in between
-leaves a folder nobody refers to. Exactly one version is the champion: a unique constraint says so, and an advisory lock makes
-promotions at the same moment follow one another.
+leaves a folder nobody refers to. Exactly one version is the champion: a unique constraint says so, and an advisory lock
+makes promotions at the same moment follow one another.
 
 Serving calls `champion()` on every request. It looks at the database at most once a second and keeps the bundle it has
 when the new one cannot be loaded: an old model is better than none.
