@@ -14,7 +14,7 @@ from typing import Any
 from django.db import transaction
 
 from events.catalogue import NewContent, NewProfile, register_contents, update_profiles
-from events.importers.batches import Batch, batches, fingerprint
+from events.importers.batches import Batch, fingerprint, read_ahead
 from events.importers.rows import BadRow, ContentRow, Dataset, SourceFile
 from events.ingestion import ingest
 from events.models import ImportProgress
@@ -104,7 +104,7 @@ def _import_file(
     if progress:
         progress(ImportStep(file.path.name, 0, 0, size, skipped, ()))
     report = ImportReport(skipped=skipped)
-    for batch in batches(file, skip=skipped, limit=limit):
+    for batch in read_ahead(file, skip=skipped, limit=limit):
         stored, bad = _store(batch, source=source, file=file, note_id=note.pk, done=done, now=now)
         done += batch.records
         report += stored

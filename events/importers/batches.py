@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
+from queue import Full, Queue
+from threading import Event, Thread
 from typing import Any
 
 from events.cleaning.schema import MAX_ID_CHARS, InvalidEvent, check_json, check_text, show
@@ -74,6 +76,44 @@ def batches(source: SourceFile[Any], *, skip: int = 0, limit: int | None = None)
         if batch.records:
             batch.position = position()
             yield batch
+
+
+def read_ahead(source: SourceFile[Any], *, skip: int = 0, limit: int | None = None) -> Iterator[Batch]:
+    """`batches`, read by a thread while the caller waits for the database; at most two batches ahead.
+
+    An error of the reader is raised here, after the batches before it.
+    """
+    ready: Queue[Batch | BaseException | None] = Queue(maxsize=2)
+    abandoned = Event()
+
+    def hand_over(item: Batch | BaseException | None) -> bool:
+        while not abandoned.is_set():
+            try:
+                ready.put(item, timeout=0.2)
+            except Full:
+                continue
+            return True
+        return False
+
+    def read() -> None:
+        try:
+            for batch in batches(source, skip=skip, limit=limit):
+                if not hand_over(batch):
+                    return
+            hand_over(None)
+        except BaseException as error:
+            hand_over(error)
+
+    reader = Thread(target=read, name=f"read {source.path.name}", daemon=True)
+    reader.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        abandoned.set()
+        reader.join()
 
 
 def _add(batch: Batch, line: int, outcome: list[RawEvent] | ContentRow | ProfileRow) -> None:

@@ -124,7 +124,7 @@ def _log_converter(authors: Mapping[str, str]) -> Callable[[tuple[str, ...]], li
         if play_ms < 0:
             raise RecordError(f"play_time_ms is negative: {play_ms}")
         play_ms = min(play_ms, max(duration_ms, LONGEST_PLAY_MS))
-        row = _RowEvents("log", f"{user},{video},{time_text}", user, video, {"surface": f"tab-{tab}"})
+        row = _RowEvents("log", f"{user},{video},{time_text}", start_ms, user, video, {"surface": f"tab-{tab}"})
         row.add("impression", start_ms)
         end_ms = start_ms + play_ms
         if play_ms > 0:
@@ -167,7 +167,7 @@ def _history_events(cells: tuple[str, ...]) -> list[RawEvent]:
     if steps < 0:
         raise RecordError(f"pos_in_history {position} is not below history_len {length}")
     start_ms = whole(last, "last_time_ms") - steps * HISTORY_STEP_MS
-    row = _RowEvents("history", f"{user},{position}", user, video, {"time_estimated": True})
+    row = _RowEvents("history", f"{user},{position}", start_ms, user, video, {"time_estimated": True})
     row.add("impression", start_ms)
     if long_view == "1":
         row.add("view", start_ms + 1, long_view=True)
@@ -177,19 +177,19 @@ def _history_events(cells: tuple[str, ...]) -> list[RawEvent]:
 
 
 class _RowEvents:
-    """The events of one row: what they share is said once."""
+    """The events of one row: what they share is said once. Their ids depend on the row's key and start alone."""
 
-    __slots__ = ("content_id", "events", "key", "kind", "shared")
+    __slots__ = ("content_id", "events", "key", "kind", "shared", "start_ms")
 
-    def __init__(self, kind: str, key: str, user: str, video: str, extra: Mapping[str, Any]) -> None:
-        self.kind, self.key, self.content_id = kind, key, video
+    def __init__(self, kind: str, key: str, start_ms: int, user: str, video: str, extra: Mapping[str, Any]) -> None:
+        self.kind, self.key, self.start_ms, self.content_id = kind, key, start_ms, video
         self.shared = {"user_id": user, "content_id": video, **extra}
         self.events: list[RawEvent] = []
 
     def add(self, event_type: str, at_ms: int, **fields: Any) -> None:
         self.events.append(
             {
-                "event_id": event_id(SOURCE, self.kind, self.key, event_type),
+                "event_id": event_id(SOURCE, self.kind, self.key, event_type, at_ms=self.start_ms),
                 "event_type": event_type,
                 "timestamp": moment(at_ms),
                 **self.shared,

@@ -79,7 +79,7 @@ def _rating_events(cells: tuple[str, ...]) -> list[RawEvent]:
     shared = {"user_id": user, "content_id": item}
 
     def event(event_type: str, offset_ms: int, **fields: Any) -> RawEvent:
-        identity = event_id(SOURCE, "ratings", key, event_type)
+        identity = event_id(SOURCE, "ratings", key, event_type, at_ms=at_ms + offset_ms)
         at = moment(at_ms + offset_ms)
         return {"event_id": identity, "event_type": event_type, "timestamp": at, **shared, **fields}
 
