@@ -137,9 +137,14 @@ def simulate(clips: Sequence[Clip], population: Population, *, until: datetime, 
     run = _Run(clips, population, until.timestamp(), rng)
     while run.round():
         pass
-    columns = {name: np.concatenate(parts) for name, parts in run.columns.items()}
+    columns = {name: np.concatenate([_nothing(name), *parts]) for name, parts in run.columns.items()}
     order = np.lexsort((columns["kind"], columns["user"], columns["timestamp"]))
     return Trace(clips=clips, population=population, **{name: column[order] for name, column in columns.items()})
+
+
+def _nothing(column: str) -> NDArray[Any]:
+    """The column of a world in which nothing happened."""
+    return np.empty(0, dtype=np.float64 if column in ("timestamp", "watch_s") else np.intp)
 
 
 def _sigmoid(value: Floats) -> Floats:

@@ -1,4 +1,5 @@
 import itertools
+from functools import cache
 
 import numpy as np
 import pytest
@@ -7,7 +8,8 @@ from recsys.demo import FAMILIES, VARIANTS
 from recsys.demo.scenes import HEIGHT, WIDTH, draw, julia_field
 
 
-def frame(family: str, variant: int, index: int = 9) -> np.ndarray:
+@cache
+def frame(family: str, variant: int, index: int = 4) -> np.ndarray:
     return next(itertools.islice(draw(family, variant, frame_count=index + 1), index, None))
 
 
