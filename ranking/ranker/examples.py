@@ -24,19 +24,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from events.cleaning.schema import EVENT_TYPES
 from events.columnar.interactions import ABSENT, ContentTable, Interactions
+from features.extraction.definitions import SESSION_GAP_S
+from features.extraction.engagement import CODE, EXPOSING, PLEASED, REFUSING, is_long_view, kinds
 
 LABEL_WINDOW_S = 600.0
 """Ten minutes: longer than nearly every clip, short enough that a model trained now knows the last hour."""
-LONG_VIEW_S = 18.0
-"""A watch counts as satisfied from here, or from the whole clip where that is shorter (KuaiRand's long view)."""
-SESSION_GAP_S = 1800.0
 
-_CODE = {name: code for code, name in enumerate(EVENT_TYPES)}
-_EXPOSING = [_CODE[name] for name in ("impression", "view", "complete_view", "skip")]
-_PLEASED = [_CODE[name] for name in ("complete_view", "like", "comment", "share", "save", "follow")]
-_ANNOYED = [_CODE[name] for name in ("hide", "report")]
+_PLEASED = PLEASED | kinds("follow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +87,7 @@ def label_exposures(
     content belongs to the user's last exposure if that was of this creator. `unlike`, `unsave` and `unfollow` change
     nothing: the satisfaction was there.
 
-    A view is satisfied when the log states `long_view`, and where it states nothing, when
-    watch_s >= min(18 s, duration); without a known duration, from 18 s.
+    What a long view is stands in `features.extraction.engagement`.
     """
     row = np.flatnonzero((log.user != ABSENT) & (log.content != ABSENT))
     pair = log.user[row].astype(np.int64) * len(log.contents) + log.content[row]
@@ -102,17 +96,17 @@ def label_exposures(
     row, pair = row[order], pair[order]
     kind, moment = log.event_type[row], log.timestamp[row]
 
-    exposing = np.isin(kind, _EXPOSING)
+    exposing = EXPOSING[kind]
     previous = _last_before(exposing, pair)
     since = np.where(previous >= 0, moment - moment[previous], np.inf)
-    starts = (kind == _CODE["impression"]) | (exposing & (since > window_s))
+    starts = (kind == CODE["impression"]) | (exposing & (since > window_s))
     exposure = _last_at(starts, pair)
     within = (exposure >= 0) & (moment - moment[exposure] <= window_s)
 
-    pleased = np.isin(kind, _PLEASED) | _satisfied(log, catalogue, row)
+    pleased = _PLEASED[kind] | _long_views(log, catalogue, row)
     positive, negative = np.zeros(len(row), bool), np.zeros(len(row), bool)
     positive[exposure[within & pleased]] = True
-    negative[exposure[within & np.isin(kind, _ANNOYED)]] = True
+    negative[exposure[within & REFUSING[kind]]] = True
     positive[_followed(log, catalogue, row, starts, window_s)] = True
 
     chosen = np.flatnonzero(starts & (moment + window_s <= until))
@@ -186,14 +180,11 @@ def _within_group(last: NDArray[np.int64], group: NDArray[np.int64]) -> NDArray[
     return np.where((last >= 0) & (group[last] == group), last, -1)
 
 
-def _satisfied(log: Interactions, catalogue: ContentTable, row: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which rows are views that count as satisfied."""
+def _long_views(log: Interactions, catalogue: ContentTable, row: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which rows are long views."""
     duration_of = dict(zip(catalogue.content_id.tolist(), catalogue.duration_s.tolist(), strict=True))
     durations = np.array([duration_of.get(content, np.nan) for content in log.contents.tolist()], np.float32)
-    needed = np.fmin(durations[log.content[row]], np.float32(LONG_VIEW_S))
-    stated = log.long_view[row]
-    satisfied: NDArray[np.bool_] = np.where(stated >= 0, stated == 1, log.watch_s[row] >= needed)
-    return (log.event_type[row] == _CODE["view"]) & satisfied
+    return is_long_view(log.event_type[row], log.watch_s[row], log.long_view[row], durations[log.content[row]])
 
 
 def _followed(
@@ -201,7 +192,7 @@ def _followed(
 ) -> NDArray[np.int64]:
     """Positions (within `row`) of exposures that a follow without a content answers."""
     bare = np.flatnonzero(
-        (log.event_type == _CODE["follow"]) & (log.user != ABSENT) & (log.content == ABSENT) & (log.creator != ABSENT)
+        (log.event_type == CODE["follow"]) & (log.user != ABSENT) & (log.content == ABSENT) & (log.creator != ABSENT)
     )
     shown = np.flatnonzero(starts)
     if len(bare) == 0 or len(shown) == 0:

@@ -93,7 +93,7 @@ def test_empty_log_gives_no_examples():
 EVENT = st.tuples(
     st.integers(0, 3000),
     st.sampled_from("uvw"),
-    st.sampled_from(["impression", "view", "skip", "like", "hide", "complete_view", "unlike"]),
+    st.sampled_from(["impression", "view", "skip", "like", "hide", "complete_view", "unlike", "replay"]),
     st.sampled_from("abc"),
 )
 
@@ -105,7 +105,7 @@ def test_labels_equal_a_plain_loop(rows):
 
 def plainly(rows):
     """The rule event by event: the last exposure of the pair, and the last exposing event before it."""
-    exposing = ("impression", "view", "complete_view", "skip")
+    exposing = ("impression", "view", "complete_view", "replay", "skip")
     exposure, seen, found = {}, {}, []
     for at, user, kind, content in sorted(rows, key=lambda row: (row[0], EVENT_TYPES.index(row[2]))):
         pair = (user, content)
@@ -115,7 +115,7 @@ def plainly(rows):
         if kind in exposing:
             seen[pair] = at
         if pair in exposure and at - exposure[pair]["at"] <= 600:
-            exposure[pair]["good"] |= kind in ("like", "complete_view")
+            exposure[pair]["good"] |= kind in ("like", "complete_view", "replay")
             exposure[pair]["bad"] |= kind == "hide"
     return [(e["content"], e["at"], int(e["good"] and not e["bad"])) for e in found]
 
