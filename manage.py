@@ -14,10 +14,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 NEEDED_PACKAGES = ("django", "celery", "psycopg2")
 # These read code, settings and files only. Every other command, also a future one, gets its servers: a command that
-# has them without need costs half a second, one that lacks them fails.
+# has them without need costs half a second, one that lacks them fails. (makemigrations asks for the applied history.)
 WITHOUT_SERVERS = frozenset(
     {"check", "collectstatic", "compilemessages", "diffsettings", "findstatic", "help", "makemessages"}
-    | {"makemigrations", "spectacular", "startapp", "startproject", "version"}
+    | {"spectacular", "startapp", "startproject", "version"}
 )
 # It checks the machine first, and keeps the servers alive itself.
 OWN_SERVERS = frozenset({"up"})

@@ -21,7 +21,8 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
+from django.db import DatabaseError, InterfaceError, connection
+from kombu.exceptions import OperationalError as BrokerError
 
 from recsys.embedded import addresses, preflight
 from recsys.embedded.addresses import AddressesError
@@ -115,6 +116,8 @@ class Command(BaseCommand):
                 continue
             for label in servers.revive():
                 self._emit("up", f"the embedded {label} had ended and was started again")
+                # A broker keeps nothing: if the training was asked for, that was lost with it.
+                readiness.asked_at = None
             readiness.advance()
             look_at = time.monotonic() + LOOK_S
 
@@ -145,24 +148,35 @@ class Readiness:
             return
         if not self.web_answers:
             self.web_answers = answers(f"{self.web.url}/livez")
-            return
-        if not self.model_is_there():
-            return
-        self.done = True
-        self._sum_up()
+        elif self._look():
+            self.done = True
+            self._sum_up()
+
+    def _look(self) -> bool:
+        """`model_is_there`, where a database or broker that is just restarting means "not yet"."""
+        from recsys.celery import app  # noqa: PLC0415  see model_is_there
+
+        away = app.connection_for_read().recoverable_connection_errors
+        try:
+            return self.model_is_there()
+        except (DatabaseError, InterfaceError, BrokerError, *away):
+            return False
+        finally:
+            connection.close()
 
     def model_is_there(self) -> bool:
         """Whether waiting is over: a model serves, none can be trained, or training took too long."""
         from ranking.registry import champion_version  # noqa: PLC0415  loads the model code, not needed to start
         from recsys.celery import app  # noqa: PLC0415
 
-        now = time.monotonic()
         if champion_version() is not None or not _has_contents():
             return True
+        now = time.monotonic()
         if self.asked_at is None:
             if app.control.ping(timeout=0.5):
                 app.send_task("ranking.tasks.train_ranker")
                 self.asked_at = now
+                self.progress_at = now + PROGRESS_S
                 self.emit("up", f"{self.web.url} answers with the fallback feed; training the first model meanwhile")
         elif now > self.asked_at + TRAIN_PATIENCE_S:
             self.notes.append("model       none yet, the feed is served by its fallback; the work log says why")
@@ -189,7 +203,7 @@ def processes(web: WebAddress, var_dir: Path) -> list[Child]:
     granian = ["granian", "--interface", "wsgi", "recsys.wsgi:application", "--host", web.host, "--port", str(web.port)]
     granian += ["--workers", str(web_workers), "--blocking-threads", str(WEB_THREADS), "--runtime-threads", "1"]
     granian += ["--no-ws", "--respawn-failed-workers", "--workers-kill-timeout", "5"]
-    celery = ["celery", "-A", "recsys"]
+    celery = ["celery", "--quiet", "-A", "recsys"]
     # Gossip and mingle are for fleets of workers, and cost seconds of start-up.
     worker = [*celery, "worker", "--concurrency", str(task_workers), "--loglevel", "INFO"]
     worker += ["--without-gossip", "--without-mingle", "--max-memory-per-child", str(WORKER_MAX_KB)]
@@ -223,7 +237,8 @@ def child(
     }
     return Child(
         name=name,
-        command=[sys.executable, "-m", *module],
+        # Root is usual in containers, and no task carries code: Celery's page-long warning hides the lines that matter.
+        command=[sys.executable, "-W", "ignore:You're running the worker", "-m", *module],
         environ=environ,
         folder=settings.BASE_DIR,
         grace_s=grace_s,
