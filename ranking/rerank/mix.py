@@ -15,13 +15,25 @@ from ranking.pipeline.stages import FeedQuery, Ids, Positions, Scores
 
 @dataclass(frozen=True, slots=True)
 class MixRules:
-    """At most so many per window of positions in a row; at least one of every source per block."""
+    """At most so many per window of positions in a row; at least one of every source per block.
+
+    `per_category` pairs the evidence from which it holds (see `SessionTaste`) with the cap: two of five for a stranger,
+    three from the first judged clip on, four when seven or more were judged. Breadth is what finds a taste out, and a
+    page of one topic only would never find the next one.
+    """
 
     window: int = 5
     per_creator: int = 2
-    per_category: int = 4
-    per_category_cold: int = 2
+    per_category: tuple[tuple[float, int], ...] = ((0.0, 2), (0.3, 3), (0.75, 4))
     block: int = 10
+
+    def category_cap(self, evidence: float) -> int:
+        """The cap of the highest step that `evidence` reaches.
+
+        >>> [MixRules().category_cap(judged / (judged + 2)) for judged in (0, 1, 5, 10)]
+        [2, 3, 3, 4]
+        """
+        return [cap for start, cap in self.per_category if evidence >= start][-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +43,11 @@ class Mix:
     A source counts as present through the candidates it is the primary source of. Within each block of `rules.block`
     positions a source that still has candidates gets at least one; the last positions of the block are kept for
     sources that had none by then, and they give their best candidate that the caps allow. Contents without a known
-    creator or category are never capped. For a user of whom nothing is known the topic cap is tighter: breadth is
-    what finds out the taste.
+    creator or category are never capped.
     """
 
     shelf: Shelf
+    evidence: float
     rules: MixRules = MixRules()
     proposals: Proposals | None = None
     name: str = "mix"
@@ -47,10 +59,9 @@ class Mix:
     def order(self, query: FeedQuery, candidates: Ids, scores: Scores) -> Positions:  # noqa: ARG002 - order is enough
         """All candidates: `query.size` positions by the rules, the rest as they came; certain, so propensity 1."""
         size = min(query.size, len(candidates))
-        category_cap = self.rules.per_category if query.user_vector is not None else self.rules.per_category_cold
         caps = (
             (self.shelf.creator[candidates], self.rules.per_creator),
-            (self.shelf.category[candidates], category_cap),
+            (self.shelf.category[candidates], self.rules.category_cap(self.evidence)),
         )
         source = self.proposals.primary if self.proposals is not None else np.zeros(len(candidates), np.int64)
         free = np.ones(len(candidates), np.bool_)

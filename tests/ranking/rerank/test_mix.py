@@ -13,14 +13,14 @@ from tests.worlds import families, query
 SHELF = families(count=4, size=25, creators_each=5).shelf
 ALL = np.arange(len(SHELF))
 USUAL = MixRules()
-LOOSE = MixRules(per_creator=99, per_category=99, per_category_cold=99)
+LOOSE = MixRules(per_creator=99, per_category=((0.0, 99),))
 
 
-def ordered(candidates, *, shelf=SHELF, size=10, rules=USUAL, proposals=None, user_vector=SHELF.embedding[0]):
-    mix = Mix(shelf, rules)
+def ordered(candidates, *, shelf=SHELF, size=10, rules=USUAL, proposals=None, evidence=0.9):
+    mix = Mix(shelf, evidence, rules)
     mix = mix if proposals is None else mix.knowing(proposals)
     scores = -np.arange(len(candidates), dtype=np.float32)
-    chosen = mix.order(query(size=size, user_vector=user_vector), candidates, scores)
+    chosen = mix.order(query(size=size), candidates, scores)
     check_positions(chosen, len(candidates), size)
     return candidates[chosen.picks]
 
@@ -48,10 +48,11 @@ def test_one_topic_leaves_room_for_another():
     assert (page == 0).sum() == 8
 
 
-def test_a_user_without_a_taste_sees_several_topics():
+@pytest.mark.parametrize(("judged", "favourite"), [(0, 4), (1, 6), (5, 6), (7, 8)])
+def test_the_less_is_known_of_a_user_the_broader_the_page(judged, favourite):
     by_category = ALL[np.argsort(SHELF.category, kind="stable")]
-    page = SHELF.category[ordered(by_category, user_vector=None)[:10]]
-    assert (page == 0).sum() == 4
+    page = SHELF.category[ordered(by_category, evidence=judged / (judged + 2))[:10]]
+    assert (page == 0).sum() == favourite
 
 
 def test_without_alternatives_the_caps_yield():
