@@ -83,6 +83,12 @@ def credential_of(secret: str) -> Credential:
         raise exceptions.AuthenticationFailed(str(error), error.code) from None
 
 
+def credential_from(request: Request) -> Credential:
+    """What an authenticated request proved."""
+    assert isinstance(request.auth, Credential), "the view lacks the permission HasCredential"
+    return request.auth
+
+
 def acting_user(request: Request, claimed: str | None) -> str:
     """The user a request is about: the token's own, or the one a server names.
 
@@ -93,7 +99,7 @@ def acting_user(request: Request, claimed: str | None) -> str:
     InvalidRequest
         A server names no user, or one that cannot be an id.
     """
-    credential: Credential = request.auth  # type: ignore[assignment]  # HasCredential has passed
+    credential = credential_from(request)
     if credential.user_id is not None:
         if claimed is not None and claimed != credential.user_id:
             message = f"this token speaks for {show(credential.user_id)}, not for {show(claimed)}"

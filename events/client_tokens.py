@@ -89,4 +89,4 @@ def _subject(user_id: Any) -> str:
 
 
 def _signing_key() -> bytes:
-    return hmac.digest(settings.SECRET_KEY.encode(), b"recsys end-user token v1", hashlib.sha256)
+    return hmac.digest(str(settings.SECRET_KEY).encode(), b"recsys end-user token v1", hashlib.sha256)

@@ -5,7 +5,7 @@ become a million Python objects. Nothing here writes.
 """
 
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -87,7 +87,8 @@ def interactions_between(
     unknown = set(types or ()) - _CODE_OF.keys()
     if unknown:
         raise ValueError(f"types must be among EVENT_TYPES; got {sorted(unknown)}")
-    clauses, values = ['"timestamp" < %s'], [end]
+    values: list[Any] = [end]
+    clauses = ['"timestamp" < %s']
     if start is not None:
         clauses.append('"timestamp" >= %s')
         values.append(start)
@@ -207,12 +208,12 @@ def content_cards(content_ids: Collection[str]) -> dict[str, ContentCard]:
     return _cards(content_ids, only_active=False)
 
 
-def content(content_id: str) -> dict[str, Any] | None:
+def content(content_id: str) -> Mapping[str, Any] | None:
     """One content with all its columns; None where there is none."""
     return Content.objects.filter(content_id=content_id).values().first()
 
 
-def profile(user_id: str) -> dict[str, Any] | None:
+def profile(user_id: str) -> Mapping[str, Any] | None:
     """One user's profile with all its columns; None where there is none."""
     return UserProfile.objects.filter(user_id=user_id).values().first()
 

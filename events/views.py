@@ -3,6 +3,7 @@
 A door parses, calls one service and renders. Only doors ask for the time.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from events import catalogue, client_tokens, openapi, queries
-from events.authentication import HasServerKey, acting_user, credential_of, valid_id
+from events.authentication import HasServerKey, acting_user, credential_from, credential_of, valid_id
 from events.bodies import Batch, BatchBody, BeaconBody, JsonBody, events_of
 from events.errors import Forbidden, NotFound
 from events.ingestion import IngestReport, ingest
@@ -47,7 +48,7 @@ class EventsView(APIView):
     )
     def post(self, request: Request) -> Response:
         events = events_of(request.data)
-        report = ingest(events, now=timezone.now(), source="api", user_id=request.auth.user_id)
+        report = ingest(events, now=timezone.now(), source="api", user_id=credential_from(request).user_id)
         return _accepted(report)
 
 
@@ -80,14 +81,14 @@ class ContentView(APIView):
 
     parser_classes = (JsonBody,)
 
-    def get_permissions(self) -> list[Any]:
+    def get_permissions(self) -> Sequence[Any]:
         return [HasServerKey()] if self.request.method == "PUT" else super().get_permissions()
 
     @extend_schema(summary="Read a content", responses={200: ContentAnswer, **REFUSALS, 404: ErrorAnswer})
     def get(self, request: Request, content_id: str) -> Response:
         content = queries.content(valid_id(content_id, field="content_id"))
         # What moderation took away is gone for end users; the host app still sees its state.
-        if content is None or not (request.auth.is_server or content["status"] == "active"):
+        if content is None or not (credential_from(request).is_server or content["status"] == "active"):
             raise NotFound(f"there is no content with the id {content_id!a}", content_id=content_id)
         return Response(ContentAnswer(content).data)
 

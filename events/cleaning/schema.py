@@ -18,27 +18,30 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
-EVENT_TYPES: Final = (
-    "impression",
-    "view",
-    "complete_view",
-    "replay",
-    "skip",
-    "like",
-    "unlike",
-    "comment",
-    "share",
-    "save",
-    "unsave",
-    "follow",
-    "unfollow",
-    "hide",
-    "report",
-    "content_upload",
-)
-"""Every event type. The position in this tuple is the code stored in snapshots, so new types are appended."""
 
-EventType = StrEnum("EventType", [(name.upper(), name) for name in EVENT_TYPES])
+class EventType(StrEnum):
+    """Every event type. The position in this list is the code stored in snapshots, so new types are appended."""
+
+    IMPRESSION = "impression"
+    VIEW = "view"
+    COMPLETE_VIEW = "complete_view"
+    REPLAY = "replay"
+    SKIP = "skip"
+    LIKE = "like"
+    UNLIKE = "unlike"
+    COMMENT = "comment"
+    SHARE = "share"
+    SAVE = "save"
+    UNSAVE = "unsave"
+    FOLLOW = "follow"
+    UNFOLLOW = "unfollow"
+    HIDE = "hide"
+    REPORT = "report"
+    CONTENT_UPLOAD = "content_upload"
+
+
+EVENT_TYPES: Final[tuple[str, ...]] = tuple(kind.value for kind in EventType)
+"""The names in the order of their codes."""
 
 MAX_ID_CHARS: Final = 200
 MAX_COMMENT_CHARS: Final = 2_000

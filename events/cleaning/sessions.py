@@ -12,7 +12,11 @@ SESSION_CAP_S = 86_400.0
 
 
 def sessionize(
-    user: NDArray[np.int32], timestamp: NDArray[np.float64], *, gap_s: float = SESSION_GAP_S, cap_s: float = SESSION_CAP_S
+    user: NDArray[np.int32],
+    timestamp: NDArray[np.float64],
+    *,
+    gap_s: float = SESSION_GAP_S,
+    cap_s: float = SESSION_CAP_S,
 ) -> NDArray[np.int64]:
     """Number the sessions of a log.
 

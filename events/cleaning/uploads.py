@@ -7,7 +7,7 @@ of the columns and stays readable in the metadata. The catalogue API checks the 
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 MAX_URL_CHARS: Final = 2_000
 MAX_DURATION_S: Final = 86_400.0
@@ -45,7 +45,7 @@ def read_upload(metadata: Mapping[str, Any]) -> UploadFacts:
     )
 
 
-def is_duration(value: Any) -> bool:
+def is_duration(value: Any) -> TypeGuard[float]:
     """Whether a value is a length in seconds: a finite number above 0 and up to 24 hours.
 
     Examples
