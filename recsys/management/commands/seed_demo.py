@@ -1,7 +1,7 @@
 """Fill an empty installation with the demo: clips one can watch and a month of people who watched them.
 
 Everything goes through the same services as real data (`events.catalogue`, `events.ingestion`). Running it again adds
-nothing; after an interruption, running it again completes what is missing.
+nothing. The database gets the whole world or none of it; clips that were finished before an interruption are kept.
 """
 
 from argparse import ArgumentParser
@@ -12,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 from django.utils import timezone
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -59,10 +60,12 @@ class Command(BaseCommand):
         except (ValueError, ClipEncodingError, OSError) as error:
             raise CommandError(f"seed_demo: {error}") from error
         until = ending or timezone.now().replace(microsecond=0)
-        contents = _register(scenario, until)
         trace = scenario.play(until=until)
-        users = _introduce(trace.population)
-        accepted, duplicates = self._write_events(trace, scenario.namespace)
+        # One transaction: `up` seeds when there is no content, so contents without their events would stay half a demo.
+        with transaction.atomic():
+            contents = _register(scenario, until)
+            users = _introduce(trace.population)
+            accepted, duplicates = self._write_events(trace, scenario.namespace)
         self.stdout.write(
             f"Demo world of {scenario.days} days until {until:%Y-%m-%d %H:%M} UTC: {made} clips made, "
             f"{contents} contents, {users} users and {accepted} events added, {duplicates} events were known. "

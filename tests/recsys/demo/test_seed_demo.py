@@ -4,6 +4,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import IntegrityError, connection
 
 from events.catalogue import set_moderation_state
 from events.queries import content_cards, counts, demo_personas, interactions_between, log_span, recent_history
@@ -90,3 +91,14 @@ def test_impossible_numbers_are_refused_by_name(settings, tmp_path):
     with pytest.raises(CommandError, match="users=0"):
         seed(settings, tmp_path, users=0)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.django_db
+def test_interrupted_seeding_leaves_no_half_world(settings, media_root):
+    # The database refuses in the middle of the events, as a full disk would.
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE event ADD CONSTRAINT plug CHECK (event_type <> 'complete_view')")
+    with pytest.raises(IntegrityError, match="plug"):
+        seed(settings, media_root)
+    after = counts()
+    assert (after.contents, after.users, after.events) == (0, 0, 0)
