@@ -235,7 +235,7 @@ function setSound(on, chosen) {
 
 /** The large button is for those who may not know that there is sound; after a few clips they do. */
 function drawUnmute() {
-  byId("unmute").hidden = !muted || remembered(SOUND_KEY) === "off" || active >= UNMUTE_CLIPS;
+  byId("unmute").hidden = !current || !muted || remembered(SOUND_KEY) === "off" || active >= UNMUTE_CLIPS;
 }
 
 function mutedByBrowser() {
