@@ -9,7 +9,7 @@ ABSENT = "–"
 
 @register.filter
 def amount(value: float | None) -> str:
-    """Three significant figures below a thousand, whole numbers with thousands separators above; a dash for no value."""
+    """Three significant figures below a thousand, separated thousands above, a dash for no value."""
     if value is None:
         return ABSENT
     if abs(value) >= 1000 or float(value).is_integer():

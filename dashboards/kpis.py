@@ -24,6 +24,16 @@ ROLLUP_LOCK = 7_204_001
 RETENTION_DAYS = (1, 7)
 
 
+_CAME_BACK = (
+    "count(*) FILTER (WHERE EXISTS (SELECT FROM user_day later "
+    "WHERE later.active AND later.user_id = first.user_id AND later.day = first.day + %s))"
+)
+_COHORTS = (  # one parameter per retention day
+    "WITH first AS (SELECT user_id, min(day) AS day FROM user_day WHERE active GROUP BY user_id) "
+    f"SELECT first.day, count(*), {', '.join([_CAME_BACK] * len(RETENTION_DAYS))} FROM first GROUP BY first.day"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Kpi:
     """One KPI: its key, what it is called, its unit, and its definition in words."""
@@ -42,7 +52,12 @@ KPIS = (
     Kpi("session_mean_s", "Session duration, mean", "s", "Mean over sessions; a session of one event lasts 0 s."),
     Kpi("session_median_s", "Session duration, median", "s", "Median over the same sessions."),
     Kpi("ctr", "Click-through rate", "%", "Impressions with a view of at least 2 s or an engagement / impressions."),
-    Kpi("engagement_rate", "Engagement rate", "%", "Impressions with a like, comment, share, save or follow / impressions."),
+    Kpi(
+        "engagement_rate",
+        "Engagement rate",
+        "%",
+        "Impressions with a like, comment, share, save or follow / impressions.",
+    ),
     Kpi("completion_rate", "Completion rate", "%", "Complete views / views."),
     Kpi("skip_rate", "Skip rate", "%", "Skips / impressions."),
     Kpi("negative_rate", "Hides and reports", "%", "Hides and reports / impressions."),
@@ -73,9 +88,7 @@ def _dirty_days(until: datetime) -> list[tuple[date, int]]:
     return sorted([*dirty, *((day, 0) for day in gone if filled[day])])
 
 
-def measure_kpis(
-    *, until: datetime, progress: Callable[[int, int], None] | None = None
-) -> KpiReport:
+def measure_kpis(*, until: datetime, progress: Callable[[int, int], None] | None = None) -> KpiReport:
     """Bring every day up to `until` in line with the log: rebuild the days that changed, each in one transaction.
 
     Running it again without new events rebuilds nothing. `progress(done, total)` is called after each day.
@@ -134,17 +147,11 @@ def _daily_values(users: UserDays, durations: np.ndarray) -> dict[str, float | N
 
 
 def _rebuild_cohorts(days: Sequence[date], *, now: datetime) -> None:
-    """New users and retention of every cohort that a rebuilt day can touch: any whose users' first day may have moved."""
+    """New users and retention of every cohort: a rebuilt day may move the first day of any of its users."""
     if not days:
         return
     with connection.cursor() as cursor:
-        cursor.execute(
-            "WITH first AS (SELECT user_id, min(day) AS day FROM user_day WHERE active GROUP BY user_id) "
-            "SELECT first.day, count(*), "
-            "count(*) FILTER (WHERE EXISTS (SELECT FROM user_day u WHERE u.active AND u.user_id = first.user_id AND u.day = first.day + 1)), "
-            "count(*) FILTER (WHERE EXISTS (SELECT FROM user_day u WHERE u.active AND u.user_id = first.user_id AND u.day = first.day + 7)) "
-            "FROM first GROUP BY first.day"
-        )
+        cursor.execute(_COHORTS, RETENTION_DAYS)
         cohorts = {day: (size, kept) for day, size, *kept in cursor.fetchall()}
     today = now.astimezone(ZoneInfo(settings.REPORTING_TIME_ZONE)).date()
     for day in KpiFill.objects.values_list("day", flat=True):

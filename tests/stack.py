@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import psycopg2
+
 ROOT = Path(__file__).resolve().parent.parent
 READY_S = 420.0
 
@@ -97,8 +99,6 @@ def _free_port() -> int:
 
 def _own_database(url: str) -> str:
     """A fresh database named `recsys_stack` on the given server."""
-    import psycopg2
-
     connection = psycopg2.connect(url)
     connection.autocommit = True
     with connection.cursor() as cursor:

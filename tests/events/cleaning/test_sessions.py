@@ -42,7 +42,9 @@ def test_a_user_who_never_pauses_is_cut_after_a_day():
 
 def test_a_session_lasts_until_the_end_of_its_last_watch():
     sessions = np.array([0, 0, 1])
-    start, duration = session_bounds(sessions, np.array([10.0, 40.0, 99.0]), np.array([np.nan, 12.5, np.nan], np.float32))
+    start, duration = session_bounds(
+        sessions, np.array([10.0, 40.0, 99.0]), np.array([np.nan, 12.5, np.nan], np.float32)
+    )
     assert start.tolist() == [10.0, 99.0]
     assert duration.tolist() == [42.5, 0.0]
 
