@@ -10,6 +10,7 @@ import itertools
 import os
 from pathlib import Path
 
+import django
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,23 +45,5 @@ def pytest_configure(config: pytest.Config) -> None:
     servers = configure(VAR_DIR, os.environ, throwaway=True)
     config.add_cleanup(servers.stop)
     servers.start()
-    _correct_loaded_settings()
-
-
-def _correct_loaded_settings() -> None:
-    """Point settings at the test servers if pytest-django loaded them before this file, as it does for an ini entry."""
-    from django.conf import settings
-    from django.db import connections
-
-    if not settings.configured or settings.VAR_DIR == VAR_DIR:
-        return
-    from recsys.settings import _postgres
-
-    old = settings.VAR_DIR
-    for name in dir(settings):
-        value = getattr(settings, name)
-        if isinstance(value, Path) and value.is_relative_to(old):
-            setattr(settings, name, VAR_DIR / value.relative_to(old))
-    connections.settings["default"].update(_postgres(os.environ["DATABASE_URL"]))
-    settings.CELERY_BROKER_URL = os.environ["CELERY_BROKER_URL"]
-    settings.DEMO_PLAYER = True
+    # pytest-django does this by itself only when a settings module is named before this file is read.
+    django.setup()

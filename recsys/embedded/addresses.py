@@ -71,7 +71,7 @@ def free_port(*, avoid: frozenset[int] = frozenset()) -> int:
 def load(var_dir: Path) -> Addresses:
     """The addresses kept in `var_dir`, created on first use. Safe against another process that creates them too."""
     path = var_dir / FILE_NAME
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         return _read(path)
     try:
         var_dir.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,7 @@ def _read(path: Path) -> Addresses:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             path.chmod(0o600)
         fields = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise
     except (OSError, ValueError) as error:
         raise AddressesError(f"Cannot read {path}: {error}.") from error

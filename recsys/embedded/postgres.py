@@ -23,6 +23,8 @@ from recsys.embedded.process import Identity, Server, ServerError, run
 
 ROLE = "recsys"
 DATABASE = "recsys"
+# The least that libpq accepts. A server of ours answers in milliseconds, a stranger at its port perhaps never.
+CONNECT_LIMIT_S = 2
 # From this version on PostgreSQL brings its own C.UTF-8, with the same case rules on every system.
 BUILTIN_LOCALE_SINCE = 17
 # Small-machine sizes: a quarter gigabyte of cache holds the demo's hot tables, and connections are threads of two web
@@ -114,7 +116,7 @@ class Postgres(Server):
             user=ROLE,
             password=known.postgres_password,
             dbname="postgres",
-            connect_timeout=5,
+            connect_timeout=CONNECT_LIMIT_S,
             application_name="recsys embedded",
         )
 
