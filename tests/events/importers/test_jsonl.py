@@ -1,0 +1,70 @@
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from events.importers import jsonl
+from events.importers.batches import Batch, batches
+
+LIKE = {"event_type": "like", "user_id": "u", "content_id": "c", "timestamp": "2026-01-01T00:00:00Z"}
+
+
+def read(tmp_path: Path, *lines: Any) -> Batch:
+    """Lines, given as text or as objects, through the reader."""
+    path = tmp_path / "own.jsonl"
+    text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    [source] = jsonl.discover(path).files
+    [batch] = batches(source)
+    return batch
+
+
+def test_each_kind_becomes_its_row(tmp_path: Path) -> None:
+    content = {"kind": "content", "content_id": "c", "creator_id": "m", "upload_timestamp": "2026-01-01T02:00:00+02:00"}
+    user = {"kind": "user", "user_id": "u", "preferences": {"quiet": True}}
+    batch = read(tmp_path, content, user, {"kind": "event", **LIKE}, "", LIKE)
+    assert batch.contents[0].upload_timestamp == datetime(2026, 1, 1, tzinfo=UTC)
+    assert batch.profiles[0].preferences == {"quiet": True}
+    assert [event["event_type"] for event in batch.events] == ["like", "like"]
+    assert (batch.records, batch.bad) == (4, [])
+
+
+def test_a_given_event_id_stays_and_a_missing_one_follows_from_the_event(tmp_path: Path) -> None:
+    given = {**LIKE, "event_id": "3b241101-e2bb-4255-8caf-4136c566a962"}
+    reordered = dict(reversed(LIKE.items()))
+    ids = [event["event_id"] for event in read(tmp_path, given, LIKE, reordered, {**LIKE, "user_id": "v"}).events]
+    assert ids[0] == given["event_id"]
+    assert ids[1] == ids[2] != ids[3]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{broken", "not readable as JSON"),
+        ("[" * 20_000, "not readable as JSON"),
+        ('"\udcff"', "not readable as JSON"),
+        ("[1]", "expected a JSON object, got list"),
+        ({"kind": "clip"}, "kind must be event, content or user, got 'clip'"),
+        ({"kind": "user"}, "user_id"),
+        ({"kind": "user", "user_id": "u", "age": 3}, "age"),
+        ({"kind": "user", "user_id": "a\x00b"}, "control characters"),
+        ({"kind": "user", "user_id": ""}, "1 to 200 characters"),
+        ({"kind": "content", "content_id": "c", "creator_id": "m", "upload_timestamp": "2026-01-01T00:00:00"}, "no time zone"),
+        (
+            {"kind": "content", "content_id": "c", "creator_id": "m", "upload_timestamp": "2026-01-01T00:00:00Z", "duration_s": 0},
+            "positive number of seconds: 0",
+        ),
+        (
+            {"kind": "content", "content_id": "c", "creator_id": "m", "upload_timestamp": "2026-01-01T00:00:00Z", "status": "gone"},
+            "status must be one of active, hidden, removed: 'gone'",
+        ),
+    ],
+)  # fmt: skip
+def test_a_bad_line_is_named_and_the_next_one_read(tmp_path: Path, line: Any, reason: str) -> None:
+    batch = read(tmp_path, line, LIKE)
+    [bad] = batch.bad
+    assert bad.line == 1
+    assert reason in bad.reason
+    assert len(batch.events) == 1
