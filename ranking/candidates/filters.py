@@ -18,7 +18,7 @@ class Active:
     shelf: Shelf
     name: str = "active"
 
-    def keep(self, query: FeedQuery, candidates: Ids) -> Mask:  # noqa: ARG002 - the same for everybody
+    def keep(self, query: FeedQuery, candidates: Ids) -> Mask:
         """True where the content is active."""
         return self.shelf.active[candidates].astype(np.bool_)
 
@@ -30,7 +30,7 @@ class NotRefused:
     refused: Ids
     name: str = "not_refused"
 
-    def keep(self, query: FeedQuery, candidates: Ids) -> Mask:  # noqa: ARG002 - the query does not carry refusals
+    def keep(self, query: FeedQuery, candidates: Ids) -> Mask:
         """True where the user did not refuse the content."""
         return np.asarray(~np.isin(candidates, self.refused), np.bool_)
 

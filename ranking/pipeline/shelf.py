@@ -10,38 +10,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from events.cleaning.schema import EVENT_TYPES
 from events.columnar.history import History
+from features.extraction.definitions import LAG_DECAY
+from features.extraction.engagement import REFUSING, WORTH_LIMIT, worth
 from ranking.pipeline.stages import Ids, Scores, Vector
 
 UNKNOWN = -1
 """Code of a creator, category or row that the snapshot does not know."""
 
-CODE = {name: code for code, name in enumerate(EVENT_TYPES)}
 SESSION_LENGTH = 20
-LAG_DECAY = 0.9
-LONG_VIEW_S = 18.0
-SHORT_VIEW_S = 2.0
-
-# What an event says about the content, in units of one watched clip. Watching is the common currency, deliberate
-# gestures weigh a little more, and refusals more than any praise: showing a hidden topic again is the worse mistake.
-EVENT_WORTH: Mapping[str, float] = {
-    "complete_view": 1.0,
-    "replay": 1.0,
-    "like": 1.0,
-    "comment": 1.0,
-    "share": 1.5,
-    "save": 1.5,
-    "follow": 1.5,
-    "unlike": -0.5,
-    "unsave": -0.5,
-    "skip": -1.0,
-    "unfollow": -1.5,
-    "hide": -3.0,
-    "report": -3.0,
-}
-_WORTH = np.array([EVENT_WORTH.get(name, 0.0) for name in EVENT_TYPES], dtype=np.float32)
-_REFUSALS = np.array([CODE[n] for n in ("hide", "report")], dtype=np.uint8)
+POSITIVE_WORTH = 0.5
+"""Half a clip watched, or any deliberate praise, makes a content a starting point for what follows."""
+SHRINKAGE = 1.0
+"""One imagined neutral judgement per category and creator: a single skip is a hint, not a verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +73,7 @@ class SessionTaste:
     Attributes
     ----------
     category, creator : float32 arrays, one affinity in [-3, 3] per code; the last entry (index `UNKNOWN`) is 0
-    positives : rows of contents the user liked or watched, oldest first
+    positives : rows of contents the user liked or watched at least half of, oldest first
     evidence : in [0, 1), how much was seen of this user: judged / (judged + 2)
     """
 
@@ -102,27 +83,11 @@ class SessionTaste:
     evidence: float
 
 
-def judge(history: History, shelf: Shelf, rows: Ids) -> NDArray[np.float32]:
-    """What each event of a history says about its content; 0 for those that say nothing.
-
-    A `view` counts by its length: 1 for a long view (an imported `long_view`, or watched >= min(18 s, duration)),
-    -0.5 when left within 2 s, and watched / min(18 s, duration) between. Unknown duration counts as 18 s.
-
-    Returns
-    -------
-    float32 array (len(history),)
-    """
-    worth = _WORTH[history.event_type]
-    is_view = history.event_type == CODE["view"]
-    if is_view.any():
-        duration = np.where(rows >= 0, shelf.duration_s[np.maximum(rows, 0)], np.nan) if len(shelf) else np.nan
-        goal = np.fmax(np.fmin(duration, LONG_VIEW_S), 1.0)
-        watched = np.nan_to_num(history.watch_s, nan=0.0)
-        share = np.where(watched < np.minimum(SHORT_VIEW_S, goal), -0.5, np.minimum(watched / goal, 1.0))
-        stated = np.where(history.long_view == 1, 1.0, 0.0)
-        share = np.where(history.long_view >= 0, stated, share)
-        worth = np.where(is_view, share, worth)
-    return worth.astype(np.float32)
+def judge(history: History, shelf: Shelf, rows: Ids) -> NDArray[np.float64]:
+    """What each event of a history says about its content, in watched clips: float64 array (len(history),)."""
+    duration_s = np.full(len(rows), np.nan, np.float32)
+    duration_s[rows >= 0] = shelf.duration_s[rows[rows >= 0]]
+    return worth(history.event_type, history.watch_s, history.long_view, duration_s)
 
 
 def session_taste(history: History, shelf: Shelf) -> SessionTaste:
@@ -130,21 +95,21 @@ def session_taste(history: History, shelf: Shelf) -> SessionTaste:
 
     Several events about one content are one judgement, dated by the latest: their sum, within [-3, 3]. The affinity of
     a category is the mean of its judgements with weight `0.9 ** lag`, shrunk by one imagined neutral judgement:
-    `sum(w * worth) / (sum(w) + 1)`; the same for creators, where an event without a content (follow) counts too.
+    `sum(w * worth) / (sum(w) + 1)`; the same for the creators of those contents.
     """
     rows = shelf.rows(history.content_id)
-    worth = judge(history, shelf, rows)
-    telling = np.flatnonzero((worth != 0.0) & (rows >= 0))
+    value = judge(history, shelf, rows)
+    telling = np.flatnonzero((value != 0.0) & (rows >= 0))
     order = telling[::-1]
     contents, first, inverse = np.unique(rows[order], return_index=True, return_inverse=True)
-    total = np.clip(np.bincount(inverse, weights=worth[order], minlength=len(contents)), -3.0, 3.0)
+    total = np.bincount(inverse, weights=value[order], minlength=len(contents)).clip(-WORTH_LIMIT, WORTH_LIMIT)
     latest = np.argsort(first)[:SESSION_LENGTH]
-    judged, value = contents[latest], total[latest]
-    weight = LAG_DECAY ** np.arange(len(judged))
-    positives = judged[value > 0.0][::-1]
+    judged, verdict = contents[latest], total[latest]
+    weight = np.power(LAG_DECAY, np.arange(len(judged), dtype=np.float64))
+    positives = judged[verdict >= POSITIVE_WORTH][::-1]
     return SessionTaste(
-        category=_affinity(shelf.category, judged, value, weight),
-        creator=_affinity(shelf.creator, judged, value, weight),
+        category=_affinity(shelf.category, judged, verdict, weight),
+        creator=_affinity(shelf.creator, judged, verdict, weight),
         positives=positives.astype(np.int64),
         evidence=len(judged) / (len(judged) + 2.0),
     )
@@ -166,7 +131,7 @@ def seen_rows(rows: Ids) -> Ids:
 
 def refused(history: History) -> set[str]:
     """Content ids that the user hid or reported."""
-    return set(history.content_id[np.isin(history.event_type, _REFUSALS)]) - {""}
+    return set(history.content_id[REFUSING[history.event_type]]) - {""}
 
 
 def _affinity(
@@ -178,4 +143,4 @@ def _affinity(
     known = codes >= 0
     total = np.bincount(codes[known], weights=(weight * value)[known], minlength=size)
     mass = np.bincount(codes[known], weights=weight[known], minlength=size)
-    return np.append(total / (mass + 1.0), 0.0).astype(np.float32)
+    return np.append(total / (mass + SHRINKAGE), 0.0).astype(np.float32)

@@ -39,7 +39,7 @@ class EpsilonGreedy:
     config: ExplorationConfig = ExplorationConfig()
     name: str = "epsilon_greedy"
 
-    def order(self, query: FeedQuery, candidates: Ids, scores: Scores) -> Positions:  # noqa: ARG002 - order is enough
+    def order(self, query: FeedQuery, candidates: Ids, scores: Scores) -> Positions:
         """`query.size` positions (fewer if there are fewer candidates), repeatable by `query.seed`."""
         size = min(query.size, len(candidates))
         safe = min(self.config.depth, len(candidates))

@@ -56,7 +56,7 @@ class Mix:
         """The same rules for these candidates, whose sources are known now."""
         return replace(self, proposals=proposals)
 
-    def order(self, query: FeedQuery, candidates: Ids, scores: Scores) -> Positions:  # noqa: ARG002 - order is enough
+    def order(self, query: FeedQuery, candidates: Ids, scores: Scores) -> Positions:
         """All candidates: `query.size` positions by the rules, the rest as they came; certain, so propensity 1."""
         size = min(query.size, len(candidates))
         caps = (

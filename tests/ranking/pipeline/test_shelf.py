@@ -22,6 +22,7 @@ def one_of(family: int, nth: int = 0) -> str:
         (("view", "clip-000", 4.0), 0.5),
         (("view", "clip-000", 1.0), -0.5),
         (("view", "elsewhere", 9.0), 0.5),
+        (("view", "clip-000"), 0.0),
         (("skip", "clip-000", 0.5), -1.0),
         (("hide", "clip-000"), -3.0),
         (("impression", "clip-000"), 0.0),

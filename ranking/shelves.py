@@ -1,0 +1,116 @@
+"""The current content snapshot as the pipeline reads it, and the features of its contents for one user.
+
+The only file that joins the feature store to serving. Whatever of it fails is logged and answered with "nothing": the
+feed has a level for that.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+from django.db import Error as DatabaseError
+
+from events.columnar.history import History
+from features import store
+from features.extraction import user
+from features.extraction.assemble import FeatureBlocks, assemble
+from features.extraction.definitions import FEATURE_SET
+from features.extraction.snapshot import ContentSnapshot
+from ranking.pipeline.shelf import Shelf
+from ranking.pipeline.stages import Ids, Vector
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """One snapshot and its shelf."""
+
+    snapshot: ContentSnapshot
+    shelf: Shelf
+
+
+@dataclass(frozen=True, slots=True)
+class ServedFeatures:
+    """What the ranker sees of contents: float32 bytes by content id, in the order of the feature set."""
+
+    feature_set: str = ""
+    rows: Mapping[str, bytes] = field(default_factory=dict)
+
+
+_latest: list[Stock] = []
+"""The stock of the newest snapshot this process has seen; two threads may both make it, which harms nothing."""
+
+
+def current_stock() -> Stock | None:
+    """The stock to serve from; None when there is no snapshot or it cannot be read."""
+    try:
+        snapshot = store.snapshot()
+    except DatabaseError:
+        raise
+    except Exception:  # a damaged snapshot must not take the feed down
+        logger.exception("the content snapshot cannot be read; serving the latest uploads")
+        return None
+    if snapshot is None:
+        return None
+    if not _latest or _latest[0].snapshot is not snapshot:
+        _latest[:] = [Stock(snapshot, shelf_of(snapshot))]
+    return _latest[0]
+
+
+def shelf_of(snapshot: ContentSnapshot) -> Shelf:
+    """The same arrays under the names the stages know; nothing is copied."""
+    sequential = snapshot.sequential
+    return Shelf(
+        version=snapshot.version,
+        content_id=snapshot.content_id,
+        row_of=snapshot.row_of,
+        creator=snapshot.creator,
+        category=snapshot.category,
+        uploaded_s=snapshot.upload_timestamp,
+        duration_s=snapshot.duration_s,
+        active=snapshot.active,
+        embedding=snapshot.embedding,
+        popularity=snapshot.popularity,
+        nearest=snapshot.index.search if len(snapshot.index) else None,
+        successors=None if sequential is None else sequential.scores,
+    )
+
+
+def taste_vector(history: History, stock: Stock) -> Vector | None:
+    """The user's taste in the embedding space; None on a cold start, and when it cannot be computed."""
+    try:
+        return user.taste_vector(history, stock.snapshot)
+    except Exception:  # the feed copes with a stranger
+        logger.exception("no taste vector; serving as for a new user")
+        return None
+
+
+def ranker_features(history: History, stock: Stock, *, now: datetime) -> Callable[[Ids], FeatureBlocks]:
+    """Features of candidates, as the model ranker asks for them."""
+    return lambda rows: assemble(history, stock.snapshot, rows, now=now)
+
+
+def served_features(
+    content_ids: Sequence[str], history: History, stock: Stock | None, *, now: datetime
+) -> ServedFeatures:
+    """What the ranker saw of the contents of a page.
+
+    Assembled again for these few rows instead of carried through the pipeline: the same function of the same inputs
+    gives the same numbers, and pages of the levels without a model are logged in the same way. Contents that the
+    snapshot lacks have no features.
+    """
+    known = [each for each in content_ids if stock is not None and each in stock.shelf.row_of]
+    if stock is None or not known:
+        return ServedFeatures()
+    try:
+        rows = np.array([stock.shelf.row_of[each] for each in known], np.int64)
+        blocks = assemble(history, stock.snapshot, rows, now=now)
+    except Exception:  # a page without logged features is worth less to training, but still a page
+        logger.exception("features of a served page cannot be assembled")
+        return ServedFeatures()
+    of_user = np.broadcast_to(blocks.user, (len(rows), blocks.user.shape[-1]))
+    joined = np.concatenate([of_user, blocks.content, blocks.context], axis=1).astype("<f4")
+    return ServedFeatures(FEATURE_SET, {each: row.tobytes() for each, row in zip(known, joined, strict=True)})

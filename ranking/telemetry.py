@@ -1,0 +1,39 @@
+"""Prometheus metrics of the feed: which level served, what it cost, which stages broke."""
+
+from prometheus_client import Counter, Histogram
+
+from ranking.pipeline.run import Account
+
+FEEDS = Counter("recsys_feeds_total", "Feeds answered, by the level that served.", ["level"])
+REPEATS = Counter("recsys_feeds_with_repeats_total", "Feeds that had to show something again.")
+EMPTY = Counter("recsys_feeds_empty_total", "Feeds without a single item.")
+RETRIEVED = Counter("recsys_feed_candidates_total", "Candidates proposed, by source.", ["source"])
+DROPPED = Counter("recsys_feed_dropped_total", "Candidates refused, by filter.", ["filter"])
+FAILURES = Counter("recsys_feed_stage_failures_total", "Stages that broke while a feed was made.", ["stage"])
+STAGE_SECONDS = Histogram(
+    "recsys_feed_stage_seconds",
+    "Wall time of one stage of one feed.",
+    ["stage"],
+    buckets=(0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
+)
+FEED_SECONDS = Histogram(
+    "recsys_feed_seconds",
+    "Wall time of one feed, database included.",
+    buckets=(0.003, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1.0),
+)
+
+
+def record(account: Account, *, level: str, items: int, repeats: bool, seconds: float) -> None:
+    """Count one answered feed."""
+    FEEDS.labels(level).inc()
+    FEED_SECONDS.observe(seconds)
+    REPEATS.inc(int(repeats))
+    EMPTY.inc(int(items == 0))
+    for source, found in account.retrieved.items():
+        RETRIEVED.labels(source).inc(found)
+    for name, refused in account.dropped.items():
+        DROPPED.labels(name).inc(refused)
+    for stage, _ in account.failures:
+        FAILURES.labels(stage).inc()
+    for stage, stage_seconds in account.seconds.items():
+        STAGE_SECONDS.labels(stage).observe(stage_seconds)

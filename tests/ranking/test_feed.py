@@ -1,0 +1,244 @@
+"""One page: who gets what, what never comes, what is logged, and which level answers when something is missing."""
+
+from collections import Counter
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from events.catalogue import set_moderation_state
+from events.queries import newest_contents
+from features.extraction.definitions import FEATURE_SET, FEATURES
+from ranking.feed import Feed, FeedRequest, build_feed
+from ranking.models import Served
+from tests.ranking.conftest import CLIPS_EACH, FAMILIES, NOW, Viewer, family_of
+
+CATALOGUE_SIZE = len(FAMILIES) * CLIPS_EACH
+
+
+def page(viewer: Viewer, limit: int = 10, **request) -> Feed:
+    return build_feed(FeedRequest(viewer.user_id, limit, **request), now=viewer.now)
+
+
+def ids(feed: Feed) -> list[str]:
+    return [item.content_id for item in feed.items]
+
+
+def share_of(family: str, feed: Feed) -> float:
+    return float(np.mean([item.content.category == family for item in feed.items]))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_after_fifteen_interactions_most_of_the_page_is_the_family_one_watches(snapshot, champion, family):
+    champion()
+    viewer = Viewer()
+    for _ in range(3):
+        viewer.react(page(viewer), family, count=5)
+    assert share_of(family, page(viewer)) >= 0.6
+
+
+def test_a_new_user_sees_every_family(snapshot, viewer):
+    feed = page(viewer)
+    assert {item.content.category for item in feed.items} == set(FAMILIES)
+    assert max(Counter(item.content.category for item in feed.items).values()) <= 4
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_very_first_event_changes_the_next_page(snapshot, family):
+    fan, stranger = Viewer("fan"), Viewer("stranger")
+    fan.watch(f"{family}-00")
+    assert share_of(family, page(fan)) > share_of(family, page(stranger))
+
+
+def test_a_skipped_family_steps_back(snapshot, viewer):
+    for clip in range(4):
+        viewer.skip(f"neon-{clip:02d}")
+    assert share_of("neon", page(viewer)) <= 0.1
+
+
+def test_what_was_seen_does_not_come_again_while_there_is_more(snapshot, viewer):
+    shown: list[str] = []
+    for _ in range(6):
+        feed = page(viewer)
+        assert not feed.repeats
+        viewer.react(feed, "ocean", count=10)
+        shown += ids(feed)
+    assert len(set(shown)) == 60
+
+
+def test_when_all_was_seen_the_oldest_comes_again_and_the_answer_says_so(snapshot, viewer):
+    order = [f"{family}-{clip:02d}" for clip in range(CLIPS_EACH) for family in FAMILIES]
+    for clip in order:
+        viewer.do("impression", clip)
+    viewer.now += timedelta(hours=1)
+    feed = page(viewer)
+    assert feed.repeats
+    assert ids(feed) == order[:10]
+    assert {item.source for item in feed.items} == {"seen_again"}
+
+
+def test_a_page_is_topped_up_with_repeats(snapshot, viewer):
+    order = [f"{family}-{clip:02d}" for clip in range(CLIPS_EACH) for family in FAMILIES]
+    for clip in order[:-3]:
+        viewer.do("impression", clip)
+    feed = page(viewer)
+    assert feed.repeats
+    assert set(ids(feed)[:3]) == set(order[-3:])
+    assert ids(feed)[3:] == order[:7]
+
+
+@pytest.mark.parametrize("refusal", ["hide", "report"])
+def test_what_was_refused_never_returns(snapshot, viewer, refusal):
+    hidden = ids(page(viewer))[0]
+    extra = {"reason": "spam"} if refusal == "report" else {}
+    viewer._send((refusal, extra), clip=hidden)
+    for _ in range(8):
+        feed = page(viewer)
+        assert hidden not in ids(feed)
+        viewer.react(feed, family_of(hidden), count=10)
+    assert feed.repeats
+
+
+def test_a_page_fetched_ahead_does_not_repeat_the_one_before(snapshot, viewer):
+    first, second = page(viewer), page(viewer)
+    assert not set(ids(first)) & set(ids(second))
+    viewer.react(first, "ocean", count=7)
+    third = page(viewer)
+    assert not set(ids(third)) & set(ids(first) + ids(second))
+
+
+def test_what_waited_for_half_an_hour_may_come_again(snapshot, viewer):
+    first = page(viewer, limit=50)
+    viewer.now += timedelta(minutes=31)
+    assert set(ids(page(viewer, limit=50))) & set(ids(first))
+
+
+def test_even_when_everything_waits_the_feed_is_not_empty(snapshot, viewer):
+    seen = ids(page(viewer, limit=50)) + ids(page(viewer, limit=14))
+    assert len(set(seen)) == CATALOGUE_SIZE
+    feed = page(viewer)
+    assert feed.repeats
+    assert len(feed.items) == 10
+
+
+def test_withdrawn_contents_are_not_shown_and_the_page_stays_full(snapshot, viewer):
+    withdrawn = ids(page(Viewer("somebody else")))
+    for content_id in withdrawn:
+        set_moderation_state(content_id, status="hidden")
+    feed = page(viewer)
+    assert not set(ids(feed)) & set(withdrawn)
+    assert len(feed.items) == 10
+
+
+def test_excluded_contents_stay_away(snapshot, viewer):
+    unwanted = frozenset(ids(page(Viewer("somebody else"))))
+    assert not set(ids(page(viewer, exclude=unwanted))) & unwanted
+
+
+def test_a_full_page_has_more_behind_it(snapshot, viewer):
+    assert page(viewer).has_more
+
+
+class TestLevels:
+    def test_a_trained_model_ranks(self, champion, viewer):
+        version = champion()
+        feed = page(viewer)
+        assert (feed.fallback_level, feed.model_version) == ("ranked", version)
+        assert feed.account.failures == []
+
+    def test_before_the_first_model_session_signals_rank(self, snapshot, viewer):
+        feed = page(viewer)
+        assert (feed.fallback_level, feed.model_version) == ("light", "light")
+
+    def test_a_model_that_breaks_gives_way_to_session_signals(self, champion, viewer):
+        champion(float("nan"))
+        feed = page(viewer)
+        assert feed.fallback_level == "light"
+        assert [stage for stage, _ in feed.account.failures] == ["ranked"]
+
+    def test_without_a_snapshot_the_newest_uploads_come(self, catalogue, viewer):
+        feed = page(viewer)
+        assert feed.fallback_level == "latest"
+        assert ids(feed) == newest_contents(10)
+
+    def test_the_latest_level_does_not_repeat_nor_show_what_was_hidden(self, catalogue, viewer):
+        first = page(viewer)
+        viewer.react(first, "ocean", count=9)
+        viewer.do("hide", ids(first)[9])
+        second = page(viewer)
+        assert not set(ids(second)) & set(ids(first))
+        assert not second.repeats
+        everything = page(viewer, limit=50)
+        assert ids(first)[9] not in ids(everything)
+
+    def test_a_snapshot_of_withdrawn_contents_falls_back_to_the_database(self, snapshot, viewer):
+        for family in FAMILIES[:3]:
+            for clip in range(CLIPS_EACH):
+                set_moderation_state(f"{family}-{clip:02d}", status="removed")
+        for clip in range(CLIPS_EACH):
+            viewer.do("impression", f"automata-{clip:02d}")
+        feed = page(viewer)
+        assert {item.content.category for item in feed.items} == {"automata"}
+        assert feed.repeats
+
+    def test_an_empty_catalogue_gives_an_empty_page(self, empty_catalogue, viewer):
+        feed = page(viewer)
+        assert (feed.items, feed.has_more, feed.fallback_level) == ((), False, "latest")
+
+
+class TestLog:
+    def test_every_position_is_logged_with_what_the_ranker_saw(self, champion, viewer):
+        version = champion()
+        viewer.watch("ocean-00")
+        feed = page(viewer)
+        rows = list(Served.objects.filter(request_id=feed.request_id).order_by("position"))
+        assert [row.content_id for row in rows] == ids(feed)
+        assert [row.position for row in rows] == list(range(10))
+        for row, item in zip(rows, feed.items, strict=True):
+            assert (row.user_id, row.surface, row.arm, row.served_at) == ("viewer", "for_you", "default", viewer.now)
+            assert (row.source, row.sources) == (item.source, list(item.sources))
+            assert (row.model_version, row.feature_set) == (version, FEATURE_SET)
+            assert row.source in row.sources
+            assert 0.0 < row.propensity <= 1.0
+            seen = np.frombuffer(bytes(row.features), np.float32)
+            assert seen.shape == (len(FEATURES),)
+            assert np.isfinite(seen).all()
+
+    def test_the_latest_level_is_logged_without_features(self, catalogue, viewer):
+        feed = page(viewer)
+        rows = Served.objects.filter(request_id=feed.request_id)
+        assert {(row.feature_set, bytes(row.features)) for row in rows} == {("", b"")}
+
+    def test_every_main_source_appears_on_a_page_of_ten(self, snapshot, viewer):
+        viewer.watch("ocean-00")
+        assert len({item.source for item in page(viewer).items}) >= 3
+
+
+@pytest.mark.parametrize("limit", [1, 10, 50])
+def test_a_page_takes_at_most_five_queries(champion, viewer, django_assert_max_num_queries, limit):
+    champion()
+    viewer.react(page(viewer), "ocean", count=5)
+    with django_assert_max_num_queries(5):
+        page(viewer, limit=limit)
+
+
+def test_the_latest_level_takes_at_most_five_queries(catalogue, viewer, django_assert_max_num_queries):
+    with django_assert_max_num_queries(5):
+        page(viewer)
+
+
+@pytest.mark.parametrize("limit", [0, 51, -1])
+def test_an_impossible_limit_is_refused(limit):
+    with pytest.raises(ValueError, match=str(limit)):
+        FeedRequest("u", limit)
+
+
+def test_contents_unknown_to_the_snapshot_are_no_error(snapshot, viewer):
+    viewer.watch("from-elsewhere")
+    viewer.do("hide", "from-nowhere")
+    assert len(page(viewer).items) == 10
+
+
+def test_now_is_the_only_clock(snapshot):
+    first = build_feed(FeedRequest("a"), now=NOW)
+    assert set(Served.objects.filter(request_id=first.request_id).values_list("served_at", flat=True)) == {NOW}
