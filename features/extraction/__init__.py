@@ -1,1 +1,14 @@
-"""The one list of features and the pure functions that compute them."""
+"""The one list of features and the pure functions that compute them.
+
+Training and serving call the same code: `assemble` for one request, `assemble_many` for a training set, where every
+example sees the log strictly before its moment.
+"""
+
+from features.extraction.assemble import FeatureBlocks, assemble, assemble_many
+from features.extraction.snapshot import ContentSnapshot
+from features.extraction.timeline import CounterTimeline, timeline
+from features.extraction.user import taste_vector
+
+__all__ = [
+    "ContentSnapshot", "CounterTimeline", "FeatureBlocks", "assemble", "assemble_many", "taste_vector", "timeline",
+]  # fmt: skip

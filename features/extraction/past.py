@@ -1,0 +1,143 @@
+"""One user's history, resolved against a snapshot: ids become rows, events about one content become one encounter."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from events.columnar.history import History
+from features.extraction.definitions import HISTORY_LIMIT
+from features.extraction.engagement import CODE, JUDGING, REFUSING, SHARING, WORTH_LIMIT, is_long_view, worth
+from features.extraction.snapshot import UNKNOWN, ContentSnapshot
+
+WATCH_RATIO_CAP = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Events of one user, oldest first, as codes; all columns have the same length n.
+
+    Attributes
+    ----------
+    event_type : uint8 array
+    row : int64 array, rows of the snapshot, `UNKNOWN` where it lacks the content or the event has none
+    creator : int64 array, creator codes of the snapshot as the event states them, or `UNKNOWN`
+    timestamp : float64 array, seconds since 1970 UTC
+    watch_s : float32 array, NaN where the event carries none
+    long_view : int8 array, 1, 0, or -1 where not stated
+    """
+
+    event_type: NDArray[np.uint8]
+    row: NDArray[np.int64]
+    creator: NDArray[np.int64]
+    timestamp: NDArray[np.float64]
+    watch_s: NDArray[np.float32]
+    long_view: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.event_type)
+
+    def slice(self, start: int, stop: int) -> Self:
+        """Events start..stop-1, as views."""
+        cut = slice(start, stop)
+        return type(self)(
+            self.event_type[cut], self.row[cut], self.creator[cut], self.timestamp[cut], self.watch_s[cut],
+            self.long_view[cut],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Encounters:
+    """The distinct contents a user met, the latest first; all columns have the same length m.
+
+    Attributes
+    ----------
+    row : int64 array, rows of the snapshot
+    at : float64 array, time of the latest event about it, seconds since 1970 UTC
+    times : float64 array, meetings: impressions, or views where the log has no impression
+    judged : bool array, whether the user did more than pass
+    worth : float64 array, sum of what its events say, within +-3 (see `engagement`)
+    long_view, complete, skip, like, share, refusal : bool arrays
+    watch_ratio : float64 array, watched share of the clip per view, at most 2; NaN where unknown
+    """
+
+    row: NDArray[np.int64]
+    at: NDArray[np.float64]
+    times: NDArray[np.float64]
+    judged: NDArray[np.bool_]
+    worth: NDArray[np.float64]
+    long_view: NDArray[np.bool_]
+    complete: NDArray[np.bool_]
+    skip: NDArray[np.bool_]
+    like: NDArray[np.bool_]
+    share: NDArray[np.bool_]
+    refusal: NDArray[np.bool_]
+    watch_ratio: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+def resolve(history: History, snapshot: ContentSnapshot) -> Past:
+    """The last `HISTORY_LIMIT` events of a history as codes of the snapshot."""
+    last = slice(-HISTORY_LIMIT, None)
+    return Past(
+        history.event_type[last],
+        snapshot.rows(history.content_id[last].tolist()),
+        snapshot.creator_codes(history.creator_id[last].tolist()),
+        history.timestamp[last],
+        history.watch_s[last],
+        history.long_view[last],
+    )
+
+
+def encounters(past: Past, snapshot: ContentSnapshot) -> Encounters:
+    """Group the events by content; events about contents that the snapshot lacks are left out."""
+    newest_first = np.flatnonzero(past.row != UNKNOWN)[::-1]
+    kind, row = past.event_type[newest_first], past.row[newest_first]
+    watch_s, long_view = past.watch_s[newest_first], past.long_view[newest_first]
+    rows, first, group = np.unique(row, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty(len(rows), np.int64)
+    rank[order] = np.arange(len(rows))
+    group = rank[group]
+    m = len(rows)
+    duration = snapshot.duration_s[row]
+
+    def total(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.bincount(group, weights=weights, minlength=m).astype(np.float64)
+
+    def any_of(hit: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return np.asarray(np.bincount(group[hit], minlength=m) > 0)
+
+    viewed = (kind == CODE["view"]) & (watch_s >= 0) & (duration > 0)
+    share = np.zeros(len(kind))
+    share[viewed] = watch_s[viewed] / duration[viewed]
+    with np.errstate(invalid="ignore"):
+        watch_ratio = np.minimum(total(share) / total(viewed.astype(np.float64)), WATCH_RATIO_CAP)
+    impressions = total((kind == CODE["impression"]).astype(np.float64))
+    views = total((kind == CODE["view"]).astype(np.float64))
+    return Encounters(
+        row=rows[order],
+        at=past.timestamp[newest_first][first[order]],
+        times=np.maximum(np.maximum(impressions, views), 1.0),
+        judged=any_of(JUDGING[kind]),
+        worth=np.clip(total(worth(kind, watch_s, long_view, duration)), -WORTH_LIMIT, WORTH_LIMIT),
+        long_view=any_of(is_long_view(kind, watch_s, long_view, duration)),
+        complete=any_of(kind == CODE["complete_view"]),
+        skip=any_of(kind == CODE["skip"]),
+        like=any_of(kind == CODE["like"]),
+        share=any_of(SHARING[kind]),
+        refusal=any_of(REFUSING[kind]),
+        watch_ratio=watch_ratio,
+    )
+
+
+def followed_creators(past: Past) -> NDArray[np.int64]:
+    """Creator codes whose last follow or unfollow is a follow, ascending."""
+    about = np.flatnonzero(
+        ((past.event_type == CODE["follow"]) | (past.event_type == CODE["unfollow"])) & (past.creator != UNKNOWN)
+    )[::-1]
+    creators, latest = np.unique(past.creator[about], return_index=True)
+    return np.asarray(creators[past.event_type[about[latest]] == CODE["follow"]])

@@ -1,0 +1,117 @@
+"""The catalogue as serving reads it: immutable arrays, one row per content, in the order of content ids."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.embeddings.behaviour import SequentialItemModel
+from features.embeddings.index import VectorIndex
+from features.extraction.definitions import COUNTER_COLUMN, COUNTERS
+
+UNKNOWN = -1
+"""Row, creator, category or language code of what the snapshot does not know."""
+
+_POPULARITY = (("1d", 1.0), ("7d", 1.0 / 7.0))
+"""Daily people, of the last day and as the mean of the week: what is hot now, steadied by what stays."""
+_ENGAGEMENT = (("long_views", 1.0), ("likes", 1.0), ("shares", 2.0), ("refusals", -5.0))
+
+
+@dataclass(frozen=True, slots=True)
+class ContentSnapshot:
+    """All contents at one moment; n contents, d embedding dimensions.
+
+    Attributes
+    ----------
+    version : changes with the content of any array
+    until : seconds since 1970 UTC, the moment the counters are as of
+    content_id : object array of str (n,), ascending
+    creator, category, language : int32 arrays (n,), codes into the vocabularies below, `UNKNOWN` where there is none
+    creators, categories, languages : object arrays of str
+    upload_timestamp : float64 array (n,), seconds since 1970 UTC
+    duration_s : float32 array (n,), NaN where unknown
+    active : bool array (n,), whether serving might show it when the snapshot was made
+    embedding : float32 array (n, d), unit rows, zero rows where the text says nothing
+    text_hash : uint64 array (n,), of the text each embedding was made from
+    counters : float32 array (n, len(COUNTERS)), as of `until`
+    index : nearest neighbours in `embedding`
+    sequential : what follows what; None before there are enough sequences
+    encoder_version : of the text encoder that made `embedding`
+    """
+
+    version: str
+    until: float
+    content_id: NDArray[np.object_]
+    creator: NDArray[np.int32]
+    category: NDArray[np.int32]
+    language: NDArray[np.int32]
+    creators: NDArray[np.object_]
+    categories: NDArray[np.object_]
+    languages: NDArray[np.object_]
+    upload_timestamp: NDArray[np.float64]
+    duration_s: NDArray[np.float32]
+    active: NDArray[np.bool_]
+    embedding: NDArray[np.float32]
+    text_hash: NDArray[np.uint64]
+    counters: NDArray[np.float32]
+    index: VectorIndex
+    sequential: SequentialItemModel | None
+    encoder_version: str
+    row_of: Mapping[str, int] = field(init=False, repr=False)
+    creator_of: Mapping[str, int] = field(init=False, repr=False)
+    total: NDArray[np.float64] = field(init=False, repr=False)
+    popularity: NDArray[np.float32] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "row_of", {each: row for row, each in enumerate(self.content_id.tolist())})
+        object.__setattr__(self, "creator_of", {each: code for code, each in enumerate(self.creators.tolist())})
+        object.__setattr__(self, "total", np.asarray(self.counters, np.float64).sum(axis=0))
+        object.__setattr__(self, "popularity", popularity(self.counters))
+
+    def __len__(self) -> int:
+        return len(self.content_id)
+
+    def rows(self, content_ids: Iterable[str]) -> NDArray[np.int64]:
+        """Rows of content ids, `UNKNOWN` for those it does not have."""
+        row_of = self.row_of
+        return np.array([row_of.get(each, UNKNOWN) for each in content_ids], np.int64)
+
+    def creator_codes(self, creator_ids: Iterable[str]) -> NDArray[np.int64]:
+        """Codes of creator ids, `UNKNOWN` for those without a content here."""
+        creator_of = self.creator_of
+        return np.array([creator_of.get(each, UNKNOWN) for each in creator_ids], np.int64)
+
+
+def encode(values: NDArray[np.object_]) -> tuple[NDArray[np.int32], NDArray[np.object_]]:
+    """Codes and vocabulary of a text column; the empty text is `UNKNOWN`.
+
+    >>> codes, vocabulary = encode(np.array(["b", "", "a", "b"], object))
+    >>> codes.tolist(), vocabulary.tolist()
+    ([1, -1, 0, 1], ['a', 'b'])
+    """
+    vocabulary = sorted(set(values.tolist()) - {""})
+    code_of = {value: code for code, value in enumerate(vocabulary)}
+    codes = np.array([code_of.get(value, UNKNOWN) for value in values.tolist()], np.int32)
+    column = np.empty(len(vocabulary), object)
+    column[:] = vocabulary
+    return codes, column
+
+
+def popularity(counters: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Engaged people per day, >= 0: long views + likes + 2 shares - 5 refusals, the last day plus the week's mean.
+
+    Parameters
+    ----------
+    counters : float32 array (n, len(COUNTERS))
+
+    >>> liked = np.zeros((1, len(COUNTERS)), np.float32)
+    >>> liked[0, COUNTER_COLUMN["likes", "1d"]] = 3.0
+    >>> popularity(liked).tolist()
+    [3.0]
+    """
+    weights = np.zeros(len(COUNTERS))
+    for label, per_day in _POPULARITY:
+        for signal, worth in _ENGAGEMENT:
+            weights[COUNTER_COLUMN[signal, label]] = worth * per_day
+    return np.maximum(counters @ weights, 0.0).astype(np.float32)
