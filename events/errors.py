@@ -32,6 +32,7 @@ _CODES: Final = {
     429: "too_many_requests",
     503: "unavailable",
 }
+_CREDENTIAL_CODES: Final = frozenset({"invalid_key", "invalid_token", "token_expired"})
 # What Django raises by itself, and what a caller is told; the more special kinds first.
 _FOREIGN: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], int, str], ...]] = (
     (RequestDataTooBig, 413, "the request body is larger than this server accepts"),
@@ -88,10 +89,15 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
             answer = _answer(error.status, error.code, error.message, error.details)
         case exceptions.ValidationError():
             answer = _answer(400, "invalid_fields", _first_fault(error.detail), {"fields": error.detail})
+        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
+            # The framework turns these into 403 for a view that authenticates by itself, as the beacon does.
+            code = error.get_codes()
+            answer = _answer(401, code if code in _CREDENTIAL_CODES else _CODES[401], str(error.detail))
+            answer["WWW-Authenticate"] = 'Bearer realm="recsys"'
+        case exceptions.ParseError():
+            answer = _answer(400, "parse_error", str(error.detail))
         case exceptions.APIException():
-            answer = _answer(error.status_code, _code_of(error), str(error.detail))
-            if error.status_code == HTTPStatus.UNAUTHORIZED:
-                answer["WWW-Authenticate"] = 'Bearer realm="recsys"'
+            answer = _answer(error.status_code, _CODES.get(error.status_code, "error"), str(error.detail))
         case ForbiddenUser():
             answer = _answer(403, error.code, error.detail)
         case InvalidEvent():
@@ -136,14 +142,6 @@ def error_body(code: str, message: str, details: Any = None) -> dict[str, Any]:
 
 def _answer(status: int, code: str, message: str, details: Any = None) -> Response:
     return Response(error_body(code, message, details), status=status)
-
-
-def _code_of(error: exceptions.APIException) -> str:
-    codes = error.get_codes()
-    # Ours are words already; the framework's own code for a bad body is "parse_error", kept as it is.
-    if isinstance(codes, str) and codes in {"parse_error", "invalid_token", "invalid_key", "token_expired"}:
-        return codes
-    return _CODES.get(error.status_code, "error")
 
 
 def _first_fault(detail: Any) -> str:

@@ -37,17 +37,16 @@ def ensure_demo_logins(password: str) -> list[tuple[str, str]]:
         group, new = Group.objects.get_or_create(name=role)
         if new:
             group.permissions.set(_permissions(names))
-        _ensure_user(role, password).groups.add(group)
+        _ensure_user(role, password, group=group)
     return [("superuser", "admin"), *((role, role) for role in ROLES)]
 
 
-def _ensure_user(username: str, password: str, *, superuser: bool = False) -> User:
-    known = User.objects.filter(username=username).first()
-    if known is not None:
-        return known
-    if superuser:
-        return User.objects.create_superuser(username, password=password)
-    return User.objects.create_user(username, password=password, is_staff=True)
+def _ensure_user(username: str, password: str, *, superuser: bool = False, group: Group | None = None) -> None:
+    if User.objects.filter(username=username).exists():
+        return
+    user = User.objects.create_user(username, password=password, is_staff=True, is_superuser=superuser)
+    if group is not None:
+        user.groups.add(group)
 
 
 def _permissions(names: tuple[str, ...]) -> list[Permission]:

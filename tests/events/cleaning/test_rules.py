@@ -1,0 +1,103 @@
+"""Cleaning rules: the clock, watch times, users, and what lands in additional_info."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from events.cleaning.rules import CleanEvent, clean_event
+from events.cleaning.schema import ForbiddenUser, InvalidEvent, decode_event
+from tests.events.conftest import NOW, make_event
+
+
+def clean(event_type: str = "like", *, historical: bool = False, user_id: str | None = None, **fields) -> CleanEvent:
+    raw = decode_event(make_event(event_type, **fields))
+    return clean_event(raw, now=NOW, historical=historical, user_id=user_id)
+
+
+def test_an_event_in_order_passes_unchanged():
+    event = clean("view", position=3, session_id="s", surface="for_you", additional_info={"app": "2.1"})
+    assert event.timestamp == datetime(2026, 11, 23, 11, 59, tzinfo=UTC)
+    assert (event.event_type, event.position, event.session_id) == ("view", 3, "s")
+    assert event.additional_info == {"app": "2.1", "watch_duration": 4.5, "surface": "for_you"}
+
+
+def test_a_clock_up_to_23_hours_ahead_is_corrected_and_the_correction_recorded():
+    event = clean(timestamp=NOW + timedelta(hours=23))
+    assert event.timestamp == NOW
+    assert event.additional_info == {"clock_corrected": "2026-11-24T11:00:00+00:00"}
+
+
+def test_the_moment_of_arrival_itself_is_not_corrected():
+    assert clean(timestamp=NOW).additional_info == {}
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "historical"),
+    [
+        (NOW + timedelta(hours=23, microseconds=1), False),
+        (NOW + timedelta(hours=24), True),
+        ("2004-12-31T23:59:59Z", False),
+        ("1969-12-31T23:59:59Z", True),
+        ("0001-01-01T00:00:00+14:00", False),
+        ("9999-12-31T23:59:59-14:00", True),
+    ],
+)
+def test_times_beyond_the_bounds_are_refused(timestamp, historical):
+    with pytest.raises(InvalidEvent, match="timestamp_out_of_range"):
+        clean(timestamp=timestamp, historical=historical)
+
+
+def test_an_imported_log_may_be_older_than_2005():
+    assert clean(timestamp="1997-09-20T00:00:00Z", historical=True).timestamp.year == 1997
+
+
+def test_a_watch_time_of_24_hours_is_the_longest():
+    assert clean("view", watch_duration=86_400).additional_info["watch_duration"] == 86_400
+    with pytest.raises(InvalidEvent, match="watch_out_of_range"):
+        clean("skip", watch_duration=86_401)
+
+
+def test_a_live_view_needs_its_watch_time():
+    with pytest.raises(InvalidEvent, match="watch_duration: required"):
+        clean("view", watch_duration=None)
+
+
+def test_an_imported_view_may_state_long_view_instead():
+    event = clean("view", watch_duration=None, long_view=False, time_estimated=True, historical=True)
+    assert event.additional_info == {"long_view": False, "time_estimated": True}
+
+
+@pytest.mark.parametrize("name", ["long_view", "time_estimated"])
+def test_a_live_event_may_not_carry_what_only_imports_know(name):
+    with pytest.raises(InvalidEvent, match=f"unknown_field: {name}"):
+        clean("view", **{name: True})
+
+
+@pytest.mark.parametrize("name", ["watch_duration", "surface", "clock_corrected", "metadata"])
+def test_reserved_names_cannot_be_smuggled_into_additional_info(name):
+    with pytest.raises(InvalidEvent, match=f"reserved_field: additional_info.{name}"):
+        clean(additional_info={name: "x"})
+
+
+def test_a_user_is_required_from_a_server():
+    with pytest.raises(InvalidEvent, match="missing_field: user_id"):
+        clean_event(decode_event(make_event(user_id=None)), now=NOW)
+
+
+def test_a_token_fills_in_its_user_and_refuses_another():
+    raw = decode_event(make_event(user_id=None))
+    assert clean_event(raw, now=NOW, user_id="u9").user_id == "u9"
+    with pytest.raises(ForbiddenUser, match="'u9'"):
+        clean_event(decode_event(make_event(user_id="u1")), now=NOW, user_id="u9")
+
+
+def test_a_token_cannot_upload_for_another_creator():
+    raw = decode_event(make_event("content_upload", user_id=None, creator_id="k1"))
+    assert clean_event(raw, now=NOW, user_id="k1").user_id == "k1"
+    with pytest.raises(ForbiddenUser, match="creator_id"):
+        clean_event(raw, now=NOW, user_id="u9")
+
+
+def test_an_upload_without_user_is_its_creators():
+    raw = decode_event(make_event("content_upload", user_id=None))
+    assert clean_event(raw, now=NOW).user_id == "k1"

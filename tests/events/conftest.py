@@ -1,0 +1,73 @@
+"""Events as a client sends them, and API clients with each kind of credential."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from events import api_keys, authentication, client_tokens
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+FIELDS: dict[str, dict[str, Any]] = {
+    "view": {"watch_duration": 4.5},
+    "comment": {"comment_text": "so good"},
+    "share": {"platform": "sms"},
+    "report": {"reason": "spam"},
+    "follow": {"creator_id": "k1"},
+    "unfollow": {"creator_id": "k1"},
+    "content_upload": {"creator_id": "k1", "metadata": {"caption": "first"}},
+}
+
+
+def make_event(event_type: str = "like", **fields: Any) -> dict[str, Any]:
+    """A valid event of a type, with a fresh id; a field given as None is left out."""
+    event = {
+        "event_id": str(uuid.uuid4()),
+        "event_type": event_type,
+        "user_id": "k1" if event_type == "content_upload" else "u1",
+        "content_id": "c1",
+        "timestamp": "2026-11-23T11:59:00Z",
+        **FIELDS.get(event_type, {}),
+        **fields,
+    }
+    return {name: value for name, value in event.items() if value is not None}
+
+
+@pytest.fixture
+def now() -> datetime:
+    return NOW
+
+
+@pytest.fixture(autouse=True)
+def _forget_keys() -> Iterator[None]:
+    """Keys are remembered for seconds, which is longer than a test's database lives."""
+    authentication.forget_keys()
+    yield
+    authentication.forget_keys()
+
+
+@pytest.fixture
+def server_key(db: None) -> str:
+    return api_keys.create_key("test")[1]
+
+
+@pytest.fixture
+def server(server_key: str) -> APIClient:
+    """The host app's server."""
+    return _client(server_key)
+
+
+@pytest.fixture
+def as_user(db: None) -> Callable[[str], APIClient]:
+    """An end user's own client."""
+    return lambda user_id: _client(client_tokens.mint(user_id, now=timezone.now())[0])
+
+
+def _client(secret: str) -> APIClient:
+    client = APIClient(raise_request_exception=False)
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
+    return client
