@@ -1,6 +1,7 @@
 """Folders for servers of their own, never the ones that the other tests run on."""
 
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -75,3 +76,10 @@ def is_alive(pid: int) -> bool:
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     return False
+
+
+def stranger_at(port: int) -> socket.socket:
+    """A program that holds the port and says nothing, until the returned socket is closed."""
+    holder = socket.socket()
+    holder.bind(("127.0.0.1", port))
+    return holder

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ import pytest
 from recsys.embedded import addresses
 from recsys.embedded.postgres import Postgres
 from recsys.embedded.process import ServerError
-from tests.recsys.embedded.conftest import is_alive
+from tests.recsys.embedded.conftest import is_alive, stranger_at
 
 Eventually = Callable[[Callable[[], bool]], None]
 START_AND_WAIT = """
@@ -123,8 +122,9 @@ def test_a_project_that_moved_to_a_closed_folder_keeps_its_data(made_var_dir: Pa
 
 def test_a_strangers_port_is_left_alone(made_var_dir: Path):
     server = Postgres(made_var_dir, throwaway=True)
+    server.move_port()  # one at which no connection of an earlier test lingers
     taken = server.port
-    with socket.create_server(("127.0.0.1", taken)):
+    with stranger_at(taken):
         with pytest.raises(ServerError, match=f"Port {taken} "):
             server.start()
         server.settle_port()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from recsys.embedded import addresses, servers
 from recsys.embedded.process import ServerError
 from recsys.embedded.servers import configure, running
+from tests.recsys.embedded.conftest import stranger_at
 
 
 def test_nothing_is_embedded_once_both_urls_are_named(tmp_path: Path):
@@ -37,7 +37,7 @@ def test_urls_inherited_from_a_parent_process_stay_embedded(tmp_path: Path):
 def test_a_port_that_a_stranger_took_is_exchanged_before_settings_load(tmp_path: Path):
     old = addresses.load(tmp_path)
     environ: dict[str, str] = {}
-    with socket.create_server(("127.0.0.1", old.postgres_port)):
+    with stranger_at(old.postgres_port):
         configure(tmp_path, environ)
     new = addresses.load(tmp_path)
     assert new.postgres_port != old.postgres_port
