@@ -28,10 +28,11 @@ _CAME_BACK = (
     "count(*) FILTER (WHERE EXISTS (SELECT FROM user_day later "
     "WHERE later.active AND later.user_id = first.user_id AND later.day = first.day + %s))"
 )
-_COHORTS = (  # one parameter per retention day
-    "WITH first AS (SELECT user_id, min(day) AS day FROM user_day WHERE active GROUP BY user_id) "
-    f"SELECT first.day, count(*), {', '.join([_CAME_BACK] * len(RETENTION_DAYS))} FROM first GROUP BY first.day"
-)
+# One parameter per retention day.
+_COHORTS = f"""
+    WITH first AS (SELECT user_id, min(day) AS day FROM user_day WHERE active GROUP BY user_id)
+    SELECT first.day, count(*), {", ".join([_CAME_BACK] * len(RETENTION_DAYS))} FROM first GROUP BY first.day
+"""  # noqa: S608 - constants only
 
 
 @dataclass(frozen=True, slots=True)
