@@ -156,6 +156,7 @@ def _write(statement: str, rows: Mapping[str, Sequence[object]]) -> int:
     if not rows:
         return 0
     ordered = [rows[key] for key in sorted(rows)]
-    with transaction.atomic(), connection.cursor() as cursor:
+    # Calls on the driver's own cursor bypass Django, which must still see its errors as its own.
+    with transaction.atomic(), connection.wrap_database_errors, connection.cursor() as cursor:
         answers = execute_values(cursor.cursor, statement, ordered, page_size=BATCH_ROWS, fetch=True)
     return sum(1 for (new,) in answers if new)

@@ -91,7 +91,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
             answer = _answer(400, "invalid_fields", _first_fault(error.detail), {"fields": error.detail})
         case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
             # The framework turns these into 403 for a view that authenticates by itself, as the beacon does.
-            code = error.get_codes()
+            code = str(error.get_codes())
             answer = _answer(401, code if code in _CREDENTIAL_CODES else _CODES[401], str(error.detail))
             answer["WWW-Authenticate"] = 'Bearer realm="recsys"'
         case exceptions.ParseError():

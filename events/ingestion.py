@@ -128,14 +128,14 @@ def _insert(events: Sequence[tuple[str, CleanEvent]], now: datetime) -> int:
         )
         for key, event in events
     ]
-    with connection.cursor() as cursor:
+    with connection.wrap_database_errors, connection.cursor() as cursor:
         execute_values(cursor.cursor, _INSERT_FEW, rows, page_size=COPY_FROM_ROWS)
         return int(cursor.rowcount)
 
 
 def _copy(events: Sequence[tuple[str, CleanEvent]], now: datetime) -> int:
     buffer = io.BytesIO(_copy_text(events, now).encode())
-    with connection.cursor() as cursor:
+    with connection.wrap_database_errors, connection.cursor() as cursor:
         # One table per connection, emptied by every commit; emptied here as well for callers with a longer transaction.
         cursor.execute("CREATE TEMP TABLE IF NOT EXISTS incoming_event (LIKE event) ON COMMIT DELETE ROWS")
         cursor.execute("DELETE FROM incoming_event")

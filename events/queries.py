@@ -286,7 +286,7 @@ def _texts(values: Sequence[str | None]) -> NDArray[np.object_]:
 def _copy_out(statement: str, values: Sequence[Any], columns: dict[str, pa.DataType]) -> pa.Table:
     """Run a SELECT through COPY and parse its CSV with text columns dictionary-encoded."""
     buffer = io.BytesIO()
-    with connection.cursor() as cursor:
+    with connection.wrap_database_errors, connection.cursor() as cursor:
         query = cursor.mogrify(statement, values).decode()
         cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT csv)", buffer)
     if not buffer.tell():

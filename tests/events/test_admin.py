@@ -16,7 +16,8 @@ PAGES = ("content", "event", "userprofile", "importprogress", "apikey")
 
 
 @pytest.fixture
-def logins() -> None:
+def logins(settings) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real one takes its time
     ensure_demo_logins("a long demo password")
     catalogue.register_content(
         NewContent("c1", "k1", NOW, {"caption": "<b>hi</b>"}, thumbnail_url="https://cdn.example/a.jpg")

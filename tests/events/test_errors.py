@@ -1,30 +1,50 @@
 """Errors nobody planned: a database that is away, and an exception in a view."""
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.test import RequestFactory
 
 from events import errors
 from events.errors import ApiError, handle_exception, not_found, server_error
+from events.ingestion import COPY_FROM_ROWS
+from events.models import UserProfile
 from tests.events.conftest import make_event
 
 
-@pytest.mark.django_db
-def test_a_database_that_is_away_is_503_with_a_time_to_retry(server, settings, monkeypatch):
-    server.get("/api/v1/users/u1")  # the key is known now; only the work itself fails
+@pytest.fixture
+def log_refuses(db) -> None:
+    """A log that fails like a server that is being shut down while it inserts."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'shutting down' USING ERRCODE = '57P01'; END $$"
+        )
+        cursor.execute("CREATE TRIGGER refuse BEFORE INSERT ON event FOR EACH ROW EXECUTE FUNCTION refuse()")
 
-    def refuse(*args, **options):
-        raise OperationalError("connection refused")
 
-    monkeypatch.setattr("django.db.backends.utils.CursorWrapper.execute", refuse)
-    for response in (
-        server.post("/api/v1/events", {"events": [make_event()]}, format="json"),
-        server.get("/api/v1/users/u1"),
-    ):
-        assert response.status_code == 503
-        assert response.json()["error"]["code"] == "unavailable"
-        assert response["Retry-After"] == str(errors.RETRY_AFTER_S)
-    assert server.get("/livez").status_code == 200
+@pytest.mark.parametrize("size", [1, COPY_FROM_ROWS])
+def test_a_database_that_goes_away_is_503_with_a_time_to_retry_and_nothing_stored(server, log_refuses, size):
+    events = [make_event(user_id="new") for _ in range(size)]
+    response = server.post("/api/v1/events", {"events": events}, format="json")
+    assert response.status_code == 503
+    assert response.json()["error"]["code"] == "unavailable"
+    assert response["Retry-After"] == str(errors.RETRY_AFTER_S)
+    assert not UserProfile.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_was_cut_costs_one_answer_and_heals(server):
+    server.get("/api/v1/users/u1")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    other.close()
+    statuses = [server.post("/api/v1/events", {"events": [make_event()]}, format="json").status_code for _ in range(3)]
+    assert set(statuses) <= {202, 503}
+    assert statuses[-1] == 202
 
 
 @pytest.mark.django_db
