@@ -1,0 +1,32 @@
+"""`python -m recsys.benchmarks <name> <result file>`: one benchmark, inside the scratch place that `scratch` made."""
+
+import argparse
+import json
+from pathlib import Path
+
+import django
+
+
+def main() -> None:
+    """Create the tables, run the benchmark, write its result."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name")
+    parser.add_argument("answer", type=Path)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--path", type=Path)
+    arguments = parser.parse_args()
+    django.setup()
+
+    # These need the settings that `setup` has loaded.
+    from django.core.management import call_command  # noqa: PLC0415
+
+    from recsys.benchmarks.registry import BENCHMARKS  # noqa: PLC0415
+    from recsys.benchmarks.results import Options  # noqa: PLC0415
+
+    call_command("migrate", verbosity=0)
+    result = BENCHMARKS[arguments.name].run(Options(arguments.quick, arguments.path))
+    arguments.answer.write_text(json.dumps(result.to_json()))
+
+
+if __name__ == "__main__":
+    main()

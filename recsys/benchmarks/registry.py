@@ -1,0 +1,15 @@
+"""The list of benchmarks. A new one is a module with a `run` and a line here."""
+
+from recsys.benchmarks import feed, import_rows, ingest
+from recsys.benchmarks.results import Benchmark
+
+BENCHMARKS = {
+    benchmark.name: benchmark
+    for benchmark in (
+        Benchmark(
+            "import", "source rows per second of a KuaiRand folder, beside one COPY of the same rows", import_rows.run
+        ),
+        Benchmark("ingest", "events per second through ingest(), beside one COPY of the same rows", ingest.run),
+        Benchmark("feed", "latency of the feed of a live server, beside an endpoint that does nothing", feed.run),
+    )
+}
