@@ -12,6 +12,7 @@ const WHY = {
   fresh: "Fresh upload",
   latest: "Fresh upload",
   exploration: "Something new to try",
+  seen_again: "Worth a second look",
 };
 const TONES = 4;
 

@@ -57,11 +57,8 @@ async function loadMore() {
   loading = true;
   feed.setAttribute("aria-busy", "true");
   showTail("loading");
-  const ahead = Math.max(0, clips.length - 1 - active);
   try {
-    // Clips that wait unseen are served again by the next request; asking for as many more makes room for new ones.
-    const page = await client.getFeed(Math.min(50, config.pageSize + ahead));
-    append(page);
+    append(await client.getFeed(config.pageSize));
   } catch (error) {
     console.warn("recsys: no feed", error);
     showTail(error instanceof TypeError ? "offline" : "error");
