@@ -7,7 +7,7 @@ at once; `--no-train` leaves that to the schedule.
 
 import json
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +24,12 @@ from events.importers import jsonl, kuairand, mapped, movielens
 from events.importers.rows import BadRow, Dataset, SourceError
 from events.importing import ImportReport, ImportRunningError, ImportStep, import_rows
 
-FORMATS = ("kuairand", "movielens", "jsonl", "csv")
+DISCOVER: dict[str, Callable[[Path], Dataset]] = {
+    "kuairand": kuairand.discover,
+    "movielens": movielens.discover,
+    "jsonl": jsonl.discover,
+}
+FORMATS = (*DISCOVER, "csv")
 BAD_ROWS_SHOWN = 20
 
 
@@ -75,7 +80,7 @@ def _discover(form: str, path: Path, map_file: Path | None) -> Dataset:
     try:
         if form == "csv":
             return mapped.discover(path, _mapping(map_file))
-        return {"kuairand": kuairand, "movielens": movielens, "jsonl": jsonl}[form].discover(path)
+        return DISCOVER[form](path)
     except SourceError as error:
         raise CommandError(str(error)) from error
 
