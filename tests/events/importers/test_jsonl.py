@@ -10,6 +10,8 @@ from events.importers.batches import Batch, batches
 
 LIKE = {"event_type": "like", "user_id": "u", "content_id": "c", "timestamp": "2026-01-01T00:00:00Z"}
 
+CONTENT = {"kind": "content", "content_id": "c", "creator_id": "m", "upload_timestamp": "2026-01-01T00:00:00Z"}
+
 
 def read(tmp_path: Path, *lines: Any) -> Batch:
     """Lines, given as text or as objects, through the reader."""
@@ -51,17 +53,17 @@ def test_a_given_event_id_stays_and_a_missing_one_follows_from_the_event(tmp_pat
         ({"kind": "user", "user_id": "u", "age": 3}, "age"),
         ({"kind": "user", "user_id": "a\x00b"}, "control characters"),
         ({"kind": "user", "user_id": ""}, "1 to 200 characters"),
-        ({"kind": "content", "content_id": "c", "creator_id": "m", "upload_timestamp": "2026-01-01T00:00:00"}, "no time zone"),
+        ({**CONTENT, "upload_timestamp": "2026-01-01T00:00:00"}, "no time zone"),
         (
-            {"kind": "content", "content_id": "c", "creator_id": "m", "upload_timestamp": "2026-01-01T00:00:00Z", "duration_s": 0},
+            {**CONTENT, "duration_s": 0},
             "positive number of seconds: 0",
         ),
         (
-            {"kind": "content", "content_id": "c", "creator_id": "m", "upload_timestamp": "2026-01-01T00:00:00Z", "status": "gone"},
+            {**CONTENT, "status": "gone"},
             "status must be one of active, hidden, removed: 'gone'",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_bad_line_is_named_and_the_next_one_read(tmp_path: Path, line: Any, reason: str) -> None:
     batch = read(tmp_path, line, LIKE)
     [bad] = batch.bad
