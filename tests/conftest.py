@@ -8,10 +8,13 @@ folders need none of this.
 import fcntl
 import itertools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import django
 import pytest
+
+from tests.stack import Stack, running_stack
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -47,3 +50,10 @@ def pytest_configure(config: pytest.Config) -> None:
     servers.start()
     # pytest-django does this by itself only when a settings module is named before this file is read.
     django.setup()
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The whole running system with demo data and a trained model, started once for all tests that ask for it."""
+    with running_stack(VAR_DIR / "stack") as running:
+        yield running
