@@ -120,13 +120,15 @@ class Shortlist:
     account: Account = field(default_factory=Account)
 
 
-def build_feed(request: FeedRequest, *, now: datetime) -> Feed:
+def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None = None) -> Feed:
     """Answer one page and log it.
+
+    `request_id` is made here unless given; it also seeds exploration, so the same id and data give the same page.
 
     Raises only when the database fails: without it nobody can say what may be shown.
     """
     start = time.perf_counter()
-    request_id = uuid4()
+    request_id = request_id or uuid4()
     person = _hydrate(request, now=now)
     stock = current_stock()
     shortlist = _shortlist(request, person, stock, seed=request_id.int & (2**63 - 1), now=now)

@@ -3,6 +3,7 @@
 It re-orders and never drops: where no alternative is left, the rule yields.
 """
 
+from collections import deque
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -60,42 +61,66 @@ class Mix:
         """All candidates: `query.size` positions by the rules, the rest as they came; certain, so propensity 1."""
         size = min(query.size, len(candidates))
         caps = (
-            (self.shelf.creator[candidates], self.rules.per_creator),
-            (self.shelf.category[candidates], self.rules.category_cap(self.evidence)),
+            _Cap(self.shelf.creator[candidates], self.rules.per_creator, self.rules.window),
+            _Cap(self.shelf.category[candidates], self.rules.category_cap(self.evidence), self.rules.window),
         )
         source = self.proposals.primary if self.proposals is not None else np.zeros(len(candidates), np.int64)
+        left_of_source = np.bincount(source)
         free = np.ones(len(candidates), np.bool_)
         picks: list[int] = []
-        while len(picks) < size:
-            allowed = free & self._within_caps(picks, caps)
-            owed = self._owed(picks, source, free, size)
-            if owed is not None:
-                allowed = allowed & owed if (allowed & owed).any() else free & owed
-            pick = int((allowed if allowed.any() else free).argmax())
+        shown: set[int] = set()
+        for place in range(size):
+            if place % self.rules.block == 0:
+                shown.clear()
+            missing = [each for each in np.flatnonzero(left_of_source).tolist() if each not in shown]
+            places_left = self.rules.block - place % self.rules.block
+            pick = _choose(free, caps, source, missing, must=min(places_left, size - place) <= len(missing))
             free[pick] = False
+            left_of_source[source[pick]] -= 1
+            shown.add(int(source[pick]))
             picks.append(pick)
+            for cap in caps:
+                cap.show(pick)
         order = np.concatenate([np.array(picks, np.int64), np.flatnonzero(free)])
         return Positions(order, np.ones(len(order), np.float32))
 
-    def _within_caps(self, picks: list[int], caps: tuple[tuple[NDArray[np.int32], int], ...]) -> NDArray[np.bool_]:
-        """True for candidates that fit behind the last `window - 1` picks."""
-        recent = picks[-(self.rules.window - 1) :]
-        fits = np.ones(len(caps[0][0]), np.bool_)
-        for codes, cap in caps:
-            shown = codes[recent]
-            values, counts = np.unique(shown[shown >= 0], return_counts=True)
-            full = values[counts >= cap]
-            if len(full):
-                fits &= ~np.isin(codes, full)
-        return fits
 
-    def _owed(
-        self, picks: list[int], source: NDArray[np.int64], free: NDArray[np.bool_], size: int
-    ) -> NDArray[np.bool_] | None:
-        """Candidates of the sources still missing in this block, once only as many positions are left; else None."""
-        start = len(picks) - len(picks) % self.rules.block
-        missing = np.setdiff1d(source[free], source[picks[start:]])
-        left = min(start + self.rules.block, size) - len(picks)
-        if len(missing) == 0 or left > len(missing):
-            return None
-        return np.isin(source, missing)
+def _choose(
+    free: NDArray[np.bool_], caps: tuple["_Cap", "_Cap"], source: NDArray[np.int64], missing: list[int], *, must: bool
+) -> int:
+    """Index of the candidate for the next position.
+
+    Where the topic cap turns the best candidate away, the place goes to a missing source: one detour serves both rules.
+    """
+    creator, topic = caps
+    off_topic = topic.blocked()
+    allowed = free & ~off_topic & ~creator.blocked()
+    best = int(free.argmax())
+    if not missing or not (must or off_topic[best]):
+        return int(allowed.argmax()) if allowed.any() else best
+    owed = free & np.isin(source, missing)
+    for choice in (allowed & owed, owed) if must else (allowed & owed, allowed):
+        if choice.any():
+            return int(choice.argmax())
+    return best
+
+
+class _Cap:
+    """How often each creator (or category) stands in the last `window - 1` positions; negative codes never count."""
+
+    def __init__(self, codes: NDArray[np.int32], cap: int, window: int) -> None:
+        self._codes, self._cap = codes, cap
+        self._recent: deque[int] = deque(maxlen=window - 1)
+        # One entry more than codes: `UNKNOWN` (-1) indexes the last, which is never raised.
+        self._full = np.zeros(int(codes.max(initial=-1)) + 2, np.bool_)
+
+    def show(self, pick: int) -> None:
+        """Move the window on by one position."""
+        touched = {int(self._codes[pick]), *(self._recent if len(self._recent) == self._recent.maxlen else ())}
+        self._recent.append(int(self._codes[pick]))
+        for code in touched - {-1}:
+            self._full[code] = self._recent.count(code) >= self._cap
+
+    def blocked(self) -> NDArray[np.bool_]:
+        """True for candidates that would be one too many."""
+        return self._full[self._codes]

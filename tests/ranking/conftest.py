@@ -1,120 +1,26 @@
-"""A small catalogue in the database with its features materialised, and what people do with a feed."""
+"""Worlds of the feed's tests, each on top of the one before: empty, a catalogue, a snapshot, a model."""
 
-import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+# ruff: noqa: PLC0415  models load with Django, which is set up after this file
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import pytest
-from onnx import TensorProto, helper
-
-from events.catalogue import NewContent, register_contents
-from events.ingestion import ingest
-from features import store
-from features.extraction.definitions import NAMES
-from features.materialize import materialize
-from ranking import registry
-from ranking.feed import Feed
-
-NOW = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
-FAMILIES = ("ocean", "neon", "fractal", "automata")
-CLIPS_EACH = 16
-CLIP_S = 8.0
-DIMS = {block: len(names) for block, names in NAMES.items()}
-PASSES = {
-    "train_examples": 9000,
-    "test": {"examples": 900, "auc": 0.7, "auc_interval": {"low": 0.65, "high": 0.75}},
-    "champion": None,
-}
-WORDS = {
-    "ocean": ("waves", "tide", "surf", "sea"),
-    "neon": ("glow", "grid", "light", "city"),
-    "fractal": ("spiral", "zoom", "endless", "shape"),
-    "automata": ("cells", "rule", "grow", "pixel"),
-}
-
-
-def event(event_type: str, user_id: str, content_id: str, at: datetime, **fields: Any) -> dict[str, Any]:
-    """One event as a client sends it."""
-    return {
-        "event_id": str(uuid.uuid4()),
-        "event_type": event_type,
-        "user_id": user_id,
-        "content_id": content_id,
-        "timestamp": at.isoformat().replace("+00:00", "Z"),
-        **fields,
-    }
-
-
-def family_of(content_id: str) -> str:
-    """The family a clip was registered with."""
-    return content_id.partition("-")[0]
-
-
-def indifferent_graph(bias: float) -> bytes:
-    """A model that gives contents nearly the same chance: sigmoid(bias + mean of their own features / 10)."""
-    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width]) for name, width in DIMS.items()]
-    nodes = [
-        helper.make_node("ReduceMean", ["content"], ["mean"], axes=[1], keepdims=1),
-        helper.make_node("Mul", ["mean", "tenth"], ["small"]),
-        helper.make_node("Add", ["small", "bias"], ["logit"]),
-        helper.make_node("Sigmoid", ["logit"], ["score"]),
-    ]
-    constants = [
-        helper.make_tensor("tenth", TensorProto.FLOAT, [1], [0.1]),
-        helper.make_tensor("bias", TensorProto.FLOAT, [1], [bias]),
-    ]
-    output = helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n", 1])
-    graph = helper.make_graph(nodes, "indifferent", inputs, [output], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-    model.ir_version = 9
-    return bytes(model.SerializeToString())
-
-
-@dataclass
-class Viewer:
-    """Somebody with a clock of their own who does things with clips."""
-
-    user_id: str = "viewer"
-    now: datetime = NOW
-
-    def watch(self, content_id: str) -> None:
-        """Watch a clip to its end."""
-        self._send(("impression", {}), ("view", {"watch_duration": CLIP_S}), ("complete_view", {}), clip=content_id)
-
-    def skip(self, content_id: str) -> None:
-        """Swipe a clip away after half a second."""
-        self._send(("impression", {}), ("skip", {"watch_duration": 0.5}), clip=content_id)
-
-    def do(self, event_type: str, content_id: str) -> None:
-        """One single event."""
-        self._send((event_type, {}), clip=content_id)
-
-    def react(self, feed: Feed, favourite: str, count: int) -> None:
-        """Watch the favourite family to the end among the first `count` items, and skip the rest."""
-        for item in feed.items[:count]:
-            (self.watch if item.content.category == favourite else self.skip)(item.content_id)
-
-    def _send(self, *events: tuple[str, dict[str, Any]], clip: str) -> None:
-        raw = []
-        for event_type, fields in events:
-            self.now += timedelta(seconds=3)
-            raw.append(event(event_type, self.user_id, clip, self.now, **fields))
-        report = ingest(raw, now=self.now, source="test")
-        assert report.accepted == len(raw), report
 
 
 @pytest.fixture
-def viewer() -> Viewer:
+def viewer() -> Any:
     """A new user."""
+    from tests.ranking.feeds import Viewer
+
     return Viewer()
 
 
 @pytest.fixture
-def empty_catalogue(db: None, settings: Any, tmp_path: Any) -> None:
+def empty_catalogue(db: None, settings: Any, tmp_path: Any) -> Iterator[None]:
     """A database without contents, without a snapshot and without a model."""
+    from features import store
+    from ranking import registry
+
     settings.SNAPSHOT_DIR = tmp_path / "snapshots"
     settings.MODEL_DIR = tmp_path / "models"
     registry.forget()
@@ -127,54 +33,26 @@ def empty_catalogue(db: None, settings: Any, tmp_path: Any) -> None:
 @pytest.fixture
 def catalogue(empty_catalogue: None) -> None:
     """64 clips in four families, known to the database only."""
-    rng = np.random.default_rng(7)
-    register_contents(
-        NewContent(
-            content_id=f"{family}-{clip:02d}",
-            creator_id=f"{family}-maker-{clip % 3}",
-            upload_timestamp=NOW - timedelta(hours=float(rng.uniform(48, 480))),
-            metadata={
-                "caption": f"{' '.join(rng.permutation(WORDS[family])[:3])} number {clip}",
-                "tags": [family, str(rng.choice(WORDS[family]))],
-                "category": family,
-            },
-            duration_s=CLIP_S,
-            language="en",
-            media_url=f"/media/demo/{family}-{clip:02d}.mp4",
-        )
-        for family in FAMILIES
-        for clip in range(CLIPS_EACH)
-    )
+    from tests.ranking.feeds import register_catalogue
+
+    register_catalogue()
 
 
 @pytest.fixture
 def snapshot(catalogue: None) -> None:
-    """The catalogue with a past: forty users, each mostly pleased by one family, and the features of it."""
-    rng = np.random.default_rng(11)
-    raw = []
-    for user in range(40):
-        favourite = FAMILIES[user % 4]
-        at = NOW - timedelta(hours=float(rng.uniform(1, 40)))
-        for family in rng.choice(FAMILIES, size=15):
-            clip, at = f"{family}-{rng.integers(CLIPS_EACH):02d}", at + timedelta(seconds=10)
-            raw.append(event("impression", f"u{user}", clip, at))
-            watched = family == favourite or rng.random() < 0.2
-            kind, fields = ("view", {"watch_duration": CLIP_S}) if watched else ("skip", {"watch_duration": 0.5})
-            raw.append(event(kind, f"u{user}", clip, at + timedelta(seconds=5), **fields))
-    ingest(raw, now=NOW, source="test", historical=True)
+    """The catalogue with a past and the features of it."""
+    from features import store
+    from features.materialize import materialize
+    from tests.ranking.feeds import NOW, ingest_past
+
+    ingest_past()
     materialize(until=NOW)
     store.forget()
 
 
 @pytest.fixture
-def champion(snapshot: None) -> Callable[[float], str]:
-    """Promote a model that gives every content about the same chance; a NaN bias makes one that breaks."""
+def champion(snapshot: None) -> Callable[..., str]:
+    """Promote a model that gives all contents about the same chance; a NaN bias makes one that breaks."""
+    from tests.ranking.feeds import promote_model
 
-    def promote(bias: float = 0.0) -> str:
-        version = registry.register(
-            indifferent_graph(bias), kind="mlp", dims=DIMS, config={}, metrics=PASSES, trained_until=NOW, now=NOW
-        )
-        registry.promote(version, now=NOW)
-        return version
-
-    return promote
+    return lambda bias=0.0: promote_model(bias)
