@@ -42,10 +42,10 @@ class BoundedPaginator(AnyPaginator):
 class _ReadOnly:
     """No adding, no deleting; viewing and actions stay with Django's permissions."""
 
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002  Django calls it so
+    def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
 
@@ -123,7 +123,7 @@ class ServedAdmin(_ReadOnly, ServingAdmin):
     show_full_result_count = False
     exclude = ("features",)
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
 

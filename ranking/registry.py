@@ -35,7 +35,7 @@ RECHECK_S: Final = 1.0
 """A promotion serves everywhere within this; less would be a query per request."""
 STALE_S: Final = 24 * 3600
 """Temporary folders older than this belong to a crash, not to a training that still runs."""
-_PROMOTION_LOCK: Final = 0x7EC5_0001
+_PROMOTION_LOCK: Final = 0x7EC5_0011
 """Key of the advisory lock; arbitrary, but nothing else in this database may use it."""
 
 

@@ -58,6 +58,8 @@ class Examples:
     ----------
     user, content : int32 arrays, codes into the vocabularies of the log they come from
     timestamp : float64 array, seconds since 1970 UTC, the moment of the exposure
+    moment : float64 array, seconds since 1970 UTC, when the ranker knew what it knew: the first exposure of the same
+        answered request, because a page is ranked at once; the exposure itself where the log names no request
     label : int8 array, 1 for a satisfied watch or a positive act, else 0
     session : int64 array, one number per user and visit (30 minutes without an exposure end it)
     """
@@ -65,6 +67,7 @@ class Examples:
     user: NDArray[np.int32]
     content: NDArray[np.int32]
     timestamp: NDArray[np.float64]
+    moment: NDArray[np.float64]
     label: NDArray[np.int8]
     session: NDArray[np.int64]
 
@@ -73,9 +76,8 @@ class Examples:
 
     def rows(self, index: NDArray[np.int64] | NDArray[np.bool_] | slice) -> "Examples":
         """The chosen examples, in the order of the index."""
-        return Examples(
-            self.user[index], self.content[index], self.timestamp[index], self.label[index], self.session[index]
-        )
+        columns = (self.user, self.content, self.timestamp, self.moment, self.label, self.session)
+        return Examples(*(column[index] for column in columns))
 
 
 def label_exposures(
@@ -116,6 +118,7 @@ def label_exposures(
         user=user,
         content=log.content[row[chosen]],
         timestamp=moment[chosen],
+        moment=_request_moments(log.request[row[chosen]], user, moment[chosen]),
         label=(positive & ~negative)[chosen].astype(np.int8),
         session=sessions(user, moment[chosen]),
     )
@@ -160,6 +163,19 @@ def split_by_time(timestamp: NDArray[np.float64], *, test_share: float, window_s
         return TimeSplit(nothing, nothing, 0.0)
     cut = float(timestamp[min(int(len(timestamp) * (1 - test_share)), len(timestamp) - 1)])
     return TimeSplit(timestamp + window_s <= cut, timestamp >= cut, cut)
+
+
+def _request_moments(
+    request: NDArray[np.int32], user: NDArray[np.int32], timestamp: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The earliest timestamp of the same user and request; its own where there is no request."""
+    moments = timestamp.copy()
+    asked = np.flatnonzero(request != ABSENT)
+    page = np.unique(np.stack([request[asked], user[asked]]), axis=1, return_inverse=True)[1]
+    first = np.full(len(asked), np.inf)
+    np.minimum.at(first, page, timestamp[asked])
+    moments[asked] = first[page]
+    return moments
 
 
 def _last_at(mark: NDArray[np.bool_], group: NDArray[np.int64]) -> NDArray[np.int64]:

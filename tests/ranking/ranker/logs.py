@@ -15,14 +15,14 @@ def codes(values):
 
 
 def log(*rows):
-    """Rows are (seconds, user, event type, content) or dicts with those and creator, watch_s, long_view."""
+    """Rows are (seconds, user, event type, content) or dicts with those and creator, watch_s, long_view, request."""
     names = ("at", "user", "type", "content")
     rows = [row if isinstance(row, dict) else dict(zip(names, row, strict=True)) for row in rows]
     rows = sorted(rows, key=lambda row: row["at"])
     user, users = codes([row["user"] for row in rows])
     content, contents = codes([row.get("content") for row in rows])
     creator, creators = codes([row.get("creator") for row in rows])
-    none, nothing = np.full(len(rows), ABSENT, np.int32), np.empty(0, dtype=object)
+    request, requests = codes([row.get("request") for row in rows])
     return Interactions(
         event_type=np.array([EVENT_TYPES.index(row["type"]) for row in rows], np.uint8),
         user=user,
@@ -31,13 +31,13 @@ def log(*rows):
         timestamp=np.array([row["at"] for row in rows], float),
         watch_s=np.array([row.get("watch_s", NAN) for row in rows], np.float32),
         long_view=np.array([row.get("long_view", -1) for row in rows], np.int8),
-        session=none,
-        request=none,
+        session=np.full(len(rows), ABSENT, np.int32),
+        request=request,
         users=users,
         contents=contents,
         creators=creators,
-        sessions=nothing,
-        requests=nothing,
+        sessions=np.empty(0, dtype=object),
+        requests=requests,
     )
 
 

@@ -86,6 +86,19 @@ def test_exposure_whose_window_is_open_is_no_example_yet():
     assert labels(*rows, until=650.0) == [("a", 0.0, 0), ("b", 50.0, 0)]
 
 
+def test_page_is_known_from_its_first_exposure_and_a_lone_exposure_from_itself():
+    def shown(at, content, user="u", **more):
+        return {"at": at, "user": user, "type": "impression", "content": content} | more
+
+    events = log(
+        shown(5, "a", request="r1"), shown(9, "b", request="r1"), shown(12, "c"), shown(20, "a", request="r2"),
+        shown(3, "a", user="w", request="r1"),
+    )  # fmt: skip
+    found = label_exposures(events, catalogue(CLIPS), until=LATER)
+    assert found.timestamp.tolist() == [3, 5, 9, 12, 20]
+    assert found.moment.tolist() == [3, 5, 5, 12, 20]
+
+
 def test_empty_log_gives_no_examples():
     assert labels() == []
 

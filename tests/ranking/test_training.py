@@ -1,0 +1,189 @@
+"""From the log to a serving model in a known world: users watch one family of clips and skip the other."""
+
+import threading
+import uuid
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+
+import numpy as np
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connections
+
+from events.catalogue import NewContent, register_contents
+from events.ingestion import ingest
+from features.extraction.definitions import CONTENT_DIM, CONTEXT_DIM, USER_DIM
+from features.materialize import materialize
+from ranking import registry, tasks, training
+from ranking.models import ModelVersion
+from ranking.ranker.network import NetworkConfig
+from ranking.training import TrainConfig, TrainingRunsError, train, train_and_promote
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+FAMILIES = ("ocean", "neon")
+QUICK = TrainConfig(network=NetworkConfig(hidden=(16,), epochs=6, batch_size=64, initial_rate=5e-3))
+
+
+@pytest.fixture(autouse=True)
+def places(settings, tmp_path):
+    settings.MODEL_DIR, settings.SNAPSHOT_DIR = tmp_path / "models", tmp_path / "snapshots"
+    registry.forget()
+    yield
+    registry.forget()
+
+
+def fill_world(*, users=40, visits=6, liking=0.9):
+    """Each user is met over the last days in sessions of six clips; `liking` is how surely the right family pleases."""
+    rng = np.random.default_rng(5)
+    register_contents(
+        NewContent(
+            f"clip-{number}", f"maker-{number % 6}", NOW - timedelta(days=20), duration_s=10.0,
+            metadata={"caption": f"{FAMILIES[number % 2]} number {number}", "category": FAMILIES[number % 2]},
+        )
+        for number in range(30)
+    )  # fmt: skip
+    events = []
+    for user in range(users):
+        for visit in range(visits):
+            at = NOW - timedelta(days=visits - visit, minutes=int(rng.integers(0, 600)))
+            for number in rng.choice(30, 6, replace=False):
+                pleased = rng.random() < (liking if number % 2 == user % 2 else 1 - liking)
+                seen = {"user_id": f"user-{user}", "content_id": f"clip-{number}"}
+                watched = 10.0 if pleased else 1.0
+                events.append(event("impression", at, **seen))
+                events.append(event("view", at + timedelta(seconds=watched), watch_duration=watched, **seen))
+                at += timedelta(seconds=watched + 1)
+    report = ingest(events, now=NOW, source="test", historical=True)
+    assert report.rejected == ()
+    return len(events) // 2
+
+
+def event(kind, at, **more):
+    key = f"{kind} {at.isoformat()} {more['user_id']} {more['content_id']}"
+    return {
+        "event_id": str(uuid.uuid5(uuid.NAMESPACE_OID, key)), "event_type": kind, "timestamp": at.isoformat(), **more,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def world(db):
+    fill_world()
+    materialize(until=NOW)
+
+
+def test_model_learns_who_likes_what_and_serves(world):
+    stages = []
+    report = train_and_promote(QUICK, until=NOW, now=NOW, progress=lambda *step: stages.append(step))
+    assert report.promoted, str(report)
+    assert registry.champion_version() == report.version == registry.champion().version
+    assert report.metrics["test"]["auc"] > 0.75
+    assert report.metrics["test"]["auc"] > report.metrics["baseline"]["auc"] + 0.1
+    assert [name for name, share in stages if share == 1] == list(report.seconds)
+    stored = ModelVersion.objects.get()
+    assert stored.metrics["test"] == report.metrics["test"]
+    assert stored.config["network"]["hidden"] == [16]
+    assert registry.champion().manifest.dims == {"user": USER_DIM, "content": CONTENT_DIM, "context": CONTEXT_DIM}
+
+
+def test_second_training_is_judged_beside_the_champion_on_the_same_examples(world):
+    first = train_and_promote(QUICK, until=NOW, now=NOW)
+    second = train(QUICK, until=NOW, now=NOW)
+    beside = second.metrics["champion"]
+    assert beside["version"] == first.version
+    assert beside["auc"] == pytest.approx(first.metrics["test"]["auc"], abs=1e-3)
+    assert beside["auc_difference_interval"]["low"] <= 0 <= beside["auc_difference_interval"]["high"]
+
+
+def test_model_that_learned_nothing_is_registered_but_does_not_serve(db):
+    fill_world(liking=0.5)
+    materialize(until=NOW)
+    report = train_and_promote(QUICK, until=NOW, now=NOW)
+    assert not report.promoted
+    assert "may be chance" in str(report)
+    assert ModelVersion.objects.get().state == "candidate"
+    assert registry.champion() is None
+
+
+def test_too_few_examples_give_a_clear_report_and_no_model(db):
+    fill_world(users=4)
+    materialize(until=NOW)
+    report = train_and_promote(QUICK, until=NOW, now=NOW)
+    assert report.version is None
+    assert "at least 500 and 100 are needed" in str(report)
+    assert not ModelVersion.objects.exists()
+
+
+def test_empty_log_gives_a_clear_report_and_no_model(db):
+    materialize(until=NOW)
+    assert str(train_and_promote(QUICK, until=NOW, now=NOW)).startswith("no model: 0 training and 0 test examples")
+
+
+def test_examples_of_one_class_are_said_to_teach_nothing(db):
+    fill_world(liking=1.0)
+    events = [
+        event("impression", NOW - timedelta(days=30 - day), user_id=f"lurker-{user}", content_id="clip-1")
+        for day in range(20) for user in range(50)
+    ]  # fmt: skip
+    ingest(events, now=NOW, source="test", historical=True)
+    materialize(until=NOW - timedelta(days=8))
+    report = train(QUICK, until=NOW - timedelta(days=8), now=NOW)
+    assert report.version is None
+    assert "training examples are negative; nothing to tell apart" in str(report)
+
+
+def test_events_after_until_change_nothing(world):
+    until = NOW - timedelta(days=1)
+    first = train(QUICK, until=until, now=NOW)
+    seen = {"user_id": "user-1", "content_id": "clip-2"}
+    ingest([event("like", NOW - timedelta(hours=1), **seen)], now=NOW, source="test", historical=True)
+    second = train(QUICK, until=until, now=NOW)
+    assert first.metrics["train_examples"] == second.metrics["train_examples"]
+    assert first.metrics["test"]["auc"] == pytest.approx(second.metrics["test"]["auc"], abs=5e-3)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_trainings_at_once_are_one():
+    refused = []
+
+    def try_to_train():
+        try:
+            train(QUICK, until=NOW, now=NOW)
+        except TrainingRunsError as error:
+            refused.append(str(error))
+        finally:
+            connections.close_all()
+
+    with training._single_flight():
+        other = threading.Thread(target=try_to_train)
+        other.start()
+        other.join()
+    assert refused == ["a training runs already; wait for it to end"]
+    assert train(QUICK, until=NOW, now=NOW).version is None
+
+
+def test_task_brings_features_up_to_date_and_lets_the_model_serve(db):
+    fill_world()
+    tasks.train_ranker(NOW.isoformat())
+    assert registry.champion_version() == ModelVersion.objects.get().version
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-11-20T12:00:00"])
+def test_task_refuses_a_moment_without_a_zone(text):
+    with pytest.raises(ValueError, match="ISO moment with a time zone"):
+        tasks.train_ranker(text)
+
+
+def test_commands_train_promote_and_roll_back(world):
+    said = StringIO()
+    call_command("train", until=NOW.isoformat(), no_promote=True, stdout=said)
+    version = ModelVersion.objects.get().version
+    assert version in said.getvalue()
+    assert registry.champion_version() is None
+    call_command("promote", version, stdout=said)
+    assert f"{version} serves now; before: none" in said.getvalue()
+    with pytest.raises(CommandError, match="first champion"):
+        call_command("roll_back", stdout=said)
+    with pytest.raises(CommandError, match="no model version 'x'"):
+        call_command("promote", "x", stdout=said)
+    with pytest.raises(CommandError, match="--until must be an ISO moment"):
+        call_command("train", until="soon", stdout=said)
