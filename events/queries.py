@@ -42,7 +42,7 @@ _LOG_COLUMNS: Final = {
 }
 _LONG_VIEW: Final = {None: -1, "false": 0, "true": 1}
 _SELECT_LOG: Final = """
-    SELECT event_type, user_id, content_id, creator_id, date_part('epoch', "timestamp") AS timestamp,
+    SELECT event_type, user_id, content_id, creator_id, date_part('epoch', event."timestamp") AS timestamp,
            additional_info->>'watch_duration' AS watch_s,
            CASE additional_info->>'long_view' WHEN 'true' THEN 1 WHEN 'false' THEN 0 END AS long_view,
            session_id, request_id
@@ -88,16 +88,19 @@ def interactions_between(
     if unknown:
         raise ValueError(f"types must be among EVENT_TYPES; got {sorted(unknown)}")
     values: list[Any] = [end]
-    clauses = ['"timestamp" < %s']
+    clauses = ['event."timestamp" < %s']
     if start is not None:
-        clauses.append('"timestamp" >= %s')
+        clauses.append('event."timestamp" >= %s')
         values.append(start)
     if types is not None:
         clauses.append("event_type = ANY(%s)")
         values.append(sorted(types))
-    table = _copy_out(
-        f'{_SELECT_LOG} WHERE {" AND ".join(clauses)} ORDER BY event."timestamp", event_id', values, _LOG_COLUMNS
+    # Ordered by seconds, not by the column: in order of the column the planner walks the index and fetches each row at
+    # random, three times slower than reading and sorting (1.2 million events: 4.7 against 1.5 s).
+    statement = (
+        f"{_SELECT_LOG} WHERE {' AND '.join(clauses)} ORDER BY date_part('epoch', event.\"timestamp\"), event_id"
     )
+    table = _copy_out(statement, values, _LOG_COLUMNS)
     type_codes, type_names = _decoded(table, "event_type")
     to_code = np.array([_CODE_OF[name] for name in type_names], dtype=np.uint8)
     user, users = _decoded(table, "user_id")
