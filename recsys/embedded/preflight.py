@@ -18,7 +18,7 @@ from recsys.embedded.addresses import port_is_free
 MIN_FREE_BYTES = 1_000_000_000
 OLDEST_POSTGRES = 15
 HIGHEST_PORT = 65_535
-BROKER_LIMIT_S = 5.0
+BROKER_LIMIT_S = 5
 
 
 class PreflightError(RuntimeError):
@@ -107,7 +107,8 @@ def check_broker(url: str) -> None:
     try:
         with Connection(url, connect_timeout=BROKER_LIMIT_S) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=BROKER_LIMIT_S)
-            connection.default_channel.close()
+            with connection.channel():
+                pass  # here some transports speak to the server for the first time
     except Exception as error:
         # Every transport raises its own family, and a malformed URL yet another one.
         raise PreflightError(f"The broker of CELERY_BROKER_URL cannot be used: {one_line(error)}") from error

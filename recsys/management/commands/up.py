@@ -88,7 +88,6 @@ class Command(BaseCommand):
     def _prepare(self, var_dir: Path, servers: Servers) -> list[str]:
         """Tables, log-ins, key and demo data; returns the lines for the final summary."""
         from events.api_keys import ensure_demo_key  # noqa: PLC0415  needs no tables before this point
-
         from recsys.accounts import ensure_demo_logins  # noqa: PLC0415
 
         version = preflight.check_database()
@@ -156,10 +155,11 @@ class Readiness:
         """`model_is_there`, where a database or broker that is just restarting means "not yet"."""
         from recsys.celery import app  # noqa: PLC0415  see model_is_there
 
-        away = app.connection_for_read().recoverable_connection_errors
+        broker_errors = app.connection_for_read().recoverable_connection_errors
+        away: tuple[type[BaseException], ...] = (DatabaseError, InterfaceError, BrokerError, *broker_errors)
         try:
             return self.model_is_there()
-        except (DatabaseError, InterfaceError, BrokerError, *away):
+        except away:
             return False
         finally:
             connection.close()
