@@ -172,5 +172,8 @@ def _causal_models(
     if folds < 2 or len(moments) == 0:
         return np.empty(0), [None]
     cuts = np.unique(np.quantile(moments, np.arange(1, folds) / folds))
-    models = [behaviour.fit(*enjoyed(log, snapshot, before=cut), len(snapshot)) for cut in cuts.tolist()]
+    row = snapshot.rows(log.contents.tolist())
+    models = [
+        behaviour.fit(*enjoyed(log, row, snapshot.duration_s, before=cut), len(snapshot)) for cut in cuts.tolist()
+    ]
     return cuts, [None, *models]

@@ -1,0 +1,239 @@
+"""Snapshots on disk: immutable folders and one pointer.
+
+    snapshots/CURRENT                        the name of the folder to serve from, replaced atomically
+    snapshots/20261123T200000-3f2a9c.../     named after the moment and the hash of its files
+        manifest.json                        what it was made from, and the SHA-256 of every file
+        counters.npy, embedding.npy, ...     arrays, memory-mapped by every web worker
+        ids.json                             content ids and vocabularies
+        index.faiss, sequential.npz, text_encoder.npz, text_encoder.json
+
+The name follows from the bytes: the same data gives the same folder, and writing it again changes nothing. Three
+folders are kept. A worker that still maps an older one keeps its pages until it lets go, as files do on Linux.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.embeddings.behaviour import SequentialItemModel
+from features.embeddings.index import VectorIndex
+from features.embeddings.text import TextEncoder
+from features.extraction.snapshot import ContentSnapshot
+
+KEPT: Final = 3
+ABANDONED_S: Final = 3600.0
+"""A temporary folder older than this belongs to a crash."""
+POINTER: Final = "CURRENT"
+MANIFEST: Final = "manifest.json"
+_PARTIAL: Final = ".partial-"
+_INDEX: Final = "index.faiss"
+_IDS: Final = "ids.json"
+_ARRAYS: Final = (
+    "creator", "category", "language", "upload_timestamp", "duration_s", "active", "embedding", "text_hash", "counters",
+)  # fmt: skip
+_TEXTS: Final = ("content_id", "creators", "categories", "languages")
+
+
+class SnapshotError(RuntimeError):
+    """A snapshot that cannot be used: missing, damaged or of another layout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a snapshot was made from; plain JSON on disk.
+
+    Attributes
+    ----------
+    until : seconds since 1970 UTC, moment of the counters
+    counter_set : layout of the counters
+    encoder_version : of the text encoder
+    encoder_contents : contents there were when the encoder was fitted
+    sequential_events : events in the log when the sequential model was fitted
+    catalogue_changed_at : last change of the catalogue when it was read, ISO 8601, "" while it was empty
+    files : name to SHA-256
+    """
+
+    until: float
+    counter_set: str
+    encoder_version: str
+    encoder_contents: int
+    sequential_events: int
+    catalogue_changed_at: str
+    version: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotArrays:
+    """What a snapshot is made of, before it has a version: the fields of `ContentSnapshot` of the same names."""
+
+    content_id: NDArray[np.object_]
+    creator: NDArray[np.int32]
+    category: NDArray[np.int32]
+    language: NDArray[np.int32]
+    creators: NDArray[np.object_]
+    categories: NDArray[np.object_]
+    languages: NDArray[np.object_]
+    upload_timestamp: NDArray[np.float64]
+    duration_s: NDArray[np.float32]
+    active: NDArray[np.bool_]
+    embedding: NDArray[np.float32]
+    text_hash: NDArray[np.uint64]
+    counters: NDArray[np.float32]
+
+
+def write(
+    root: Path,
+    arrays: SnapshotArrays,
+    *,
+    manifest: Manifest,
+    encoder: TextEncoder,
+    sequential: SequentialItemModel | None,
+) -> Manifest:
+    """Write a snapshot and point at it; returns the manifest with version and files.
+
+    A crash leaves the old pointer and a partial folder that a later call removes.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=root))
+    # mkdtemp closes the folder to others, but web workers may run as another user.
+    partial.chmod(0o755)
+    try:
+        _write_files(partial, arrays, encoder, sequential)
+        complete = _identified(partial, manifest)
+        folder = root / complete.version
+        (partial / MANIFEST).write_text(json.dumps(asdict(complete), indent=2, sort_keys=True), encoding="utf-8")
+        if folder.exists():
+            os.replace(partial / MANIFEST, folder / MANIFEST)
+        else:
+            _sync(partial)
+            partial.rename(folder)
+        _point_at(root, complete.version)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    _prune(root)
+    return complete
+
+
+def current(root: Path) -> Path | None:
+    """The folder to serve from; None when there is none yet."""
+    try:
+        return root / (root / POINTER).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a snapshot, or `SnapshotError`."""
+    try:
+        known = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return Manifest(**{each.name: known[each.name] for each in fields(Manifest)})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SnapshotError(f"{folder / MANIFEST} cannot be read: {error!r}") from error
+
+
+def load(folder: Path) -> ContentSnapshot:
+    """Check the hashes of a snapshot and map it; `SnapshotError` when it is not whole."""
+    manifest = read_manifest(folder)
+    for name, sha256 in manifest.files.items():
+        found = _sha256(folder / name)
+        if found != sha256:
+            raise SnapshotError(f"{folder / name} is damaged: its SHA-256 is {found[:12]}..., not {sha256[:12]}...")
+    try:
+        texts = json.loads((folder / _IDS).read_text(encoding="utf-8"))
+        return ContentSnapshot(
+            version=manifest.version,
+            until=manifest.until,
+            **{name: _column(texts[name]) for name in _TEXTS},
+            **{name: _mapped(folder / f"{name}.npy") for name in _ARRAYS},
+            index=VectorIndex.load(folder / _INDEX),
+            sequential=SequentialItemModel.load(folder),
+            encoder_version=manifest.encoder_version,
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise SnapshotError(f"{folder} cannot be read: {error!r}") from error
+
+
+def _write_files(
+    folder: Path, arrays: SnapshotArrays, encoder: TextEncoder, sequential: SequentialItemModel | None
+) -> None:
+    for name in _ARRAYS:
+        np.save(folder / f"{name}.npy", getattr(arrays, name), allow_pickle=False)
+    texts = {name: getattr(arrays, name).tolist() for name in _TEXTS}
+    (folder / _IDS).write_text(json.dumps(texts), encoding="utf-8")
+    VectorIndex.build(arrays.embedding).save(folder / _INDEX)
+    encoder.save(folder)
+    if sequential is not None:
+        sequential.save(folder)
+
+
+def _identified(folder: Path, manifest: Manifest) -> Manifest:
+    """The manifest with the hashes of the files and the version that follows from them."""
+    files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+    digest = hashlib.sha256(json.dumps([files, manifest.until, manifest.counter_set]).encode()).hexdigest()
+    moment = datetime.fromtimestamp(manifest.until, UTC).strftime("%Y%m%dT%H%M%S")
+    return Manifest(**{**asdict(manifest), "version": f"{moment}-{digest[:12]}", "files": files})
+
+
+def _point_at(root: Path, version: str) -> None:
+    pointer = root / POINTER
+    fresh = root / f".{POINTER}"
+    fresh.write_text(version, encoding="utf-8")
+    _sync(fresh)
+    os.replace(fresh, pointer)
+
+
+def _sync(path: Path) -> None:
+    """Make sure that what the pointer will name survives a power cut."""
+    for each in [*path.iterdir(), path] if path.is_dir() else [path]:
+        handle = os.open(each, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _prune(root: Path) -> None:
+    """Remove all but the newest snapshots, and what crashes left behind."""
+    serving = current(root)
+    folders = sorted(
+        (path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")),
+        key=lambda path: path.stat().st_mtime,
+        reverse=True,
+    )
+    spare = [path for path in folders if path != serving][KEPT - 1 :]
+    now = time.time()
+    crashed = [path for path in root.glob(f"{_PARTIAL}*") if now - path.stat().st_mtime > ABANDONED_S]
+    for path in [*spare, *crashed]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise SnapshotError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _mapped(path: Path) -> NDArray[np.generic]:
+    """A memory-mapped array as a plain ndarray: the subclass would cost a microsecond at every look."""
+    if path.stat().st_size == 0:
+        raise SnapshotError(f"{path} is empty")
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def _column(values: list[str]) -> NDArray[np.object_]:
+    column = np.empty(len(values), object)
+    column[:] = values
+    return column

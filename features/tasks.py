@@ -1,0 +1,19 @@
+"""Celery doors of the feature store. Each tick finds the work in the database, so a lost message costs nothing."""
+
+from datetime import UTC, datetime
+
+from celery import shared_task
+
+from features import materialize as service
+
+
+@shared_task(name="features.tasks.materialize_features", acks_late=True)
+def materialize_features(until: str | None = None) -> None:
+    """Take in the log up to `until` (ISO 8601, now by default)."""
+    service.materialize(until=datetime.fromisoformat(until) if until else datetime.now(UTC))
+
+
+@shared_task(name="features.tasks.refresh_snapshot", acks_late=True)
+def refresh_snapshot() -> None:
+    """Make a changed catalogue retrievable."""
+    service.refresh_snapshot(until=datetime.now(UTC))
