@@ -18,6 +18,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 from rich.text import Text
 
 from events.importers import jsonl, kuairand, mapped, movielens
@@ -114,7 +115,7 @@ class ImportDisplay:
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %  {task.fields[rows]:>9,} rows"),
-            RowsPerSecond(),
+            RowsPerSecond(table_column=Column(no_wrap=True)),
             TimeRemainingColumn(),
             console=console,
         )
@@ -195,19 +196,17 @@ def _bring_into_feed(console: Console, *, now: datetime, changed: bool) -> None:
     if not changed and champion_version() is not None:
         console.print("Nothing new to learn from; `manage.py train` trains anyway.")
         return
+    stages: dict[str, TaskID] = {}
     with Progress(
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), console=console
     ) as progress:
-        features = progress.add_task("features", total=None)
-        materialize(until=now, refit=True)
-        progress.update(features, total=1, completed=1)
-        stages: dict[str, TaskID] = {}
 
-        def show(stage: str, share: float) -> None:
+        def show(stage: str, done: float, total: float = 1) -> None:
             if stage not in stages:
-                stages[stage] = progress.add_task(stage, total=1)
-            progress.update(stages[stage], completed=share)
+                stages[stage] = progress.add_task(stage)
+            progress.update(stages[stage], completed=done, total=max(total, 1))
 
+        materialize(until=now, refit=True, progress=show)
         try:
             report = train_and_promote(TrainConfig(), until=now, now=now, progress=show)
         except TrainingRunsError as error:
