@@ -29,7 +29,9 @@ class FeedItemAnswer(serializers.Serializer[Any]):
 
     content_id = serializers.CharField()
     position = serializers.IntegerField(min_value=0)
-    source = serializers.CharField(help_text="The source that ranked it best relative to its quota.")
+    source = serializers.CharField(  # type: ignore[assignment]  # a declared field, which the metaclass takes out
+        help_text="The source that ranked it best relative to its quota."
+    )
     sources = serializers.ListField(child=serializers.CharField(), help_text="Every source that proposed it.")
     score = serializers.FloatField()
     model_version = serializers.CharField()

@@ -11,7 +11,7 @@ SIMILARITY_FLOOR = 0.1
 """Cosine below which likeness is noise; the other sources are better guesses there."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ContentBased:
     """Contents whose cosine with the user's taste exceeds a threshold (the source design's content-based filter)."""
 

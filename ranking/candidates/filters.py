@@ -11,7 +11,7 @@ from ranking.pipeline.shelf import Shelf
 from ranking.pipeline.stages import FeedQuery, Ids, Mask
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Active:
     """Only contents that the catalogue released when the snapshot was made."""
 
@@ -23,7 +23,7 @@ class Active:
         return self.shelf.active[candidates].astype(np.bool_)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NotRefused:
     """Never again what the user hid or reported."""
 
@@ -35,7 +35,7 @@ class NotRefused:
         return np.asarray(~np.isin(candidates, self.refused), np.bool_)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unseen:
     """Nothing the user has seen, nor what waits on a page already delivered."""
 

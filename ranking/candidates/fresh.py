@@ -12,7 +12,7 @@ NEWEST_SHARE = 0.1
 """In a catalogue without recent uploads (an import, a quiet week) the newest tenth still counts as fresh."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fresh:
     """Active contents of the last seven days, or the newest tenth of the catalogue if that is more; newest first."""
 

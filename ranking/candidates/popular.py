@@ -8,7 +8,7 @@ from ranking.pipeline.shelf import Shelf
 from ranking.pipeline.stages import FeedQuery, Ids
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Popular:
     """Active contents by decayed engagement, without what the user has seen; row order decides a tie."""
 

@@ -8,7 +8,7 @@ from ranking.pipeline.shelf import SessionTaste, Shelf
 from ranking.pipeline.stages import FeedQuery, Ids
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sequential:
     """The contents that the sequential item model scores above zero for this session."""
 

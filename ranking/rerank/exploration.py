@@ -26,7 +26,7 @@ class ExplorationConfig:
             raise ValueError(f"depth must be at least 1, got {self.depth}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EpsilonGreedy:
     """Each position: with probability epsilon a uniform draw from the remaining safe ones, else the best remaining.
 

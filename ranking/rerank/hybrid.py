@@ -17,7 +17,7 @@ a user with one event would blow noise up to full strength. Unbounded ones are s
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -59,7 +59,7 @@ class ScoringModel(Protocol):
         """Probability of a satisfied watch for every content of the feature blocks."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LightRanker:
     """Session signals, popularity and freshness: serves before the first model exists and when the model fails."""
 
@@ -86,7 +86,7 @@ class LightRanker:
         return np.asarray(score, np.float32)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ModelRanker:
     """The trained model's score fused with the session's signals.
 
@@ -96,11 +96,10 @@ class ModelRanker:
     model: ScoringModel
     blocks: Callable[[Ids], Any]
     session: LightRanker
+    version: str = field(init=False)
 
-    @property
-    def version(self) -> str:
-        """Version of the trained model."""
-        return self.model.version
+    def __post_init__(self) -> None:
+        self.version = self.model.version
 
     def score(self, query: FeedQuery, candidates: Ids) -> Scores:
         """One finite score per candidate; the model's errors pass through, so that the light ranker takes over."""

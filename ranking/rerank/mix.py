@@ -37,7 +37,7 @@ class MixRules:
         return [cap for start, cap in self.per_category if evidence >= start][-1]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Mix:
     """Greedy: each position takes the best candidate that no rule forbids, or the best one if all are forbidden.
 

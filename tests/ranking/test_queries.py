@@ -1,0 +1,70 @@
+"""Reads of the served log and of model versions."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from ranking import queries
+from ranking.models import ModelVersion, Served
+
+NOW = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
+pytestmark = pytest.mark.django_db
+
+
+def serve(user_id: str, *content_ids: str, at: datetime, features: bytes = b"") -> uuid.UUID:
+    request_id = uuid.uuid4()
+    Served.objects.bulk_create(
+        Served(
+            request_id=request_id,
+            position=position,
+            user_id=user_id,
+            content_id=content_id,
+            source="popular",
+            sources=["popular"],
+            surface="for_you",
+            arm="default",
+            score=1.0,
+            propensity=0.5,
+            features=features,
+            served_at=at,
+        )
+        for position, content_id in enumerate(content_ids)
+    )
+    return request_id
+
+
+def test_recently_served_are_the_users_own_newest_first():
+    old = serve("u", "a", at=NOW - timedelta(minutes=29))
+    new = serve("u", "b", at=NOW - timedelta(minutes=1))
+    serve("u", "too old", at=NOW - timedelta(minutes=31))
+    serve("other", "c", at=NOW)
+    found = queries.recently_served("u", since=NOW - timedelta(minutes=30), until=NOW)
+    assert [(each.request_id, each.content_id) for each in found] == [(new, "b"), (old, "a")]
+    assert found[0].served_at == (NOW - timedelta(minutes=1)).timestamp()
+
+
+def test_served_between_includes_its_start_and_not_its_end():
+    serve("u", "at the end", at=NOW)
+    serve("u", "x", "y", at=NOW - timedelta(hours=1), features=np.ones(2, "<f4").tobytes())
+    serve("u", "before", at=NOW - timedelta(hours=1, seconds=1))
+    rows = list(queries.served_between(NOW - timedelta(hours=1), NOW))
+    assert [(row.content_id, row.position, row.propensity) for row in rows] == [("x", 0, 0.5), ("y", 1, 0.5)]
+    assert np.frombuffer(rows[0].features, "<f4").tolist() == [1.0, 1.0]
+
+
+def test_model_history_lists_the_newest_first():
+    for number in range(3):
+        ModelVersion.objects.create(
+            version=f"v{number}", kind="mlp", feature_set="f", trained_until=NOW, metrics={"auc": number}
+        )
+    assert [model.version for model in queries.model_history(2)] == ["v2", "v1"]
+    assert queries.model_history(1)[0].metrics == {"auc": 2}
+
+
+@pytest.mark.parametrize("limit", [1, 600])
+def test_recently_served_is_one_query(django_assert_num_queries, limit):
+    serve("u", *(f"c{n}" for n in range(limit)), at=NOW)
+    with django_assert_num_queries(1):
+        assert len(queries.recently_served("u", since=NOW, until=NOW)) == limit
