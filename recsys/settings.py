@@ -202,4 +202,6 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
+    # It reports every instruction set that this processor lacks.
+    "loggers": {"faiss.loader": {"level": "WARNING"}},
 }
