@@ -55,11 +55,11 @@ class BearerAuthentication(BaseAuthentication):
 class HasCredential(BasePermission):
     """A server key or a user token is needed."""
 
-    message = "a server key or an end-user token is needed: Authorization: Bearer <credential>"
-
     def has_permission(self, request: Request, view: Any) -> bool:
         del view
-        return isinstance(request.auth, Credential)
+        if not isinstance(request.auth, Credential):
+            raise exceptions.NotAuthenticated("a server key or an end-user token is needed: Authorization: Bearer ...")
+        return True
 
 
 class HasServerKey(HasCredential):

@@ -39,7 +39,7 @@ _FOREIGN: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], int, 
     (Http404, 404, "there is no such resource"),
     (PermissionDenied, 403, "not allowed"),
     (SuspiciousOperation, 400, "the request is malformed"),
-    ((OperationalError, InterfaceError), 503, "the database cannot be reached; nothing was stored"),
+    ((OperationalError, InterfaceError), 503, "the database cannot be reached; nothing is confirmed, so send it again"),
 )
 
 
