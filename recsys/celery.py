@@ -17,12 +17,16 @@ app.autodiscover_tasks()
 MINUTE_S = 60.0
 HOUR_S = 3600.0
 
+# A tick that nobody took before the next one is due is worthless: the next one does the same work.
+# Assigning the finished table is lazy; reading `app.conf` here would load the settings on `import recsys`.
 app.conf.beat_schedule = {
-    # An upload is retrievable and a counter is fresh within about a minute; the feed itself reads the log directly.
-    "materialize features": {"task": "features.tasks.materialize_features", "schedule": MINUTE_S},
-    "measure KPIs": {"task": "dashboards.tasks.measure_kpis", "schedule": 5 * MINUTE_S},
-    "train the ranker": {"task": "ranking.tasks.train_ranker", "schedule": 6 * HOUR_S},
+    name: {"task": task, "schedule": seconds, "options": {"expires": seconds}}
+    for name, task, seconds in (
+        # A counter is fresh within about a minute; the feed itself reads the log directly.
+        ("materialize features", "features.tasks.materialize_features", MINUTE_S),
+        # An upload is retrievable within about ten seconds.
+        ("refresh the snapshot", "features.tasks.refresh_snapshot", 10.0),
+        ("measure KPIs", "dashboards.tasks.measure_kpis", 5 * MINUTE_S),
+        ("train the ranker", "ranking.tasks.train_ranker", 6 * HOUR_S),
+    )
 }
-for entry in app.conf.beat_schedule.values():
-    # A tick that nobody took before the next one is due is worthless: the next one does the same work.
-    entry["options"] = {"expires": entry["schedule"]}
