@@ -150,6 +150,8 @@ MODEL_DIR = VAR_DIR / "models"
 SNAPSHOT_DIR = VAR_DIR / "snapshots"
 # The demo player acts for any user id it is given, so it is off unless the data is the embedded default's own.
 DEMO_PLAYER = _flag("DEMO_PLAYER", EMBEDDED)
+# `manage.py up` fills a database without any content with the demo world; 0 leaves it empty.
+DEMO_DATA = _flag("DEMO_DATA", True)
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
 MEDIA_URL = "/media/"

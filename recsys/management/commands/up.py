@@ -100,7 +100,7 @@ class Command(BaseCommand):
         password = addresses.load(var_dir).demo_password
         logins = ensure_demo_logins(password)
         key = ensure_demo_key(var_dir)
-        if settings.DEMO_PLAYER and not _has_contents():
+        if settings.DEMO_DATA and not _has_contents():
             self._emit("up", "first start: making demo data")
             call_command("seed_demo")
         connection.close()
