@@ -3,8 +3,8 @@
 Others may call
 - `ingestion.ingest(raw_events, ...)`: the only writer of the event log,
 - `catalogue.register_contents / update_profiles / set_moderation_state`: the only writers of contents and users,
-- `queries`: columnar reads (`interactions_between`, `recent_history`, `eligible`, `catalogue`, ...),
-- `authentication`, `errors`: what every API view shares,
+- `queries`: columnar reads (`interactions_between`, `recent_history`, `eligible_cards`, `catalogue_table`, ...),
+- `authentication`, `errors`, `bodies`: what every API view shares,
 - `columnar`: the frozen array containers that cross app borders.
 Nobody but this app imports `events.models`.
 """

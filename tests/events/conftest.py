@@ -1,15 +1,16 @@
 """Events as a client sends them, and API clients with each kind of credential."""
 
+# ruff: noqa: PLC0415  pytest reads this file before Django is set up, so models are imported where they are used
+
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.utils import timezone
-from rest_framework.test import APIClient
 
-from events import api_keys, authentication, client_tokens
+if TYPE_CHECKING:
+    from rest_framework.test import APIClient
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 FIELDS: dict[str, dict[str, Any]] = {
@@ -45,6 +46,8 @@ def now() -> datetime:
 @pytest.fixture(autouse=True)
 def _forget_keys() -> Iterator[None]:
     """Keys are remembered for seconds, which is longer than a test's database lives."""
+    from events import authentication
+
     authentication.forget_keys()
     yield
     authentication.forget_keys()
@@ -52,22 +55,30 @@ def _forget_keys() -> Iterator[None]:
 
 @pytest.fixture
 def server_key(db: None) -> str:
+    from events import api_keys
+
     return api_keys.create_key("test")[1]
 
 
 @pytest.fixture
-def server(server_key: str) -> APIClient:
+def server(server_key: str) -> "APIClient":
     """The host app's server."""
     return _client(server_key)
 
 
 @pytest.fixture
-def as_user(db: None) -> Callable[[str], APIClient]:
+def as_user(db: None) -> Callable[[str], "APIClient"]:
     """An end user's own client."""
+    from django.utils import timezone
+
+    from events import client_tokens
+
     return lambda user_id: _client(client_tokens.mint(user_id, now=timezone.now())[0])
 
 
-def _client(secret: str) -> APIClient:
+def _client(secret: str) -> "APIClient":
+    from rest_framework.test import APIClient
+
     client = APIClient(raise_request_exception=False)
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
     return client
