@@ -42,7 +42,7 @@ MAX_ITEMS = 50
 DEFAULT_ARM = "default"
 WAITING_FOR = timedelta(minutes=30)
 """A delivered page that was not watched within this is forgotten by its client."""
-SPARE = 20
+SPARE = 10
 """Shortlisted beyond the page, so that it stays full when the database withdraws some of it."""
 LATEST_DEPTH = 300
 
@@ -229,13 +229,13 @@ def _refill(shelf: Shelf, size: int, picks: list[Pick], *, met: Ids, waiting: Id
     """
     chosen = np.array([shelf.row_of[pick.content_id] for pick in picks], np.int64)
     shown = np.concatenate([met, waiting])
-    rest = np.setdiff1d(np.flatnonzero(shelf.active), np.concatenate([chosen, shown, refused_rows]))
-    newest = rest[np.argsort(-shelf.uploaded_s[rest], kind="stable")]
+    newest = shelf.newest[~np.isin(shelf.newest, np.concatenate([chosen, shown, refused_rows]))]
     again = np.concatenate([met[~np.isin(met, waiting)], waiting])
     again = again[shelf.active[again] & ~np.isin(again, refused_rows)]
-    found = [Pick(shelf.content_id[row], "latest", ("latest",)) for row in newest]
-    found += [Pick(shelf.content_id[row], "seen_again", ("seen_again",), again=True) for row in again]
-    return found[: size - len(picks)]
+    wanted = size - len(picks)
+    found = [Pick(shelf.content_id[row], "latest", ("latest",)) for row in newest[:wanted]]
+    found += [Pick(shelf.content_id[row], "seen_again", ("seen_again",), again=True) for row in again[:wanted]]
+    return found[:wanted]
 
 
 def _latest(person: Person, *, account: Account) -> Shortlist:

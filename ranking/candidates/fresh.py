@@ -21,9 +21,8 @@ class Fresh:
 
     def retrieve(self, query: FeedQuery, limit: int) -> Ids:
         """At most `limit` rows, newest first, without what the user has seen."""
-        uploaded = self.shelf.uploaded_s
-        active = np.flatnonzero(self.shelf.active)
-        newest = active[np.argsort(-uploaded[active], kind="stable")]
-        recent = int((uploaded[newest] >= query.now.timestamp() - RECENT_S).sum())
-        fresh = newest[: max(recent, int(np.ceil(NEWEST_SHARE * len(newest))))]
-        return fresh[~np.isin(fresh, query.seen)][:limit].astype(np.int64)
+        newest = self.shelf.newest
+        age_s = query.now.timestamp() - self.shelf.uploaded_s[newest]
+        recent = int(np.searchsorted(age_s, RECENT_S, side="right"))
+        fresh = newest[: max(recent, int(np.ceil(NEWEST_SHARE * len(newest))))][: limit + len(query.seen)]
+        return fresh[~np.isin(fresh, query.seen)][:limit]

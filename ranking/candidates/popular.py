@@ -17,7 +17,6 @@ class Popular:
 
     def retrieve(self, query: FeedQuery, limit: int) -> Ids:
         """At most `limit` rows with any engagement at all, best first."""
-        open_rows = (self.shelf.popularity > 0.0) & self.shelf.active
-        open_rows[query.seen] = False
-        rows = np.flatnonzero(open_rows)
-        return rows[np.argsort(-self.shelf.popularity[rows], kind="stable")][:limit].astype(np.int64)
+        # No more than the seen ones can stand in the way.
+        leaders = self.shelf.hottest[: limit + len(query.seen)]
+        return leaders[~np.isin(leaders, query.seen)][:limit]

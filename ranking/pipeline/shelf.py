@@ -5,7 +5,7 @@ Neither reads a store: `ranking/feed.py` fills them.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,8 @@ class Shelf:
     popularity : float32 array (n,), decayed engagement, >= 0, comparable between contents
     nearest : (unit vector, k) -> rows and cosines, best first; None without an index
     successors : rows of the last positives, oldest first -> one score per content; None without a sequential model
+    hottest : int64 array, active rows with any popularity, most popular first; sorted once, not on every request
+    newest : int64 array, active rows, latest upload first
     """
 
     version: str
@@ -56,6 +58,14 @@ class Shelf:
     popularity: NDArray[np.float32]
     nearest: Callable[[Vector, int], tuple[Ids, Scores]] | None
     successors: Callable[[Ids], Scores] | None
+    hottest: Ids = field(init=False, repr=False)
+    newest: Ids = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        active = np.flatnonzero(self.active)
+        popular = active[self.popularity[active] > 0.0]
+        object.__setattr__(self, "hottest", popular[np.argsort(-self.popularity[popular], kind="stable")])
+        object.__setattr__(self, "newest", active[np.argsort(-self.uploaded_s[active], kind="stable")])
 
     def __len__(self) -> int:
         return len(self.content_id)
