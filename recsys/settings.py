@@ -198,6 +198,8 @@ X_FRAME_OPTIONS = "DENY"
 # --- Monitoring ------------------------------------------------------------------------------------------------------
 REPORTING_TIME_ZONE = os.environ.get("REPORTING_TIME_ZONE", "UTC")
 PROMETHEUS_EXPORT_MIGRATIONS = False
+# Lets a scraper read /metrics with it as bearer token; staff may always.
+METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

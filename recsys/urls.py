@@ -3,9 +3,16 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from events.errors import bad_request, not_found, server_error
+
 urlpatterns = [
     path("", include("ranking.urls")),
     path("", include("events.urls")),
     path("dashboards/", include("dashboards.urls")),
     path("admin/", admin.site.urls),
 ]
+
+# Below /api/ these answer as JSON, elsewhere as Django's own pages.
+handler400 = bad_request
+handler404 = not_found
+handler500 = server_error
