@@ -11,7 +11,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 
-class RealField(models.FloatField):
+class RealField(models.FloatField):  # type: ignore[type-arg]  # takes no parameter at run time
     """A float32: half the size of a float64, and as exact as the arrays that features are computed in."""
 
     def db_type(self, connection: Any) -> str:

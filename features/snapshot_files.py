@@ -20,7 +20,7 @@ import time
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -226,14 +226,14 @@ def _sha256(path: Path) -> str:
         raise SnapshotError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _mapped(path: Path) -> NDArray[np.generic]:
+def _mapped(path: Path) -> NDArray[Any]:
     """A memory-mapped array as a plain ndarray: the subclass would cost a microsecond at every look."""
     if path.stat().st_size == 0:
         raise SnapshotError(f"{path} is empty")
     return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
-def _column(values: list[str]) -> NDArray[np.object_]:
+def _column(values: list[str]) -> NDArray[Any]:
     column = np.empty(len(values), object)
     column[:] = values
     return column

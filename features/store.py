@@ -48,7 +48,7 @@ def put_counters(
     """
     if len(content) == 0:
         return
-    moments = [window * WINDOW_S, states.as_of]
+    moments = [(window * WINDOW_S).astype(np.float64), states.as_of]
     rows = encode_rows(content_ids.tolist(), content, moments, COUNTER_SET, states.state)
     with connection.cursor() as cursor:
         cursor.copy_expert(

@@ -14,6 +14,7 @@ bits. Nothing here reads a store or a clock.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,7 +151,7 @@ def fold(counts: WindowCounts, base: CounterStates, *, until: float) -> tuple[Co
     step_as_of = np.minimum((counts.window + 1) * WINDOW_S, until)
     steps = np.empty((len(counts), len(COUNTERS)), np.float32)
     bounds = np.flatnonzero(np.diff(counts.window, prepend=np.iinfo(np.int64).min))
-    for start, stop in zip(bounds, np.append(bounds[1:], len(counts)), strict=True):
+    for start, stop in pairwise([*bounds.tolist(), len(counts)]):
         rows, end = counts.content[start:stop], step_as_of[start]
         faded = advance(state[rows], end - as_of[rows])
         steps[start:stop] = faded + np.tile(counts.counts[start:stop], (1, len(HALF_LIVES_S)))

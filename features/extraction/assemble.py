@@ -7,6 +7,7 @@ complete by then, and a sequential model that was fitted on earlier events only.
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,8 +122,7 @@ def assemble_many(
     context_block = np.empty((n, CONTEXT_DIM), np.float32)
     order = np.lexsort((moments, user))
     new = np.append(True, (np.diff(user[order]) != 0) | (np.diff(moments[order]) != 0)) if n else np.empty(0, bool)
-    starts = np.flatnonzero(new)
-    for start, stop in zip(starts, np.append(starts[1:], n), strict=True):
+    for start, stop in pairwise([*np.flatnonzero(new).tolist(), n]):
         group = order[start:stop]
         who, moment = int(user[group[0]]), float(moments[group[0]])
         low, high = first[who], first[who + 1]

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from features.embeddings import behaviour
+from features.extraction.context import context_columns
+from features.extraction.definitions import NAMES
+from features.extraction.past import encounters, followed_creators, resolve
+from features.extraction.temporal import clock_columns
+from features.extraction.user import taste
+from tests.features.logs import HOUR, T0, event, history_of, snapshot_of
+
+SNAPSHOT = snapshot_of(12, categories=3, creators=4)
+
+
+def crossed(rows, wanted=range(12), sequential=None):
+    past = resolve(history_of(rows, user="ann", before=T0), SNAPSHOT)
+    met = encounters(past, SNAPSHOT)
+    return context_columns(
+        met, followed_creators(past), taste(met, SNAPSHOT), snapshot=SNAPSHOT, sequential=sequential,
+        rows=np.array(wanted, np.int64), now=T0,
+    )  # fmt: skip
+
+
+def test_with_the_clock_all_features_of_the_block_are_computed():
+    assert (crossed([]) | clock_columns(T0)).keys() == set(NAMES["context"])
+
+
+def test_nobody_has_no_opinion_on_any_content():
+    for name, values in crossed([]).items():
+        assert values.tolist() == [0.0] * 12, name
+
+
+def test_a_watched_category_and_creator_are_liked_and_a_skipped_one_is_not():
+    columns = crossed([event("complete_view", "ann", "c000", T0 - 9), event("skip", "ann", "c001", T0 - 1)])
+    # c000 is g0 by k0, c001 is g1 by k1. The skip came last and weighs 1, the watch before it 0.9.
+    liked, skipped = 0.9 / (0.9 + 1), -1 / (1 + 1)
+    assert columns["category_affinity"][:6].tolist() == pytest.approx([liked, skipped, 0, liked, skipped, 0])
+    assert columns["creator_affinity"][:4].tolist() == pytest.approx([liked, skipped, 0, 0])
+
+
+def test_affinity_by_time_fades_within_a_day():
+    columns = crossed([event("complete_view", "ann", "c000", T0 - 24 * HOUR)])
+    assert columns["category_affinity_1d"][0] == pytest.approx(0.5 / (0.5 + 1))
+    assert columns["category_affinity"][0] == pytest.approx(1 / (1 + 1))
+
+
+def test_contents_without_a_language_have_no_language_affinity():
+    columns = crossed([event("complete_view", "ann", "c000", T0 - 9), event("complete_view", "ann", "c001", T0 - 1)])
+    assert columns["language_affinity"][:4].tolist() == pytest.approx([0, 0.5, 0, 0.5])
+
+
+def test_follows_and_refusals_mark_all_contents_of_the_creator():
+    rows = [event("follow", "ann", None, T0 - 9, creator="k2"), event("hide", "ann", "c001", T0 - 1)]
+    columns = crossed(rows)
+    assert np.flatnonzero(columns["creator_followed"]).tolist() == [2, 6, 10]
+    assert np.flatnonzero(columns["creator_refused"]).tolist() == [1, 5, 9]
+
+
+def test_meetings_are_counted_per_content():
+    rows = [event("impression", "ann", "c003", T0 - 9 * HOUR), event("impression", "ann", "c003", T0 - HOUR)]
+    rows += [event("view", "ann", "c005", T0 - 5, watch_s=4.0)]
+    columns = crossed(rows, wanted=[5, 3, 0])
+    assert columns["times_seen"].tolist() == pytest.approx([np.log1p(1), np.log1p(2), 0])
+
+
+def test_the_cosine_is_that_of_taste_and_embedding():
+    columns = crossed([event("complete_view", "ann", "c004", T0 - 9)])
+    assert columns["taste_cosine"] == pytest.approx(SNAPSHOT.embedding @ SNAPSHOT.embedding[4], abs=1e-6)
+
+
+def test_the_sequential_score_is_that_of_the_model_for_what_was_enjoyed():
+    walk = np.tile(np.arange(12), 30)
+    model = behaviour.fit(np.zeros(len(walk), np.int64), walk, 12)
+    rows = [event("complete_view", "ann", "c003", T0 - 9), event("complete_view", "ann", "c004", T0 - 5)]
+    rows += [event("skip", "ann", "c009", T0 - 1)]
+    columns = crossed(rows, wanted=[5, 4], sequential=model)
+    assert columns["sequential_score"] == pytest.approx(model.scores(np.array([3, 4]))[[5, 4]])
+    assert columns["sequential_score"][0] > columns["sequential_score"][1]

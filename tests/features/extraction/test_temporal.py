@@ -1,0 +1,23 @@
+import datetime
+
+import numpy as np
+import pytest
+
+from features.extraction.definitions import AGE_LIMIT_S
+from features.extraction.temporal import age_s, clock_columns
+
+
+def test_midnight_has_no_seam():
+    before, after = clock_columns(86_400.0 * 7 - 1), clock_columns(86_400.0 * 7 + 1)
+    for name in before:
+        assert before[name][0] == pytest.approx(after[name][0], abs=1e-3)
+
+
+def test_monday_midnight_is_the_top_of_both_circles():
+    monday = datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC).timestamp()
+    columns = {name: float(value[0]) for name, value in clock_columns(monday).items()}
+    assert columns == pytest.approx({"hour_sin": 0, "hour_cos": 1, "weekday_sin": 0, "weekday_cos": 1}, abs=1e-9)
+
+
+def test_ages_are_cut_to_nothing_and_thirty_days():
+    assert age_s(np.array([10.0, 0.0, -1e9]), 5.0).tolist() == [0.0, 5.0, AGE_LIMIT_S]
