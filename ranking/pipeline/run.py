@@ -21,7 +21,7 @@ Level = Literal["ranked", "light", "trending"]
 Timer = Callable[[], float]
 
 
-class ContractBroken(ValueError):  # noqa: N818 - reads as what happened
+class ContractBroken(ValueError):
     """A stage returned what its contract forbids."""
 
 
