@@ -124,7 +124,9 @@ def _log_converter(authors: Mapping[str, str]) -> Callable[[tuple[str, ...]], li
         if play_ms < 0:
             raise RecordError(f"play_time_ms is negative: {play_ms}")
         play_ms = min(play_ms, max(duration_ms, LONGEST_PLAY_MS))
-        row = _RowEvents("log", f"{user},{video},{time_text}", start_ms, user, video, {"surface": f"tab-{tab}"})
+        row = _RowEvents(
+            "log", f"{user},{video},{time_text}", start_ms, user=user, video=video, extra={"surface": f"tab-{tab}"}
+        )
         row.add("impression", start_ms)
         end_ms = start_ms + play_ms
         if play_ms > 0:
@@ -167,7 +169,7 @@ def _history_events(cells: tuple[str, ...]) -> list[RawEvent]:
     if steps < 0:
         raise RecordError(f"pos_in_history {position} is not below history_len {length}")
     start_ms = whole(last, "last_time_ms") - steps * HISTORY_STEP_MS
-    row = _RowEvents("history", f"{user},{position}", start_ms, user, video, {"time_estimated": True})
+    row = _RowEvents("history", f"{user},{position}", start_ms, user=user, video=video, extra={"time_estimated": True})
     row.add("impression", start_ms)
     if long_view == "1":
         row.add("view", start_ms + 1, long_view=True)
@@ -181,7 +183,7 @@ class _RowEvents:
 
     __slots__ = ("content_id", "events", "key", "kind", "shared", "start_ms")
 
-    def __init__(self, kind: str, key: str, start_ms: int, user: str, video: str, extra: Mapping[str, Any]) -> None:
+    def __init__(self, kind: str, key: str, start_ms: int, *, user: str, video: str, extra: Mapping[str, Any]) -> None:
         self.kind, self.key, self.start_ms, self.content_id = kind, key, start_ms, video
         self.shared = {"user_id": user, "content_id": video, **extra}
         self.events: list[RawEvent] = []

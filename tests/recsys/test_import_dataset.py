@@ -15,6 +15,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def var_dir(tmp_path: Path, settings: Any) -> Path:
     settings.VAR_DIR = tmp_path / "var"
+    settings.SNAPSHOT_DIR = tmp_path / "var" / "snapshots"
+    settings.MODEL_DIR = tmp_path / "var" / "models"
     return tmp_path / "var"
 
 
@@ -63,6 +65,18 @@ def test_limit_rows_reads_the_first_rows_only(tmp_path: Path) -> None:
     folder = kuairand_folder(tmp_path / "k", [log_row(str(number), play_ms=0) for number in range(10)])
     run("kuairand", folder, "--limit-rows", 3)
     assert Event.objects.count() == 3
+
+
+def test_without_no_train_the_features_are_ready_and_too_little_to_learn_from_is_said(
+    tmp_path: Path, var_dir: Path
+) -> None:
+    folder = kuairand_folder(tmp_path / "k", [log_row(flags="like"), log_row("9")])
+    with (folder / "video_features_basic_tiny.csv").open("a") as videos:
+        videos.writelines(f"{number},88,AD,2022-04-09,Web,0.0,,1,1,0,,{number}\n" for number in range(2, 6))
+    out = StringIO()
+    call_command("import_dataset", "kuairand", str(folder), stdout=out)
+    assert "no model: " in out.getvalue()
+    assert (var_dir / "snapshots" / "CURRENT").exists()
 
 
 @pytest.mark.parametrize(
