@@ -37,7 +37,7 @@ def test_rows_arrive_in_log_catalogue_and_profiles(tmp_path: Path) -> None:
     folder = kuairand_folder(tmp_path, [log_row(play_ms=12_000, flags="like"), log_row("9", "1", play_ms=0)], history)
     report = import_rows(kuairand.discover(folder), now=NOW)
     assert report == ImportReport(rows=7, contents=2, profiles=2, events=7)
-    log = Event.objects.order_by("timestamp").values_list("event_type", "user_id", "content_id")
+    log = Event.objects.order_by("timestamp", "user_id").values_list("event_type", "user_id", "content_id")
     assert list(log) == [
         ("impression", "712", "1"),
         ("view", "712", "1"),
