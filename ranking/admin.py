@@ -100,7 +100,9 @@ class ModelVersionAdmin(_ReadOnly, VersionAdmin):
         except (registry.RegistryError, BundleError) as error:
             self.message_user(request, f"Not promoted: {error}", messages.ERROR)
         else:
-            self.message_user(request, f"{report.version} serves now; before: {report.previous or 'none'}.")
+            self.message_user(
+                request, f"Promoted {report.version}, which serves now; before: {report.previous or 'none'}."
+            )
 
     @admin.action(description="Roll back to the champion before (whatever is chosen)", permissions=["change"])
     def roll_back(self, request: HttpRequest, _chosen: QuerySet[ModelVersion]) -> None:

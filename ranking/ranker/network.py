@@ -17,6 +17,7 @@ must stay small. Runs with the same seed agree closely but not to the bit, as su
 Not here: what the examples are (`examples.py`), and the file the web process loads (`bundle.py`).
 """
 
+import logging
 import os
 import tempfile
 import warnings
@@ -152,6 +153,9 @@ def fit_network(
 def _keras() -> Any:
     """Keras on TensorFlow, imported when first needed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # The kernels that reorder sums buy nothing for three small layers.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    logging.getLogger("tf2onnx").setLevel(logging.WARNING)
     import keras  # noqa: PLC0415 (see the module docstring)
 
     return keras

@@ -40,7 +40,7 @@ def test_list_and_page_of_a_version_show_its_evidence(admin_client):
 def test_promoting_and_rolling_back_by_action(admin_client):
     first, second = register(1.0), register(2.0)
     promote(first)
-    assert f"{second} serves now; before: {first}" in act(admin_client, "promote", second)
+    assert f"Promoted {second}, which serves now; before: {first}" in act(admin_client, "promote", second)
     assert registry.champion_version() == second
     assert f"Rolled back from {second} to {first}" in act(admin_client, "roll_back", second)
     assert registry.champion_version() == first
@@ -68,7 +68,7 @@ def test_staff_who_may_only_look_are_offered_no_actions(client, django_user_mode
     analyst.user_permissions.add(Permission.objects.get(codename="view_modelversion"))
     client.force_login(analyst)
     version = register()
-    assert "Promote" not in client.get(reverse(LIST)).content.decode()
+    assert "Promote: let" not in client.get(reverse(LIST)).content.decode()
     act(client, "promote", version)
     assert registry.champion_version() is None
 
