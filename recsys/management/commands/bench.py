@@ -78,7 +78,12 @@ def measure(
     if as_json:
         objects = [as_object(result, facts) for result in results]
         output.write(json.dumps(objects if as_list else objects[0]) + "\n")
-    return [f"{bar.name} is {bar.value:,.4g}, bar {bar.bound:,.4g}" for r in results for bar in r.bars if not bar.holds]
+    return [
+        f"{bar.name} is {_short(bar.value)}, bar {_short(bar.bound)}"
+        for r in results
+        for bar in r.bars
+        if not bar.holds
+    ]
 
 
 def as_object(result: Result, facts: dict[str, str | int | float]) -> dict[str, Any]:
@@ -93,4 +98,9 @@ def _print(result: Result, console: Console) -> None:
         table.add_row(*row)
     console.print(table)
     for bar in result.bars:
-        console.print(f"{'holds' if bar.holds else 'FAILS'}: {bar.name} {bar.value:,.4g}, bar {bar.bound:,.4g}")
+        console.print(f"{'holds' if bar.holds else 'FAILS'}: {bar.name} {_short(bar.value)}, bar {_short(bar.bound)}")
+
+
+def _short(value: float) -> str:
+    """A figure with about three digits that count, and never in powers of ten."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
