@@ -36,7 +36,8 @@ class BoundedPaginator(AnyPaginator):
 
     @cached_property
     def count(self) -> int:
-        return int(self.object_list[:COUNTED_ROWS].count())
+        rows: Any = self.object_list
+        return int(rows[:COUNTED_ROWS].count())
 
 
 class _ReadOnly:

@@ -89,7 +89,7 @@ class TrainReport:
             return f"no model: {'; '.join(self.reasons)}"
         test = self.metrics["test"]
         auc = "unknown" if test["auc"] is None else f"{test['auc']:.4f}"
-        outcome = "serves now" if self.promoted else f"not promoted: {'; '.join(self.reasons) or 'nobody asked'}"
+        outcome = "serves now" if self.promoted else f"not promoted: {'; '.join(self.reasons) or 'not asked to'}"
         seconds = ", ".join(f"{stage} {took:.1f} s" for stage, took in self.seconds.items())
         return f"{self.version}: AUC {auc} on {test['examples']} test examples; {outcome} ({seconds})"
 
@@ -220,7 +220,10 @@ def _judge(
         "loss": [round(loss, 5) for loss in network.losses],
         "validation_loss": [round(loss, 5) for loss in network.validation_losses],
         "test": offline.evaluate(rows.label, scores, sessions=rows.session, users=users, rng=rng).as_json(),
-        "baseline": {"feature": BASELINE_FEATURE, "auc": offline.auc(rows.label, test.content[:, _BASELINE])},
+        "baseline": {
+            "feature": BASELINE_FEATURE,
+            "auc": offline.auc(rows.label, test.content[:, _BASELINE].astype(np.float64)),
+        },
         "champion": _beside_champion(rows, test, scores, rng),
     }
 

@@ -76,8 +76,14 @@ class Examples:
 
     def rows(self, index: NDArray[np.int64] | NDArray[np.bool_] | slice) -> "Examples":
         """The chosen examples, in the order of the index."""
-        columns = (self.user, self.content, self.timestamp, self.moment, self.label, self.session)
-        return Examples(*(column[index] for column in columns))
+        return Examples(
+            user=self.user[index],
+            content=self.content[index],
+            timestamp=self.timestamp[index],
+            moment=self.moment[index],
+            label=self.label[index],
+            session=self.session[index],
+        )
 
 
 def label_exposures(
