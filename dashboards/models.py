@@ -45,6 +45,7 @@ class KpiPoint(models.Model):
 
     class Meta:
         db_table = "kpi_point"
+        verbose_name = "KPI point"
         constraints = (models.UniqueConstraint(fields=["kpi", "day"], name="kpi_point_once"),)
 
     def __str__(self) -> str:

@@ -9,6 +9,8 @@ from django.db import models
 
 from events.cleaning.schema import EVENT_TYPES
 
+REFUSALS = ("hide", "report")
+
 
 class UserProfile(models.Model):
     """What the host app tells of a user; behaviour lives in the event log, never here."""
@@ -82,6 +84,8 @@ class Event(models.Model):
         indexes = (
             # queries.recent_history: the feed reads the user's last events on every request.
             models.Index(fields=["user_id", "-timestamp"], name="event_user_recent"),
+            # queries.recent_history: what a user refused is remembered for good, however long ago it was.
+            models.Index(fields=["user_id"], name="event_refused", condition=models.Q(event_type__in=REFUSALS)),
             # queries.interactions_between: windows of the log in order of time.
             models.Index(fields=["timestamp"], name="event_timestamp"),
         )
@@ -102,6 +106,7 @@ class ApiKey(models.Model):
 
     class Meta:
         db_table = "api_key"
+        verbose_name = "API key"
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}...)"
@@ -117,6 +122,7 @@ class ImportProgress(models.Model):
 
     class Meta:
         db_table = "import_progress"
+        verbose_name = "import"
         constraints = (models.UniqueConstraint(fields=["source", "fingerprint"], name="import_progress_once"),)
 
     def __str__(self) -> str:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from events.cleaning.schema import EVENT_TYPES
 from events.columnar.history import History
 from events.columnar.interactions import ABSENT, ContentTable, Interactions
-from events.models import Content, UserProfile
+from events.models import REFUSALS, Content, UserProfile
 
 COUNT_EXACTLY_BELOW: Final = 100_000
 # Each block builds a dictionary of its own, and merging them costs as much as parsing; larger blocks, fewer merges.
@@ -47,6 +47,21 @@ _SELECT_LOG: Final = """
            CASE additional_info->>'long_view' WHEN 'true' THEN 1 WHEN 'false' THEN 0 END AS long_view,
            session_id, request_id
     FROM event
+"""
+
+_SELECT_HISTORY: Final = """
+    WITH recent AS (
+        SELECT * FROM event WHERE user_id = %(user)s AND event_type <> 'content_upload'
+        ORDER BY "timestamp" DESC LIMIT %(limit)s
+    ), remembered AS (
+        SELECT * FROM recent
+        UNION ALL
+        SELECT * FROM event WHERE user_id = %(user)s AND event_type = ANY(%(refusals)s)
+            AND "timestamp" < (SELECT min("timestamp") FROM recent)
+    )
+    SELECT event_type, content_id, creator_id, date_part('epoch', "timestamp"),
+           additional_info->>'watch_duration', additional_info->>'long_view'
+    FROM remembered ORDER BY remembered."timestamp", event_id
 """
 
 
@@ -127,18 +142,13 @@ def interactions_between(
 
 
 def recent_history(user_id: str, *, limit: int = 1000) -> History:
-    """The last `limit` events of one user, oldest first; uploads are left out, as they say nothing about taste.
+    """The last `limit` events of one user, and everything the user ever refused before them, oldest first.
 
-    Served by the index event_user_recent.
+    Uploads are left out, as they say nothing about taste. Served by the indexes event_user_recent and event_refused.
     """
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT event_type, content_id, creator_id, date_part('epoch', \"timestamp\"), "
-            "additional_info->>'watch_duration', additional_info->>'long_view' FROM event "
-            "WHERE user_id = %s AND event_type <> 'content_upload' ORDER BY event.\"timestamp\" DESC LIMIT %s",
-            [user_id, limit],
-        )
-        rows = cursor.fetchall()[::-1]
+        cursor.execute(_SELECT_HISTORY, {"user": user_id, "limit": limit, "refusals": list(REFUSALS)})
+        rows = cursor.fetchall()
     if not rows:
         return History.empty()
     types, contents, creators, times, watched, long_views = zip(*rows, strict=True)

@@ -57,6 +57,7 @@ class Served(models.Model):
 
     class Meta:
         db_table = "served"
+        verbose_name = "served position"
         constraints = (models.UniqueConstraint(fields=["request_id", "position"], name="served_once"),)
         indexes = (
             # queries.recently_served: a page that was fetched but not yet watched must not come again.

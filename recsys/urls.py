@@ -5,6 +5,9 @@ from django.urls import include, path
 
 from events.errors import bad_request, not_found, server_error
 
+admin.site.site_header = admin.site.site_title = "recsys"
+admin.site.index_title = "Administration"
+
 urlpatterns = [
     path("", include("ranking.urls")),
     path("", include("events.urls")),

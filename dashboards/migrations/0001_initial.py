@@ -32,6 +32,7 @@ class Migration(migrations.Migration):
                 ('computed_at', models.DateTimeField()),
             ],
             options={
+                'verbose_name': 'KPI point',
                 'db_table': 'kpi_point',
                 'constraints': [models.UniqueConstraint(fields=('kpi', 'day'), name='kpi_point_once')],
             },

@@ -22,8 +22,9 @@ ENGAGEMENTS = ("like", "comment", "share", "save", "follow")
 class UserDays:
     """Per active or exposed user of one day; all columns have the same length n.
 
-    `watch_s` in seconds; the rest are counts. `clicked` and `engaged` count distinct (request, content) impressions
-    that were followed by a click or an engagement, so both are at most `impressions`.
+    `watch_s` in seconds; the rest are counts. `impressions` are distinct (request, content); where an imported
+    log knows no requests, (session, content). `clicked` and `engaged` count those of them that were followed by a click
+    or an engagement, so both are at most `impressions`.
     """
 
     user_id: NDArray[np.object_]
@@ -43,12 +44,21 @@ def _is(log: Interactions, *names: str) -> NDArray[np.bool_]:
     return np.isin(log.event_type, [EVENT_TYPES.index(name) for name in names])
 
 
+def _occasion(log: Interactions) -> NDArray[np.int64]:
+    """What tells one showing of a content from the next: the request, else the client's session, else the day."""
+    session = np.where(log.session != ABSENT, len(log.requests) + log.session.astype(np.int64), ABSENT)
+    return np.where(log.request != ABSENT, log.request.astype(np.int64), session) + 1
+
+
+def _occasions(log: Interactions) -> int:
+    return len(log.requests) + len(log.sessions) + 1
+
+
 def _shown(log: Interactions, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Distinct (user, request, content) among the chosen events, as one integer each."""
+    """Distinct (user, occasion, content) among the chosen events, as one integer each."""
     rows = chosen & (log.content != ABSENT)
-    width_c, width_r = len(log.contents) + 1, len(log.requests) + 1
-    key = (log.user[rows].astype(np.int64) * width_r + log.request[rows] + 1) * width_c + log.content[rows] + 1
-    return np.unique(key)
+    key = log.user[rows].astype(np.int64) * _occasions(log) + _occasion(log)[rows]
+    return np.unique(key * (len(log.contents) + 1) + log.content[rows] + 1)
 
 
 def summarise_users(log: Interactions) -> UserDays:
@@ -63,7 +73,7 @@ def summarise_users(log: Interactions) -> UserDays:
     UserDays with one row per user of the log's vocabulary; an empty log gives empty columns.
     """
     users = len(log.users)
-    per_key = (len(log.contents) + 1) * (len(log.requests) + 1)
+    per_key = (len(log.contents) + 1) * _occasions(log)
     shown = _shown(log, _is(log, "impression"))
     clicks = _shown(log, (_is(log, "view") & (log.watch_s >= CLICK_WATCH_S)) | _is(log, *ENGAGEMENTS, "complete_view"))
     engagements = _shown(log, _is(log, *ENGAGEMENTS))

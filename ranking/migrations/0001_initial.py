@@ -51,6 +51,7 @@ class Migration(migrations.Migration):
                 ('served_at', models.DateTimeField()),
             ],
             options={
+                'verbose_name': 'served position',
                 'db_table': 'served',
                 'indexes': [models.Index(fields=['user_id', '-served_at'], name='served_user_recent')],
                 'constraints': [models.UniqueConstraint(fields=('request_id', 'position'), name='served_once')],

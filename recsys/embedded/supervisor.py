@@ -29,7 +29,7 @@ READ_BYTES = 65_536
 Emit = Callable[[str, str], None]
 
 
-class ChildGaveUp(RuntimeError):  # noqa: N818  named after what happened, as the sentence it carries says it
+class ChildGaveUp(RuntimeError):
     """A child keeps dying; the message says which one and ends with its last lines."""
 
 

@@ -112,6 +112,20 @@ def test_history_is_the_users_last_events_oldest_first(log, django_assert_num_qu
     np.testing.assert_array_equal(np.sort(everything.watch_s), np.sort(np.array(watched, np.float32)))
 
 
+def test_what_a_user_refused_is_remembered_beyond_the_limit(django_assert_num_queries):
+    refused = [
+        make_event(name, user_id="ann", content_id=name, timestamp=(NOW - timedelta(days=9)).isoformat(), **fields)
+        for name, fields in (("hide", {}), ("report", {"reason": "spam"}), ("like", {}))
+    ]
+    later = [make_event("impression", user_id="ann", content_id=f"c{number}") for number in range(5)]
+    other = [make_event("hide", user_id="bob", content_id="not-anns")]
+    assert not ingest([*refused, *later, *other], now=NOW, source="test").rejected
+    with django_assert_num_queries(1):
+        history = queries.recent_history("ann", limit=5)
+    assert sorted(history.content_id[:2]) == ["hide", "report"]
+    assert sorted(history.content_id[2:]) == [f"c{number}" for number in range(5)]
+
+
 def test_a_user_nobody_has_seen_has_an_empty_history():
     history = queries.recent_history("nobody")
     assert len(history) == 0

@@ -7,8 +7,8 @@ from events.cleaning.schema import EVENT_TYPES
 from events.columnar.interactions import Interactions
 
 
-def log(*rows):
-    """Rows are (user, type, content, request, time in s, watched s)."""
+def log(*rows, sessions=None):
+    """Rows are (user, type, content, request, time in s, watched s); sessions are given beside them."""
     users = sorted({row[0] for row in rows})
     contents = sorted({row[2] for row in rows if row[2]})
     requests = sorted({row[3] for row in rows if row[3]})
@@ -25,12 +25,12 @@ def log(*rows):
         timestamp=np.array([r[4] for r in rows], np.float64),
         watch_s=np.array([np.nan if r[5] is None else r[5] for r in rows], np.float32),
         long_view=np.full(n, -1, np.int8),
-        session=np.full(n, -1, np.int32),
+        session=np.full(n, -1, np.int32) if sessions is None else codes(sessions, sorted(set(sessions))),
         request=codes([r[3] for r in rows], requests),
         users=np.array(users, object),
         contents=np.array(contents, object),
         creators=np.empty(0, object),
-        sessions=np.empty(0, object),
+        sessions=np.array(sorted(set(sessions or ())), object),
         requests=np.array(requests, object),
     )
 
@@ -63,6 +63,15 @@ def test_a_day_is_summed_per_user():
 def test_clicks_without_an_impression_never_push_the_rate_above_one():
     day = summarise_users(log(("ann", "view", "a", "r1", 0, 9.0), ("ann", "impression", "b", "r1", 1, None)))
     assert day.clicked.tolist() == [0]
+
+
+def test_without_requests_a_content_is_shown_once_per_session():
+    rows = [("ann", "impression", "a", None, 0, None), ("ann", "like", "a", None, 1, None)]
+    rows += [("ann", "impression", "a", None, 9000, None), ("ann", "skip", "a", None, 9001, 0.4)]
+    day = summarise_users(log(*rows, sessions=["s1", "s1", "s2", "s2"]))
+    assert day.impressions.tolist() == [2]
+    assert day.engaged.tolist() == [1]
+    assert day.skips.tolist() == [1]
 
 
 def test_session_durations_count_the_last_watch():
