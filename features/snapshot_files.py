@@ -113,10 +113,12 @@ def write(
         complete = _identified(partial, manifest)
         folder = root / complete.version
         (partial / MANIFEST).write_text(json.dumps(asdict(complete), indent=2, sort_keys=True), encoding="utf-8")
-        if folder.exists():
+        if _is_whole(folder, complete.files):
             os.replace(partial / MANIFEST, folder / MANIFEST)
         else:
             _sync(partial)
+            if folder.exists():
+                folder.rename(root / f"{_PARTIAL}damaged-{partial.name}")
             partial.rename(folder)
         _point_at(root, complete.version)
     finally:
@@ -183,6 +185,11 @@ def _identified(folder: Path, manifest: Manifest) -> Manifest:
     digest = hashlib.sha256(json.dumps([files, manifest.until, manifest.counter_set]).encode()).hexdigest()
     moment = datetime.fromtimestamp(manifest.until, UTC).strftime("%Y%m%dT%H%M%S")
     return Manifest(**{**asdict(manifest), "version": f"{moment}-{digest[:12]}", "files": files})
+
+
+def _is_whole(folder: Path, files: dict[str, str]) -> bool:
+    """Whether a folder has these files, undamaged."""
+    return all((folder / name).exists() and _sha256(folder / name) == sha256 for name, sha256 in files.items())
 
 
 def _point_at(root: Path, version: str) -> None:

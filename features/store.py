@@ -115,14 +115,14 @@ class _Current:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._checked_at = -np.inf
-        self._folder: Path | None = None
+        self._seen: tuple[Path, int] | None = None
         self._snapshot: ContentSnapshot | None = None
 
     def get(self) -> ContentSnapshot | None:
         if time.monotonic() - self._checked_at < RECHECK_S:
             return self._snapshot
         # Who finds the lock taken serves what there is, except at the very first request.
-        if self._lock.acquire(blocking=self._folder is None):
+        if self._lock.acquire(blocking=self._seen is None):
             try:
                 if time.monotonic() - self._checked_at >= RECHECK_S:
                     self._refresh()
@@ -133,19 +133,24 @@ class _Current:
 
     def forget(self) -> None:
         with self._lock:
-            self._checked_at, self._folder, self._snapshot = -np.inf, None, None
+            self._checked_at, self._seen, self._snapshot = -np.inf, None, None
 
     def _refresh(self) -> None:
         folder = snapshot_files.current(Path(settings.SNAPSHOT_DIR))
-        if folder is None or folder == self._folder:
+        if folder is None or not folder.exists():
+            return
+        # The inode tells a folder that was made anew, after damage, from the one that was tried.
+        seen = folder, folder.stat().st_ino
+        if seen == self._seen:
             return
         try:
             self._snapshot = snapshot_files.load(folder)
             telemetry.show(self._snapshot)
         except snapshot_files.SnapshotError:
-            # An old snapshot is better than none. It is not tried again until the pointer moves.
+            # An old snapshot is better than none. It is not tried again until there is another one.
             logger.exception("the content snapshot %s cannot be used", folder.name)
-        self._folder = folder
+        # Not before: the first threads wait as long as nothing was seen.
+        self._seen = seen
 
 
 _current = _Current()

@@ -67,7 +67,7 @@ class SequentialItemModel:
         item = self.item_of_row[rows]
         if len(self.items) == 0:
             return np.zeros(len(rows), np.float32)
-        return np.where(item >= 0, self._item_scores(positives)[item], np.float32(0.0))
+        return np.where(item >= 0, self._item_scores(positives)[item], 0.0).astype(np.float32)
 
     def on(self, row: NDArray[np.int64], n: int) -> "SequentialItemModel":
         """The same model for a snapshot of n contents; `row` says where each content went, negative for nowhere."""

@@ -61,7 +61,9 @@ class TextEncoder:
         dimensions = min(self.max_dimensions, len(words), len(distinct))
         if dimensions == len(words):
             return self._learn(words, vectorizer.idf_, np.eye(len(words)))
-        svd = TruncatedSVD(dimensions, random_state=0).fit(weights)
+        with np.errstate(invalid="ignore"):
+            # Texts that are all alike have no variance to explain; the ratio 0 / 0 is not used here.
+            svd = TruncatedSVD(dimensions, random_state=0).fit(weights)
         return self._learn(words, vectorizer.idf_, svd.components_)
 
     def transform(self, texts: Sequence[str]) -> NDArray[np.float32]:

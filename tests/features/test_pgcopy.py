@@ -1,0 +1,38 @@
+import io
+
+import numpy as np
+import pytest
+from django.db import connection
+
+from features.pgcopy import encode_rows
+
+pytestmark = pytest.mark.django_db
+
+
+def test_rows_come_back_as_they_were_whatever_the_script_of_their_ids():
+    ids = ["a", "clip-22", "köln", "動画", "x" * 200]
+    code = np.array([4, 0, 3, 3, 1, 2], np.int64)
+    moments = np.array([0.0, 1.5, 1_790_000_000.123456, -3600.0, 946_684_800.0, 4e9])
+    vectors = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    vectors[0, 0] = np.float32(1e-38)
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE t (id text, a timestamptz, b timestamptz, tag text, v real[]) ON COMMIT DROP")
+        rows = encode_rows(ids, code, [moments, moments + 1], "tag", vectors)
+        cursor.copy_expert("COPY t FROM STDIN (FORMAT binary)", io.BytesIO(rows))
+        cursor.execute("SELECT id, date_part('epoch', a), date_part('epoch', b), tag, v FROM t ORDER BY a")
+        found = cursor.fetchall()
+    order = np.argsort(moments)
+    assert [row[0] for row in found] == [ids[code[at]] for at in order]
+    assert [row[1] for row in found] == pytest.approx(moments[order].tolist(), abs=1e-6)
+    assert [row[2] for row in found] == pytest.approx((moments[order] + 1).tolist(), abs=1e-6)
+    assert {row[3] for row in found} == {"tag"}
+    assert np.array_equal(np.array([row[4] for row in found], np.float32), vectors[order])
+
+
+def test_no_rows_are_a_valid_empty_copy():
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE t (id text, tag text, v real[]) ON COMMIT DROP")
+        empty = encode_rows([], np.empty(0, np.int64), [], "tag", np.empty((0, 3), np.float32))
+        cursor.copy_expert("COPY t FROM STDIN (FORMAT binary)", io.BytesIO(empty))
+        cursor.execute("SELECT count(*) FROM t")
+        assert cursor.fetchone() == (0,)

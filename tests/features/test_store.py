@@ -1,0 +1,115 @@
+import threading
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from events.queries import interactions_between
+from features import snapshot_files, store
+from features.extraction import timeline
+from features.extraction.aggregates import NEVER, advance
+from features.materialize import materialize
+from features.models import ContentFeatures
+from tests.features.clips import CLIPS, NOW, days_of_events, register, send
+
+
+@pytest.fixture
+def filled(db, snapshots):
+    """Three days of events, materialised."""
+    register(CLIPS)
+    send(days_of_events())
+    materialize(until=NOW)
+    return snapshots
+
+
+def test_as_of_never_answers_with_a_value_from_after_the_moment(filled):
+    rng = np.random.default_rng(0)
+    moments = [NOW - timedelta(seconds=float(each)) for each in rng.uniform(0, 4 * 86_400, 200)]
+    clips = [CLIPS[each] for each in rng.integers(0, len(CLIPS), 200)]
+    states = store.as_of(clips, moments)
+    asked = np.array([moment.timestamp() for moment in moments])
+    assert (states.as_of <= asked).all()
+    known = dict.fromkeys(CLIPS, NEVER)
+    for at, (clip, moment) in enumerate(zip(clips, moments, strict=True)):
+        rows = ContentFeatures.objects.filter(content_id=clip, as_of__lte=moment)
+        newest = max((row.as_of.timestamp() for row in rows), default=known[clip])
+        assert states.as_of[at] == pytest.approx(newest)
+
+
+def test_as_of_is_what_training_folds_from_the_log(filled):
+    snapshot = store.snapshot()
+    states = timeline(interactions_between(None, NOW), snapshot)
+    hours = [NOW.replace(minute=0) - timedelta(hours=each) for each in range(0, 72, 3)]
+    rows = np.arange(len(hours)) % len(CLIPS)
+    stored = store.as_of([str(snapshot.content_id[row]) for row in rows], hours)
+    at = np.array([hour.timestamp() for hour in hours])
+    assert np.allclose(advance(stored.state, at - stored.as_of), states.at(rows, at), rtol=1e-6)
+
+
+def test_latest_is_the_newest_state_and_unknown_contents_have_none(filled):
+    states = store.latest([CLIPS[5], "nobody-has-it"])
+    newest = ContentFeatures.objects.filter(content_id=CLIPS[5]).order_by("-as_of").first()
+    assert states.as_of[0] == pytest.approx(newest.as_of.timestamp())
+    assert states.state[0] == pytest.approx(newest.vector)
+    assert states.as_of[1] == NEVER
+    assert not states.state[1].any()
+    assert len(store.latest([]).as_of) == 0
+
+
+def test_a_state_of_another_feature_set_is_not_mixed_in(filled):
+    ContentFeatures.objects.filter(content_id=CLIPS[0]).update(feature_set="older")
+    assert store.latest([CLIPS[0]]).as_of.tolist() == [NEVER]
+
+
+def test_moments_and_contents_must_be_as_many(db):
+    with pytest.raises(ValueError, match="one moment per content; got 1 for 2"):
+        store.as_of(["a", "b"], [datetime(2026, 1, 1, tzinfo=UTC)])
+
+
+def test_lookups_are_one_query_each(filled, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        store.latest(CLIPS)
+    with django_assert_num_queries(1):
+        store.as_of(CLIPS, [NOW] * len(CLIPS))
+    with django_assert_num_queries(0):
+        store.snapshot()
+
+
+def test_a_new_snapshot_is_served_after_a_moment_and_not_before(filled, monkeypatch):
+    clock = [1000.0]
+    monkeypatch.setattr(store.time, "monotonic", lambda: clock[0])
+    first = store.snapshot()
+    register(["neon-99"])
+    materialize(until=NOW)
+    assert store.snapshot() is first
+    clock[0] += store.RECHECK_S
+    assert "neon-99" in store.snapshot().row_of
+    assert "neon-99" not in first.row_of, "who still works with the old one is not disturbed"
+
+
+def test_a_damaged_new_snapshot_leaves_the_old_one_serving(filled, caplog, monkeypatch):
+    first = store.snapshot()
+    register(["neon-99"])
+    materialize(until=NOW)
+    (snapshot_files.current(filled) / "embedding.npy").write_bytes(b"nonsense")
+    monkeypatch.setattr(store, "RECHECK_S", 0.0)
+    assert store.snapshot() is first
+    assert "embedding.npy is damaged" in caplog.text
+
+
+def test_all_threads_get_the_snapshot_at_the_very_first_request(filled):
+    store.forget()
+    found, barrier = [], threading.Barrier(8)
+
+    def ask() -> None:
+        barrier.wait()
+        found.append(store.snapshot())
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert found[0] is not None
+    assert all(each is found[0] for each in found)
