@@ -64,6 +64,15 @@ def newest_as_of() -> datetime | None:
     return newest
 
 
+def filled_before(moment: datetime | None = None) -> NDArray[np.int64]:
+    """Numbers of the hours that are filled, ascending; only those that start before the moment, if one is given."""
+    rows = FillState.objects.order_by("window_start")
+    if moment is not None:
+        rows = rows.filter(window_start__lt=moment)
+    starts = rows.values_list("window_start", flat=True)
+    return np.array([start.timestamp() // WINDOW_S for start in starts], np.int64)
+
+
 def filled_events() -> int:
     """Events that the store has taken in."""
     return FillState.objects.aggregate(events=Sum("events"))["events"] or 0

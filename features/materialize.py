@@ -24,6 +24,7 @@ from events.queries import catalogue_table, interactions_between
 from features import log_windows, snapshot_build, store
 from features.extraction.aggregates import count_windows, fold
 from features.extraction.definitions import COUNTER_SET, WINDOW_S
+from features.extraction.log_clock import LogClock
 from features.log_windows import OpenWindows
 from features.models import ContentFeatures, FillState
 
@@ -124,7 +125,8 @@ def _fold_run(part: OpenWindows, until: datetime, duration_of: dict[str, float])
     duration_s = np.array([duration_of.get(each, np.nan) for each in ids.tolist()], np.float32)
     counts = count_windows(log, content=np.arange(len(ids)), duration_s=duration_s)
     base = store.before_window(ids.tolist(), start)
-    _, steps = fold(counts, base, until=until.timestamp())
+    clock = LogClock.of(np.append(log_windows.filled_before(start), part.window))
+    _, steps = fold(counts, base, clock=clock, until=until.timestamp())
     store.put_counters(ids, content=counts.content, window=counts.window, states=steps)
     FillState.objects.bulk_create(
         FillState(

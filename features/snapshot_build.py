@@ -1,8 +1,7 @@
 """Make the snapshot that serving reads, from the catalogue, the newest counter states and the learned models.
 
-Counters are as of the last hour with events, not of the moment of writing. Decay is what separates contents from each
-other; while nothing happens at all, every content fades alike, and letting an imported log of 2022 fade for years would
-only turn all rates into the prior.
+Counters are as of the last hour with events, not of the moment of writing: while nothing happens at all, a snapshot
+stays the same, byte for byte. `extraction.log_clock` says why an imported log of 2022 does not fade for years either.
 
 Call it under the lock of `materialize`.
 """
@@ -24,6 +23,7 @@ from features.embeddings import behaviour
 from features.embeddings.behaviour import SequentialItemModel
 from features.embeddings.text import TextEncoder, text_hash
 from features.extraction.definitions import COUNTER_SET
+from features.extraction.log_clock import LogClock
 from features.extraction.sequences import ENJOYABLE, enjoyed
 from features.extraction.snapshot import UNKNOWN, ContentSnapshot, encode
 from features.snapshot_files import Manifest, SnapshotArrays, SnapshotError
@@ -161,7 +161,7 @@ def _arrays(
         active=catalogue.active,
         embedding=embedding,
         text_hash=hashes,
-        counters=states.at(max(newest, counted_until)),
+        counters=states.at(counted_until, LogClock.of(log_windows.filled_before())),
     )
     return arrays, counted_until
 

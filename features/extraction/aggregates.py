@@ -1,7 +1,8 @@
 """Decayed counters per content: how many people lately met, watched, skipped, liked it.
 
 The log is cut into windows of one hour. Within a window a person counts once per content and signal, however often the
-events repeat, so one restless finger (or bot) cannot make a hit. Between windows a counter fades with its half-life h:
+events repeat, so one restless finger (or bot) cannot make a hit. Between windows a counter fades with its half-life h,
+in the time of `log_clock`:
 
     state(t) = state(t - dt) * 2 ** (-dt / h) + counts of the window that ends at t
 
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from events.columnar.interactions import ABSENT, Interactions
 from features.extraction.definitions import COUNTER_HALF_LIFE_S, COUNTERS, HALF_LIVES_S, SIGNALS, WINDOW_S
 from features.extraction.engagement import CODE, EXPOSING, REFUSING, SHARING, is_long_view
+from features.extraction.log_clock import LogClock
 
 WATCH_CAP_S = 600.0
 """A clip left playing through the night counts as ten minutes."""
@@ -65,9 +67,9 @@ class CounterStates:
         """n contents nobody has met."""
         return cls(np.full(n, NEVER), np.zeros((n, len(COUNTERS)), np.float32))
 
-    def at(self, moment: float) -> NDArray[np.float32]:
+    def at(self, moment: float, clock: LogClock) -> NDArray[np.float32]:
         """All states as of one moment, float32 (n, len(COUNTERS)); none may be younger than that."""
-        return advance(self.state, moment - self.as_of)
+        return advance(self.state, clock.at(np.array([moment])) - clock.at(self.as_of))
 
 
 def advance(state: NDArray[np.float32], dt_s: NDArray[np.float64] | float) -> NDArray[np.float32]:
@@ -133,13 +135,16 @@ def count_windows(log: Interactions, *, content: NDArray[np.int64], duration_s: 
     return WindowCounts(cells[telling] // width + first, cells[telling] % width, counts[telling])
 
 
-def fold(counts: WindowCounts, base: CounterStates, *, until: float) -> tuple[CounterStates, CounterStates]:
+def fold(
+    counts: WindowCounts, base: CounterStates, *, clock: LogClock, until: float
+) -> tuple[CounterStates, CounterStates]:
     """Carry counter states forward through the windows.
 
     Parameters
     ----------
     counts : windows that start before `until`
     base : states before the first of them, by content code
+    clock : of a log that has these windows and those that `base` comes from
     until : seconds since 1970 UTC; a window that is still running then ends there for now
 
     Returns
@@ -153,7 +158,7 @@ def fold(counts: WindowCounts, base: CounterStates, *, until: float) -> tuple[Co
     bounds = np.flatnonzero(np.diff(counts.window, prepend=np.iinfo(np.int64).min))
     for start, stop in pairwise([*bounds.tolist(), len(counts)]):
         rows, end = counts.content[start:stop], step_as_of[start]
-        faded = advance(state[rows], end - as_of[rows])
+        faded = advance(state[rows], clock.at(step_as_of[start : start + 1]) - clock.at(as_of[rows]))
         steps[start:stop] = faded + np.tile(counts.counts[start:stop], (1, len(HALF_LIVES_S)))
         state[rows], as_of[rows] = steps[start:stop], end
     return CounterStates(as_of, state), CounterStates(step_as_of, steps)

@@ -172,6 +172,22 @@ def test_a_log_that_ended_years_ago_keeps_its_popularity(db, snapshots):
     assert now.popularity == pytest.approx(then.popularity, rel=0.03)
 
 
+def test_the_first_live_event_on_an_old_log_does_not_erase_it(db, snapshots):
+    register(CLIPS)
+    send(days_of_events())
+    materialize(until=NOW)
+    then = store.snapshot()
+    store.forget()
+    today = NOW + timedelta(days=1500)
+    send([raw("like", "live", CLIPS[0], today)], now=today)
+    materialize(until=today + timedelta(minutes=1))
+    column, others = COUNTER_COLUMN["exposures", "7d"], slice(1, None)
+    now = store.snapshot()
+    a_day_and_the_rest_of_two_hours = 2 ** (-(24 * 60 + 35 + 25) / (7 * 24 * 60))
+    expected = then.counters[:, column] * a_day_and_the_rest_of_two_hours
+    assert now.counters[others, column] == pytest.approx(expected[others], rel=0.01)
+
+
 def test_the_first_upload_after_a_run_is_retrievable_without_new_events(transactional_db, snapshots):
     register(CLIPS)
     send(days_of_events(events=60))

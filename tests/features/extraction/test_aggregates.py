@@ -5,9 +5,12 @@ from hypothesis import strategies as st
 
 from features.extraction.aggregates import CounterStates, WindowCounts, advance, count_windows, fold
 from features.extraction.definitions import COUNTER_COLUMN, COUNTERS, HALF_LIVES_S, SIGNALS
+from features.extraction.log_clock import LogClock
 from tests.features.logs import HOUR, T0, event, log_of, random_rows
 
 HOUR_0 = int(T0 // HOUR)
+CLOCK = LogClock.of(np.arange(HOUR_0 - 100, HOUR_0 + 100))
+"""Something happens every hour, so that log time is plain time."""
 
 
 def count(rows, n=3, duration_s=20.0) -> WindowCounts:
@@ -57,7 +60,7 @@ def test_events_without_a_content_or_about_unwanted_ones_leave_no_trace():
 def test_an_empty_log_folds_to_the_states_before_it():
     counts = count([])
     base = CounterStates.empty(3)
-    after, steps = fold(counts, base, until=T0)
+    after, steps = fold(counts, base, clock=CLOCK, until=T0)
     assert len(counts) == 0
     assert steps.state.shape == (0, len(COUNTERS))
     assert (after.state == base.state).all()
@@ -66,14 +69,14 @@ def test_an_empty_log_folds_to_the_states_before_it():
 def test_two_people_a_day_after_one_make_two_and_a_half_by_the_day():
     rows = [event("like", "ann", "c0", T0), event("like", "bob", "c0", T0 + 24 * HOUR)]
     rows += [event("like", "cem", "c0", T0 + 24 * HOUR + 1)]
-    _, steps = fold(count(rows), CounterStates.empty(3), until=np.inf)
+    _, steps = fold(count(rows), CounterStates.empty(3), clock=CLOCK, until=np.inf)
     column = COUNTER_COLUMN["likes", "1d"]
     assert steps.state[:, column].tolist() == [1.0, 1 * 2**-1 + 2]
     assert steps.as_of.tolist() == [T0 + HOUR, T0 + 25 * HOUR]
 
 
 def test_the_running_hour_ends_at_until():
-    _, steps = fold(count([event("like", "ann", "c0", T0 + 60)]), CounterStates.empty(3), until=T0 + 120)
+    _, steps = fold(count([event("like", "ann", "c0", T0 + 60)]), CounterStates.empty(3), clock=CLOCK, until=T0 + 120)
     assert steps.as_of.tolist() == [T0 + 120]
 
 
@@ -95,11 +98,11 @@ def test_each_counter_halves_within_its_own_half_life():
 def test_folding_in_two_parts_gives_the_same_bits_as_at_once(seed, cut):
     rows = random_rows(np.random.default_rng(seed), events=120, users=4, contents=3, hours=20)
     counts = count(rows, n=5)
-    whole, whole_steps = fold(counts, CounterStates.empty(5), until=T0)
+    whole, whole_steps = fold(counts, CounterStates.empty(5), clock=CLOCK, until=T0)
     early = counts.window < HOUR_0 - 20 + cut
     parts = [WindowCounts(counts.window[p], counts.content[p], counts.counts[p]) for p in (early, ~early)]
-    half, first = fold(parts[0], CounterStates.empty(5), until=T0)
-    after, second = fold(parts[1], half, until=T0)
+    half, first = fold(parts[0], CounterStates.empty(5), clock=CLOCK, until=T0)
+    after, second = fold(parts[1], half, clock=CLOCK, until=T0)
     assert np.array_equal(after.state, whole.state)
     assert np.array_equal(after.as_of, whole.as_of)
     assert np.array_equal(np.concatenate([first.state, second.state]), whole_steps.state)
@@ -113,4 +116,4 @@ def test_the_fold_equals_the_sum_over_all_hours_by_definition(seed):
     after, _ = fold(count(rows, n=4), CounterStates.empty(4), until=T0)
     for label, half_life in HALF_LIVES_S.items():
         expected = sum(2 ** (-(T0 - min((hour + 1) * HOUR, T0)) / half_life) for hour, _ in liked)
-        assert after.at(T0)[0, COUNTER_COLUMN["likes", label]] == pytest.approx(expected, rel=1e-5, abs=1e-6)
+        assert after.at(T0, CLOCK)[0, COUNTER_COLUMN["likes", label]] == pytest.approx(expected, rel=1e-5, abs=1e-6)
