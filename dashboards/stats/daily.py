@@ -98,7 +98,7 @@ def summarise_users(log: Interactions) -> UserDays:
         skips=count(_is(log, "skip")),
         negatives=count(_is(log, "hide", "report")),
         sessions=np.bincount(log.user[first], minlength=users),
-        watch_s=np.bincount(log.user, weights=watched, minlength=users),
+        watch_s=np.bincount(log.user, weights=watched, minlength=users).astype(np.float64),
     )
 
 
