@@ -79,7 +79,7 @@ def assemble(
         now=moment,
         catalogue_size=len(snapshot),
     )
-    return FeatureBlocks(user, stack("content", columns), context)
+    return FeatureBlocks(user, stack("content", columns, len(rows)), context)
 
 
 def assemble_many(
@@ -130,7 +130,7 @@ def assemble_many(
         past = pasts.slice(max(int(low), known - HISTORY_LIMIT), known)
         model = models[int(np.searchsorted(cuts, moment, side="right"))]
         user_block[group], context_block[group] = _personal(past, snapshot, rows[group], moment, model)
-    return FeatureBlocks(user_block, stack("content", columns), context_block)
+    return FeatureBlocks(user_block, stack("content", columns, len(rows)), context_block)
 
 
 def _personal(
@@ -145,7 +145,7 @@ def _personal(
     vector = taste(met, snapshot)
     habits = user_columns(past, met, followed, now=moment, has_taste=vector is not None)
     crossed = context_columns(met, followed, vector, snapshot=snapshot, sequential=sequential, rows=rows, now=moment)
-    return stack("user", habits)[0], stack("context", crossed | clock_columns(moment))
+    return stack("user", habits, 1)[0], stack("context", crossed | clock_columns(moment), len(rows))
 
 
 def _by_user(log: Interactions, snapshot: ContentSnapshot) -> tuple[Past, NDArray[np.int64]]:

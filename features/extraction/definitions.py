@@ -9,6 +9,7 @@ Nothing is computed here.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Final, Literal
@@ -137,6 +138,7 @@ def names(block: Block) -> tuple[str, ...]:
 
 
 NAMES: Final = MappingProxyType({"user": names("user"), "content": names("content"), "context": names("context")})
+_NAME_SETS: Final = {block: frozenset(listed) for block, listed in NAMES.items()}
 USER_DIM: Final = len(NAMES["user"])
 CONTENT_DIM: Final = len(NAMES["content"])
 CONTEXT_DIM: Final = len(NAMES["context"])
@@ -162,24 +164,21 @@ FEATURE_SET: Final = _digest(
 """Names this list, with everything that gives the columns their meaning."""
 
 
-def stack(block: Block, columns: dict[str, NDArray[np.float64]]) -> NDArray[np.float32]:
+def stack(block: Block, columns: Mapping[str, NDArray[np.float64] | float], n: int) -> NDArray[np.float32]:
     """Columns by name to one matrix in the order of `FEATURES`; values that are not finite become the default.
 
     Parameters
     ----------
-    columns : exactly the features of the block, each broadcastable to one length n
+    columns : exactly the features of the block, each of length n or one number for all
 
     Returns
     -------
     float32 array (n, dimensions of the block)
     """
     wanted = NAMES[block]
-    if columns.keys() != set(wanted):
+    if columns.keys() != _NAME_SETS[block]:
         raise ValueError(f"{block} features computed and defined differ: {sorted(columns.keys() ^ set(wanted))}")
-    length = max(np.size(column) for column in columns.values()) if columns else 0
-    if any(np.size(column) == 0 for column in columns.values()):
-        length = 0
-    matrix = np.empty((length, len(wanted)), np.float32)
+    matrix = np.empty((n, len(wanted)), np.float32)
     for at, name in enumerate(wanted):
         matrix[:, at] = columns[name]
     if not np.isfinite(matrix).all():

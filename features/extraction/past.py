@@ -104,34 +104,32 @@ def encounters(past: Past, snapshot: ContentSnapshot) -> Encounters:
     group = rank[group]
     m = len(rows)
     duration = snapshot.duration_s[row]
-
-    def total(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(group, weights=weights, minlength=m).astype(np.float64)
-
-    def any_of(hit: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        return np.asarray(np.bincount(group[hit], minlength=m) > 0)
-
     viewed = (kind == CODE["view"]) & (watch_s >= 0) & (duration > 0)
     share = np.zeros(len(kind))
     share[viewed] = watch_s[viewed] / duration[viewed]
     with np.errstate(invalid="ignore"):
-        watch_ratio = np.minimum(total(share) / total(viewed.astype(np.float64)), WATCH_RATIO_CAP)
-    impressions = total((kind == CODE["impression"]).astype(np.float64))
-    views = total((kind == CODE["view"]).astype(np.float64))
+        watch_ratio = np.minimum(_totals(group, share, m) / _totals(group, viewed, m), WATCH_RATIO_CAP)
+    impressions = _totals(group, kind == CODE["impression"], m)
+    views = _totals(group, kind == CODE["view"], m)
     return Encounters(
         row=rows[order],
         at=past.timestamp[newest_first][first[order]],
         times=np.maximum(np.maximum(impressions, views), 1.0),
-        judged=any_of(JUDGING[kind]),
-        worth=np.clip(total(worth(kind, watch_s, long_view, duration)), -WORTH_LIMIT, WORTH_LIMIT),
-        long_view=any_of(is_long_view(kind, watch_s, long_view, duration)),
-        complete=any_of(kind == CODE["complete_view"]),
-        skip=any_of(kind == CODE["skip"]),
-        like=any_of(kind == CODE["like"]),
-        share=any_of(SHARING[kind]),
-        refusal=any_of(REFUSING[kind]),
+        judged=_totals(group, JUDGING[kind], m) > 0,
+        worth=np.clip(_totals(group, worth(kind, watch_s, long_view, duration), m), -WORTH_LIMIT, WORTH_LIMIT),
+        long_view=_totals(group, is_long_view(kind, watch_s, long_view, duration), m) > 0,
+        complete=_totals(group, kind == CODE["complete_view"], m) > 0,
+        skip=_totals(group, kind == CODE["skip"], m) > 0,
+        like=_totals(group, kind == CODE["like"], m) > 0,
+        share=_totals(group, SHARING[kind], m) > 0,
+        refusal=_totals(group, REFUSING[kind], m) > 0,
         watch_ratio=watch_ratio,
     )
+
+
+def _totals(group: NDArray[np.int64], values: NDArray[np.float64] | NDArray[np.bool_], m: int) -> NDArray[np.float64]:
+    """Sum of the values per group."""
+    return np.asarray(np.bincount(group, weights=values, minlength=m), np.float64)
 
 
 def followed_creators(past: Past) -> NDArray[np.int64]:

@@ -113,7 +113,7 @@ def test_folding_in_two_parts_gives_the_same_bits_as_at_once(seed, cut):
 def test_the_fold_equals_the_sum_over_all_hours_by_definition(seed):
     rows = random_rows(np.random.default_rng(seed), events=60, users=3, contents=2, hours=30)
     liked = {(int(at // HOUR), user) for kind, user, content, at, _ in rows if kind == "like" and content == "c000"}
-    after, _ = fold(count(rows, n=4), CounterStates.empty(4), until=T0)
+    after, _ = fold(count(rows, n=4), CounterStates.empty(4), clock=CLOCK, until=T0)
     for label, half_life in HALF_LIVES_S.items():
         expected = sum(2 ** (-(T0 - min((hour + 1) * HOUR, T0)) / half_life) for hour, _ in liked)
         assert after.at(T0, CLOCK)[0, COUNTER_COLUMN["likes", label]] == pytest.approx(expected, rel=1e-5, abs=1e-6)

@@ -18,7 +18,7 @@ def habits(rows, now=T0):
     columns = user_columns(
         past, encounters(past, SNAPSHOT), followed_creators(past), now=now, has_taste=bool(len(past))
     )
-    return {name: float(value[0]) for name, value in columns.items()}
+    return {name: value for name, value in columns.items()}
 
 
 def taste_of(rows):
