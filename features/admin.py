@@ -1,32 +1,14 @@
 """What the feature store holds, readable by people; nothing here is edited by hand."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
+from events.admin import ReadOnlyAdmin
 from features.extraction.definitions import COUNTER_SET, COUNTERS
 from features.models import ContentFeatures, Embedding, FillState
 
 
-class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # ModelAdmin takes no parameter at run time
-    """Rows are made by `materialize`; a change by hand would be lost at the next run."""
-
-    # A count over millions of rows would make the page slow.
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
 @admin.register(ContentFeatures)
-class ContentFeaturesAdmin(ReadOnly):
+class ContentFeaturesAdmin(ReadOnlyAdmin):
     """Counter states, named signal by signal."""
 
     list_display = ("content_id", "as_of", "window_start", "feature_set")
@@ -45,7 +27,7 @@ class ContentFeaturesAdmin(ReadOnly):
 
 
 @admin.register(Embedding)
-class EmbeddingAdmin(ReadOnly):
+class EmbeddingAdmin(ReadOnlyAdmin):
     """Text vectors."""
 
     list_display = ("content_id", "as_of", "encoder", "dimensions")
@@ -59,7 +41,7 @@ class EmbeddingAdmin(ReadOnly):
 
 
 @admin.register(FillState)
-class FillStateAdmin(ReadOnly):
+class FillStateAdmin(ReadOnlyAdmin):
     """Hours of the log that are taken in."""
 
     list_display = ("window_start", "as_of", "events", "feature_set")

@@ -15,10 +15,7 @@ def past_of(rows):
 
 def habits(rows, now=T0):
     past = past_of(rows)
-    columns = user_columns(
-        past, encounters(past, SNAPSHOT), followed_creators(past), now=now, has_taste=bool(len(past))
-    )
-    return {name: value for name, value in columns.items()}
+    return user_columns(past, encounters(past, SNAPSHOT), followed_creators(past), now=now, has_taste=bool(len(past)))
 
 
 def taste_of(rows):

@@ -1,0 +1,25 @@
+from features import store, tasks
+from features.models import FillState
+from tests.features.clips import CLIPS, NOW, days_of_events, register, send
+
+
+def test_the_tick_takes_in_the_log_and_serves_it(db, snapshots):
+    register(CLIPS)
+    send(days_of_events(events=40))
+    tasks.materialize_features(until=NOW.isoformat())
+    assert FillState.objects.exists()
+    assert len(store.snapshot()) == len(CLIPS)
+
+
+def test_the_fast_tick_makes_an_upload_retrievable(transactional_db, snapshots):
+    register(CLIPS)
+    tasks.refresh_snapshot()
+    store.forget()
+    register(["neon-99"])
+    tasks.refresh_snapshot()
+    assert "neon-99" in store.snapshot().row_of
+
+
+def test_the_names_in_the_schedule_are_those_of_the_tasks():
+    assert tasks.materialize_features.name == "features.tasks.materialize_features"
+    assert tasks.refresh_snapshot.name == "features.tasks.refresh_snapshot"
