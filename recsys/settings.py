@@ -144,6 +144,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
     else {}
 )
 CELERY_TIMEZONE = "UTC"
+# One logging configuration for all processes: the one at the end of this file.
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 # --- Serving ---------------------------------------------------------------------------------------------------------
 MODEL_DIR = VAR_DIR / "models"
@@ -206,6 +208,11 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
-    # It reports every instruction set that this processor lacks.
-    "loggers": {"faiss.loader": {"level": "WARNING"}},
+    "loggers": {
+        # It reports every instruction set that this processor lacks.
+        "faiss.loader": {"level": "WARNING"},
+        # Two lines for every tick of the beat would bury what the tasks themselves have to say.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+    },
 }

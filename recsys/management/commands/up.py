@@ -174,6 +174,8 @@ class Readiness:
         now = time.monotonic()
         if self.asked_at is None:
             if app.control.ping(timeout=0.5):
+                # The beat's first tick of this is minutes away, and the boards should not stay empty that long.
+                app.send_task("dashboards.tasks.measure_kpis")
                 app.send_task("ranking.tasks.train_ranker")
                 self.asked_at = now
                 self.progress_at = now + PROGRESS_S
