@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-from django.db import connection
 from django.db.models import Max, Sum
 from numpy.typing import NDArray
 
+from events.queries import events_per_window
 from features.extraction.definitions import COUNTER_SET, WINDOW_S
 from features.models import FillState
 
@@ -40,7 +40,7 @@ def open_windows(until: datetime) -> tuple[int | None, OpenWindows]:
 
     The hour that runs at `until` is open whenever it has events that were not all there, or came further since.
     """
-    window, events = _count_events(until)
+    window, events = events_per_window(until, window_s=WINDOW_S)
     end = np.minimum((window + 1) * WINDOW_S, until.timestamp())
     wanted = {
         hour: (count, stop, COUNTER_SET)
@@ -88,16 +88,3 @@ def chunks(windows: OpenWindows, *, max_events: int) -> list[slice]:
             start, total = at, 0
         total += count
     return [*runs, slice(start, len(windows))] if len(windows) else runs
-
-
-def _count_events(until: datetime) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Hours with events before `until`, ascending, and how many. One pass over the index event_timestamp."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT floor(date_part('epoch', \"timestamp\") / %s)::bigint AS hour, count(*) FROM event "
-            'WHERE "timestamp" < %s GROUP BY hour ORDER BY hour',
-            [WINDOW_S, until],
-        )
-        rows = cursor.fetchall()
-    counts = np.array(rows, np.int64).reshape(-1, 2)
-    return counts[:, 0], counts[:, 1]
