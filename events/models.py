@@ -1,10 +1,11 @@
 """Tables of the data ingestion layer: profiles, contents, the append-only event log, API keys, import progress.
 
-Rows are written only by `catalogue.py` (UserProfile, Content), `ingestion.py` (Event), `api_keys.py` (ApiKey) and
-`importing.py` (ImportProgress). Ids come from the host app, so they are text, and the log has no foreign keys: an event
-may arrive before the content it is about.
+Rows are written only by `catalogue.py` (UserProfile, Content), `log_writer.py` (Event, EventId), `api_keys.py`
+(ApiKey) and `importing.py` (ImportProgress). Ids come from the host app, so they are text, and the log has no foreign
+keys: an event may arrive before the content it is about.
 """
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 from events.cleaning.schema import EVENT_TYPES
@@ -65,7 +66,11 @@ class Content(models.Model):
 
 
 class Event(models.Model):
-    """One interaction, as it happened. Append-only: nothing updates a row."""
+    """One interaction, as it happened. Append-only: nothing updates a row.
+
+    Partitioned by month of `timestamp` (see `partitions`). A unique index would have to contain the timestamp, so the
+    table has none: that an id is stored once is what EventId promises.
+    """
 
     event_id = models.UUIDField(primary_key=True)
     event_type = models.CharField(max_length=24, choices=[(name, name) for name in EVENT_TYPES])
@@ -92,6 +97,28 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event_type} {self.event_id}"
+
+
+class EventId(models.Model):
+    """An event id that is taken, written in the transaction of its event: the first writer of an id wins.
+
+    Forgotten some weeks after arrival (`partitions.prune_ids`).
+    """
+
+    event_id = models.UUIDField(primary_key=True)
+    timestamp = models.DateTimeField(help_text="Finds the event's partition.")
+    arrived = models.DateField(help_text="UTC day of arrival.")
+    digest = models.BinaryField(help_text="BLAKE2b of what was sent, eight bytes; tells a retry from a conflict.")
+
+    class Meta:
+        db_table = "event_dedup"
+        indexes = (
+            # partitions.prune_ids: rows lie in the order of arrival, so a summary per block range is enough.
+            BrinIndex(fields=["arrived"], name="event_dedup_arrived", pages_per_range=32),
+        )
+
+    def __str__(self) -> str:
+        return str(self.event_id)
 
 
 class ApiKey(models.Model):

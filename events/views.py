@@ -168,4 +168,5 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 
 def _accepted(report: IngestReport) -> Response:
-    return Response(asdict(report), status=202)
+    rejected = [asdict(rejection) for rejection in report.rejected]
+    return Response({"accepted": report.accepted, "duplicates": report.duplicates, "rejected": rejected}, status=202)

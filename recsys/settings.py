@@ -25,6 +25,14 @@ def _flag(name: str, default: bool) -> bool:
     return raw in {"1", "true", "yes"} if raw else default
 
 
+def _count(name: str, default: int, *, least: int) -> int:
+    """A whole number from the environment; anything else is an error that names the variable."""
+    raw = os.environ.get(name, "").strip()
+    if raw and not (raw.isdecimal() and int(raw) >= least):
+        raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}; got {raw!r}")
+    return int(raw) if raw else default
+
+
 def _names(name: str, default: str) -> list[str]:
     return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
 
@@ -127,6 +135,10 @@ LOGIN_URL = "admin:login"
 
 # --- Storage ---------------------------------------------------------------------------------------------------------
 DATABASES = {"default": _postgres(os.environ.get("DATABASE_URL") or _embedded.database_url)}
+# Months of events kept beside the current one; 0 keeps them for good.
+EVENT_RETENTION_MONTHS = _count("EVENT_RETENTION_MONTHS", 0, least=0)
+# For so many days after its arrival an event that is sent again is recognised.
+EVENT_DEDUP_DAYS = _count("EVENT_DEDUP_DAYS", 35, least=7)
 
 # --- Queue -----------------------------------------------------------------------------------------------------------
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or _embedded.broker_url

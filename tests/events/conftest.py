@@ -45,12 +45,14 @@ def now() -> datetime:
 
 @pytest.fixture(autouse=True)
 def _forget_keys() -> Iterator[None]:
-    """Keys are remembered for seconds, which is longer than a test's database lives."""
-    from events import authentication
+    """Keys and profiles are remembered for longer than a test's rows live."""
+    from events import authentication, log_writer
 
     authentication.forget_keys()
+    log_writer.forget_users()
     yield
     authentication.forget_keys()
+    log_writer.forget_users()
 
 
 @pytest.fixture

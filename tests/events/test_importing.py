@@ -8,7 +8,7 @@ import pytest
 from events import importing
 from events.importers import jsonl, kuairand
 from events.importing import ImportReport, ImportRunningError, ImportStep, import_rows
-from events.models import Content, Event, ImportProgress, UserProfile
+from events.models import Content, Event, EventId, ImportProgress, UserProfile
 from tests.events.importers.folders import START_MS, kuairand_folder, log_row
 
 NOW = datetime(2026, 11, 23, 20, tzinfo=UTC)
@@ -85,7 +85,7 @@ def test_a_killed_import_continues_as_if_it_had_not_been(
     dataset = kuairand.discover(hundred_rows(tmp_path))
     whole = import_rows(dataset, now=NOW)
     expected = stored()
-    for table in (Event, Content, UserProfile, ImportProgress):
+    for table in (Event, EventId, Content, UserProfile, ImportProgress):
         table.objects.all().delete()
 
     original: Callable[..., Any] = importing.ingest

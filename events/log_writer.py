@@ -1,0 +1,232 @@
+"""The one writer of the event log: batches that are cleaned already, stored together in one transaction, each id once.
+
+Every row becomes a line of COPY text in the thread of its own request, so that the shared part of the work is little
+more than joining lines. The ids go first, into `event_dedup`; the rows whose id was new go into the log by COPY.
+
+It judges no event, and it never looks into the log to find out whether an event is known.
+"""
+
+import io
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from django.db import IntegrityError, connection, transaction
+
+from events import partitions
+from events.catalogue import NewContent, ensure_profiles, register_contents
+from events.cleaning.rules import CleanEvent
+
+NULL: Final = "\\N"
+DIGEST_BYTES: Final = 8
+# What the server adds or corrects may differ from one try to the next; it is no part of what was sent.
+SERVER_SET: Final = frozenset({"clock_corrected", "clock_adjusted", "watch_adjusted", "bot", "internal"})
+# Profiles that exist are remembered, so that a busy user costs no look-up per request; for minutes only, because a
+# profile may be erased, and bounded.
+REMEMBER_USERS: Final = 100_000
+REMEMBER_S: Final = 600.0
+
+_COLUMNS: Final = (
+    "event_id, event_type, user_id, content_id, creator_id, session_id, request_id, position, "
+    'additional_info, "timestamp", received_at'
+)
+_COPY: Final = f"COPY event ({_COLUMNS}) FROM STDIN"
+_TAKE_IDS: Final = (
+    'INSERT INTO event_dedup (event_id, "timestamp", arrived, digest) '
+    "SELECT * FROM unnest(%s::uuid[], %s::timestamptz[], %s::date[], %s::bytea[]) "
+    "ON CONFLICT DO NOTHING RETURNING event_id::text"
+)
+_DIGESTS: Final = "SELECT event_id::text, encode(digest, 'hex') FROM event_dedup WHERE event_id = ANY(%s::uuid[])"
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Row(NamedTuple):
+    """One event as it is stored: a line of COPY text, and what the table of ids needs of it."""
+
+    line: str
+    timestamp: str
+    arrived: str
+    digest: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one request wants stored, its rows by event id; `conflicts` and `repeated` arose inside of the batch."""
+
+    received_at: datetime
+    rows: dict[str, Row] = field(default_factory=dict)
+    months: set[date] = field(default_factory=set)
+    users: set[str] = field(default_factory=set)
+    uploads: list[NewContent] = field(default_factory=list)
+    repeated: int = 0
+    conflicts: int = 0
+
+    def add(self, event: CleanEvent) -> bool:
+        """Take an event in; False where the batch has its id already, because the first one stays."""
+        key = str(event.event_id)
+        row = make_row(key, event, self.received_at.isoformat())
+        first = self.rows.setdefault(key, row)
+        if first is not row:
+            self.repeated += 1
+            self.conflicts += first.digest != row.digest
+            return False
+        self.months.add(partitions.month_of(event.timestamp))
+        self.users.add(event.user_id)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of a batch; `conflicts`, counted within `duplicates`, had another payload under a known id."""
+
+    accepted: int
+    duplicates: int
+    conflicts: int
+
+
+def make_row(key: str, event: CleanEvent, received_at: str) -> Row:
+    """An event in PostgreSQL's COPY text format: tab between columns, \\N for NULL, backslashes doubled.
+
+    The digest covers neither the times nor what the server corrected: a retry may carry another clock.
+    """
+    request, position, info = event.request_id, event.position, event.additional_info
+    head = (
+        f"{key}\t{event.event_type}\t{_field(event.user_id)}\t{_field(event.content_id)}\t"
+        f"{_field(event.creator_id)}\t{_field(event.session_id)}\t"
+        f"{NULL if request is None else request}\t{NULL if position is None else position}\t"
+    )
+    json = _field(_encode(info).decode()) if info else "{}"
+    sent = json if SERVER_SET.isdisjoint(info) else _sent_json(info)
+    digest = blake2b((head + sent).encode(), digest_size=DIGEST_BYTES).hexdigest()
+    timestamp = event.timestamp.isoformat()
+    return Row(f"{head}{json}\t{timestamp}\t{received_at}\n", timestamp, received_at[:10], digest)
+
+
+def write(batches: Sequence[Batch]) -> list[Stored]:
+    """Store some batches in one transaction; what became of each, in their order.
+
+    Where an id stands in several batches, the first batch has it. When this returns outside of a transaction,
+    everything is committed.
+    """
+    rows: dict[str, Row] = {}
+    for batch in batches:
+        if rows:
+            for key, row in batch.rows.items():
+                rows.setdefault(key, row)
+        else:
+            rows.update(batch.rows)
+    months = set().union(*(batch.months for batch in batches))
+    try:
+        partitions.ensure(months)
+        new, known = _write_once(rows, batches)
+    except IntegrityError as error:
+        if getattr(error.__cause__, "pgcode", None) != "23514":  # no partition takes the row: it was dropped
+            raise
+        partitions.forget()
+        partitions.ensure(months)
+        new, known = _write_once(rows, batches)
+    return [_verdict(batch, rows, new, known) for batch in batches]
+
+
+def forget_users() -> None:
+    """Drop what this process remembers of profiles."""
+    _users.clear()
+
+
+def _write_once(rows: Mapping[str, Row], batches: Sequence[Batch]) -> tuple[set[str], dict[str, str]]:
+    """The ids that were new, and the digests of those that were not."""
+    # Profiles, contents and ids are locked in this order and each sorted by key, so that batches that overlap wait for
+    # each other instead of dying in a deadlock.
+    keys = sorted(rows)
+    with transaction.atomic():
+        users = _users.unknown(set().union(*(batch.users for batch in batches)))
+        if users:
+            ensure_profiles(users)
+            # Only what is committed may be remembered.
+            transaction.on_commit(lambda: _users.remember(users))
+        uploads = [upload for batch in batches for upload in batch.uploads]
+        if uploads:
+            register_contents(uploads, keep_known=True)
+        with connection.wrap_database_errors, connection.cursor() as cursor:
+            new = _take_ids(cursor, keys, rows)
+            known = [key for key in keys if key not in new] if len(new) < len(keys) else []
+            if new:
+                lines = [rows[key].line for key in (sorted(new) if known else keys)]
+                cursor.copy_expert(_COPY, io.BytesIO("".join(lines).encode()))
+            if known:
+                cursor.execute(_DIGESTS, [_array(known)])
+                return new, dict(cursor.fetchall())
+    return new, {}
+
+
+def _take_ids(cursor: Any, keys: Sequence[str], rows: Mapping[str, Row]) -> set[str]:
+    # Nothing in these arrays needs quoting but the bytes, and one text is bound far faster than a list.
+    taken = [rows[key] for key in keys]
+    digests = '","'.join(["\\\\x" + row.digest for row in taken])
+    cursor.execute(
+        _TAKE_IDS,
+        [
+            _array(keys),
+            _array(row.timestamp for row in taken),
+            _array(row.arrived for row in taken),
+            f'{{"{digests}"}}' if taken else "{}",
+        ],
+    )
+    return {key for (key,) in cursor.fetchall()}
+
+
+def _verdict(batch: Batch, rows: Mapping[str, Row], new: set[str], known: Mapping[str, str]) -> Stored:
+    accepted, conflicts = 0, batch.conflicts
+    for key, row in batch.rows.items():
+        first = rows[key]
+        if key not in new:
+            # An id that was pruned this very moment has no digest, and is nobody's conflict.
+            conflicts += known.get(key, row.digest) != row.digest
+        elif first is row:
+            accepted += 1
+        else:
+            conflicts += first.digest != row.digest
+    return Stored(accepted, batch.repeated + len(batch.rows) - accepted, conflicts)
+
+
+def _field(value: str | None) -> str:
+    # Ids hold no tab or line break (`schema.check_text`), and JSON escapes them, so the backslash is all there is.
+    if value is None:
+        return NULL
+    return value.replace("\\", "\\\\") if "\\" in value else value
+
+
+def _sent_json(info: Mapping[str, Any]) -> str:
+    return _encode({name: value for name, value in info.items() if name not in SERVER_SET}).decode()
+
+
+def _array(values: Iterable[str]) -> str:
+    return f"{{{','.join(values)}}}"
+
+
+class _KnownUsers:
+    """Users whose profile is known to exist."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+        self._until = 0.0
+
+    def unknown(self, users: set[str]) -> set[str]:
+        return users - self._names
+
+    def remember(self, users: set[str]) -> None:
+        now = time.monotonic()
+        if now > self._until or len(self._names) > REMEMBER_USERS:
+            # A new set: another thread may be reading the old one.
+            self._names, self._until = set(), now + REMEMBER_S
+        self._names |= users
+
+    def clear(self) -> None:
+        self._names = set()
+
+
+_users = _KnownUsers()

@@ -1,0 +1,152 @@
+"""Partitions of the log: made on demand and ahead, by several at once, dropped by the retention setting."""
+
+import threading
+import uuid
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from django.db import OperationalError, connection, transaction
+
+from events import partitions
+from events.ingestion import ingest
+from events.models import Event, EventId
+from tests.events.conftest import NOW, make_event
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_partitions():
+    """Partitions outlive a test's rows; these tests begin and end without any."""
+    drop_all()
+    yield
+    drop_all()
+
+
+def drop_all():
+    with connection.cursor() as cursor:
+        for part in partitions.existing():
+            cursor.execute(f'DROP TABLE "{part.table}"')
+    partitions.forget()
+
+
+def months() -> list[date]:
+    return [part.month for part in partitions.existing()]
+
+
+def test_a_month_is_made_once_and_known_ones_ask_nothing(django_assert_num_queries):
+    wanted = [date(2022, 4, 1), date(1997, 9, 1)]
+    assert partitions.ensure(wanted) == sorted(wanted) == months()
+    with django_assert_num_queries(0):
+        assert partitions.ensure(wanted) == []
+    partitions.forget()
+    assert partitions.ensure(wanted) == []
+
+
+def test_a_partition_has_the_indexes_of_the_log():
+    partitions.ensure([date(2026, 11, 1)])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_index WHERE indrelid = 'event_2026_11'::regclass")
+        assert cursor.fetchone() == (3,)
+        cursor.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 'event_user_recent'::regclass")
+        assert cursor.fetchone() == (1,)
+
+
+def test_many_makers_of_the_same_months_do_not_get_in_each_others_way():
+    wanted = [date(2026, month, 1) for month in range(1, 7)]
+    gate, failures = threading.Barrier(6), []
+
+    def make() -> None:
+        try:
+            gate.wait(timeout=30)
+            for month in wanted:
+                partitions._make(month)
+        except Exception as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=make) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert failures == []
+    assert months() == wanted
+
+
+def test_a_partition_made_in_a_transaction_that_fails_stays():
+    with transaction.atomic():
+        ingest([make_event()], now=NOW, source="test")
+        transaction.set_rollback(True)
+    assert not Event.objects.exists()
+    assert months() == [date(2026, 11, 1)]
+    assert ingest([make_event()], now=NOW, source="test").accepted == 1
+
+
+def test_partitions_are_made_ahead():
+    made = partitions.create_ahead(now=datetime(2026, 11, 30, 23, tzinfo=UTC), months=3)
+    assert made == [date(2026, 11, 1), date(2026, 12, 1), date(2027, 1, 1), date(2027, 2, 1)] == months()
+    assert partitions.create_ahead(now=NOW, months=3) == []
+
+
+def test_retention_drops_whole_months_and_only_those():
+    events = [make_event(timestamp=f"2026-{month:02}-20T00:00:00Z") for month in range(5, 12)]
+    assert ingest(events, now=NOW, source="test").accepted == 7
+    assert partitions.drop_expired(now=NOW, keep=0) == []
+    assert partitions.drop_expired(now=NOW, keep=3) == [date(2026, month, 1) for month in (5, 6, 7)]
+    assert months() == [date(2026, month, 1) for month in (8, 9, 10, 11)]
+    assert Event.objects.count() == 4
+    with pytest.raises(ValueError, match="-1"):
+        partitions.drop_expired(now=NOW, keep=-1)
+
+
+def test_retention_waits_for_nobody_and_is_done_next_time():
+    ingest([make_event(timestamp="2026-05-20T00:00:00Z")], now=NOW, source="test")
+    reader = connection.copy()
+    try:
+        reader.set_autocommit(False)
+        with reader.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM event")
+            assert partitions.drop_expired(now=NOW, keep=1) == []
+        reader.rollback()
+        assert partitions.drop_expired(now=NOW, keep=1) == [date(2026, 5, 1)]
+    finally:
+        reader.close()
+
+
+def test_an_event_of_a_month_that_another_process_dropped_is_stored():
+    assert ingest([make_event()], now=NOW, source="test").accepted == 1
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE event_2026_11")
+    assert ingest([make_event()], now=NOW, source="test").accepted == 1
+    assert Event.objects.count() == 1
+
+
+def test_a_lock_that_is_not_given_is_an_error_that_may_be_retried(monkeypatch):
+    monkeypatch.setattr(partitions, "MAKE_TIMEOUT", "100ms")
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [partitions.LOCK])
+        with pytest.raises(OperationalError):
+            ingest([make_event()], now=NOW, source="test")
+    finally:
+        other.close()
+    assert not EventId.objects.exists()
+    assert ingest([make_event()], now=NOW, source="test").accepted == 1
+
+
+def test_ids_are_forgotten_by_arrival_and_not_before(monkeypatch):
+    monkeypatch.setattr(partitions, "PRUNED_ROWS", 3)
+    old = [make_event(timestamp="1997-09-20T00:00:00Z") for _ in range(7)]
+    ingest(old, now=NOW, source="test", historical=True)
+    again = NOW + timedelta(days=20)
+    late = [make_event() for _ in range(2)]
+    ingest(late, now=again, source="test")
+    assert partitions.prune_ids(now=NOW + timedelta(days=35)) == 0
+    assert ingest(old, now=again, source="test", historical=True).duplicates == 7
+    assert partitions.prune_ids(now=NOW + timedelta(days=36)) == 7
+    assert set(EventId.objects.values_list("event_id", flat=True)) == {uuid.UUID(one["event_id"]) for one in late}
+    with pytest.raises(ValueError, match="at least 7"):
+        partitions.prune_ids(now=NOW, keep_days=6)
