@@ -1,56 +1,171 @@
-"""How fast `ingest()` stores events: validated one by one, once each, committed before it answers."""
+"""How fast a live server takes events in over HTTP: checked one by one, stored once each, committed before it answers.
 
-import time
+Batches beside one COPY stream of the rows they stored, measured right after each of them; single events beside their
+bar. Every answer is read and every row counted afterwards: an error, a lost or a doubled event breaks a bar.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
 from uuid import UUID
 
 import numpy as np
 from django.db import connection
+from django.utils import timezone
 
-from events.ingestion import ingest
+from events.api_keys import create_key
+from recsys.benchmarks import load
 from recsys.benchmarks.copy_limit import copy_seconds
 from recsys.benchmarks.results import Bar, Options, Result
+from recsys.benchmarks.web import web_server
 
-NOW = datetime(2026, 11, 23, tzinfo=UTC)
-BATCHES = (1_000, 10_000)
-# A tenth of what the server can store without any checks would mean that the checks dominate everything.
-LEAST_SHARE_OF_COPY = 0.1
+NOW: Final = datetime(2026, 11, 23, tzinfo=UTC)
+USERS: Final = 20_000
+ROUNDS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One kind of load: events in a request, connections, requests of a round, and the bar it must reach.
+
+    `share` is a share of the COPY rate, `per_s` a number of requests per second.
+    """
+
+    size: int
+    connections: int
+    requests: int
+    quick_requests: int
+    share: float | None = None
+    per_s: float | None = None
+
+    @property
+    def name(self) -> str:
+        return f"batch_{self.size}" if self.size > 1 else "single"
+
+
+LOADS: Final = (
+    Load(1_000, 4, 80, 30, share=0.35),
+    Load(100, 8, 400, 150, share=0.18),
+    Load(1, 32, 10_000, 3_000, per_s=1_500.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round of a load came to; `copy_per_s` is the limit in events per second."""
+
+    per_s: float
+    copy_per_s: float
+    latencies_ms: list[float]
+    errors: int
+    lost: int
+    doubled: int
 
 
 def run(options: Options) -> Result:
-    """Store the same kind of events in small and in large batches, each beside one COPY of the rows it stored."""
-    total = 50_000 if options.quick else 300_000
+    """Rounds of each load against one web server, the log emptied before each."""
+    _, secret = create_key("bench")
+    rng = np.random.default_rng(7)
+    rounds: dict[str, list[Round]] = {}
+    with web_server() as port:
+        send(port, [request_of(make_events(rng, 1, timezone.now()), secret) for _ in range(200)], connections=32)
+        for kind in LOADS:
+            count = kind.quick_requests if options.quick else kind.requests
+            rounds[kind.name] = [_round(port, secret, rng, kind, count) for _ in range(ROUNDS)]
+    return _judge(rounds)
+
+
+def _round(port: int, secret: str, rng: np.random.Generator, kind: Load, count: int) -> Round:
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE event, event_dedup")
+    now = timezone.now()
+    batches = [make_events(rng, kind.size, now) for _ in range(count)]
+    seconds, answers = send(port, [request_of(batch, secret) for batch in batches], connections=kind.connections)
+    errors = sum(1 for answer in answers if not answer.head.startswith(b"HTTP/1.1 202 "))
+    accepted = sum(json.loads(answer.body)["accepted"] for answer in answers if answer.head.startswith(b"HTTP/1.1 202"))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*), count(DISTINCT event_id) FROM event")
+        stored, distinct = cursor.fetchone()
+    copied, copy_s = copy_seconds() if stored else (0, 1.0)
+    return Round(
+        accepted / kind.size / seconds,
+        copied / copy_s,
+        [answer.seconds * 1000 for answer in answers],
+        errors,
+        max(kind.size * count, accepted) - distinct,
+        stored - distinct,
+    )
+
+
+def _judge(rounds: dict[str, list[Round]]) -> Result:
     figures: dict[str, float] = {}
     rows: list[tuple[str, str, str]] = []
     bars: list[Bar] = []
-    rng = np.random.default_rng(7)
-    for size in BATCHES:
-        with connection.cursor() as cursor:
-            cursor.execute("TRUNCATE event, user_profile")
-        batches = [make_events(rng, size) for _ in range(total // size)]
-        started = time.perf_counter()
-        accepted = sum(ingest(batch, now=NOW, source="bench").accepted for batch in batches)
-        seconds = time.perf_counter() - started
-        assert accepted == total  # anything else would be the speed of refusing
-        per_s = accepted / seconds
-        stored, limit_seconds = copy_seconds()
-        limit_per_s = stored / limit_seconds
+    for kind in LOADS:
+        ran = rounds[kind.name]
+        per_s = median(one.per_s for one in ran)
+        copy_per_s = median(one.copy_per_s for one in ran)
+        share = median(one.per_s * kind.size / one.copy_per_s if one.copy_per_s else 0.0 for one in ran)
+        p50, p99 = np.percentile(np.concatenate([one.latencies_ms for one in ran]), [50, 99])
         figures |= {
-            f"batch_{size}_events_per_s": per_s,
-            f"batch_{size}_copy_events_per_s": limit_per_s,
-            f"batch_{size}_share_of_copy": per_s / limit_per_s,
+            f"{kind.name}_requests_per_s": per_s,
+            f"{kind.name}_events_per_s": per_s * kind.size,
+            f"{kind.name}_copy_events_per_s": copy_per_s,
+            f"{kind.name}_share_of_copy": share,
+            f"{kind.name}_p50_ms": float(p50),
+            f"{kind.name}_p99_ms": float(p99),
         }
-        limit = f"{limit_per_s:,.0f} by one COPY stream ({per_s / limit_per_s:.0%})"
-        rows.append((f"events/s, batches of {size:,}", f"{per_s:,.0f}", limit))
-        bars.append(Bar.at_least(f"share of COPY, batches of {size:,}", per_s / limit_per_s, LEAST_SHARE_OF_COPY))
-    return Result("ingest", figures, ("figure", "measured", "limit"), rows, tuple(bars))
+        what = f"batches of {kind.size:,}" if kind.size > 1 else "single events"
+        limit = f"{copy_per_s:,.0f} events/s by one COPY stream ({share:.0%})"
+        speed = f"{per_s * kind.size:,.0f} events/s, p50 {p50:.1f} ms, p99 {p99:.1f} ms"
+        rows.append((f"{what}, {kind.connections} connections", speed, limit))
+        if kind.share is not None:
+            bars.append(Bar.at_least(f"share of COPY, {what}", share, kind.share))
+        if kind.per_s is not None:
+            bars.append(Bar.at_least("single events, requests per second", per_s, kind.per_s))
+    everything = [one for ran in rounds.values() for one in ran]
+    for name in ("errors", "lost", "doubled"):
+        total = sum(getattr(one, name) for one in everything)
+        figures[name] = total
+        bars.append(Bar.at_most(name, total, 0))
+    return Result("ingest", figures, ("load", "measured", "limit"), rows, tuple(bars))
 
 
-def make_events(rng: np.random.Generator, count: int) -> list[dict[str, Any]]:
-    """Events of an app with 20,000 users and 5,000 clips over a day: mostly impressions and views."""
+def send(port: int, requests: list[bytes], *, connections: int) -> tuple[float, list[load.Answer]]:
+    """Send requests from a process of their own; returns the seconds and the answers."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "requests", Path(folder) / "answers"
+        load.write_parts(source, ((0.0, request) for request in requests))
+        command = [sys.executable, "-m", "recsys.benchmarks.load", str(port), str(connections), str(source)]
+        subprocess.run([*command, str(target)], check=True)
+        (seconds, _), *parts = load.read_parts(target)
+    answers = []
+    for taken, text in parts:
+        head, _, body = text.partition(b"\r\n\r\n")
+        answers.append(load.Answer(taken, head, body))
+    return seconds, answers
+
+
+def request_of(events: list[dict[str, Any]], secret: str) -> bytes:
+    """A whole HTTP request with a batch of events."""
+    body = json.dumps({"events": events}).encode()
+    head = (
+        "POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {secret}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def make_events(rng: np.random.Generator, count: int, now: datetime = NOW) -> list[dict[str, Any]]:
+    """Events of an app with 20,000 users and 5,000 clips over the last day: mostly impressions and views."""
     kinds = rng.choice(["impression", "view", "like", "skip"], size=count, p=[0.5, 0.35, 0.05, 0.1])
-    users, contents = rng.integers(20_000, size=count), rng.integers(5_000, size=count)
+    users, contents = rng.integers(USERS, size=count), rng.integers(5_000, size=count)
     seconds, watched = rng.random(count) * 86_400, rng.exponential(9, size=count)
     identities = rng.bytes(16 * count)
     events = []
@@ -60,7 +175,7 @@ def make_events(rng: np.random.Generator, count: int) -> list[dict[str, Any]]:
             "event_type": str(kinds[row]),
             "user_id": f"user-{users[row]}",
             "content_id": f"clip-{contents[row]}",
-            "timestamp": (NOW - timedelta(seconds=float(seconds[row]))).isoformat(),
+            "timestamp": (now - timedelta(seconds=float(seconds[row]))).isoformat(),
             "session_id": f"session-{users[row]}",
             "surface": "for_you",
         }

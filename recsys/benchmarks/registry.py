@@ -9,7 +9,7 @@ BENCHMARKS = {
         Benchmark(
             "import", "source rows per second of a KuaiRand folder, beside one COPY of the same rows", import_rows.run
         ),
-        Benchmark("ingest", "events per second through ingest(), beside one COPY of the same rows", ingest.run),
+        Benchmark("ingest", "events per second over HTTP, beside one COPY of the same rows", ingest.run),
         Benchmark("feed", "latency of the feed of a live server, beside an endpoint that does nothing", feed.run),
     )
 }
