@@ -249,10 +249,12 @@ def counts() -> Counts:
         cursor.execute(
             "SELECT (SELECT count(*) FROM user_profile), (SELECT count(*) FROM content), "
             "(SELECT count(*) FROM content WHERE status = 'active'), "
-            "(SELECT reltuples::bigint FROM pg_class WHERE oid = 'event'::regclass)"
+            "(SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint FROM pg_inherits JOIN pg_class ON oid = inhrelid "
+            " WHERE inhparent = 'event'::regclass)"
         )
         users, contents, active, events = cursor.fetchone()
-        # The estimate is -1 before the first vacuum and vague for a small table, where counting is cheap.
+        # The estimate knows nothing of a partition before its first vacuum and is vague for a small one, where counting
+        # is cheap.
         if events < COUNT_EXACTLY_BELOW:
             cursor.execute("SELECT count(*) FROM event")
             (events,) = cursor.fetchone()

@@ -57,7 +57,7 @@ def test_a_token_cannot_send_events_of_another_user(as_user, event_type):
 
 def test_the_door_spends_few_queries(server, django_assert_num_queries):
     send(server, [make_event()])
-    with django_assert_num_queries(5):  # savepoint, profiles, ids, rows, release; the key is remembered
+    with django_assert_num_queries(3):  # savepoint, profiles, release; the key is remembered
         send(server, [make_event()])
 
 
