@@ -6,6 +6,7 @@ the admin and the feed can never disagree on what "removed" means.
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
@@ -20,6 +21,7 @@ from events.catalogue import set_moderation_state
 from events.cleaning.uploads import is_media_url
 from events.models import ApiKey, Content, Event, ImportProgress, UserProfile
 from events.queries import describe
+from events.scopes import DESCRIPTIONS
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # Paginator takes no parameter at run time
@@ -125,11 +127,45 @@ class ImportProgressAdmin(ReadOnlyAdmin):
     list_display = ("source", "fingerprint", "rows_done", "updated_at")
 
 
+class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # ModelForm takes no parameter at run time
+    """A new key; without ticked scopes it may do everything that its kind can."""
+
+    scopes = forms.MultipleChoiceField(
+        choices=[(name, f"{name}: {text}") for name, text in DESCRIPTIONS.items()],
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        help_text="None ticked: everything that the kind of key can do.",
+    )
+    origins = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Publishable keys only: one per line, such as https://app.example.com",
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("name", "kind", "scopes", "origins", "expires_at")
+
+    def clean_origins(self) -> list[str]:
+        return str(self.cleaned_data["origins"]).split()
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if not self.errors:
+            try:
+                api_keys.check_rights(data["kind"], data["scopes"] or None, data["origins"])
+            except api_keys.InvalidKey as error:
+                raise forms.ValidationError(str(error)) from None
+        return data
+
+
 @admin.register(ApiKey)
 class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # ModelAdmin takes no parameter at run time
-    list_display = ("name", "prefix", "created_at", "expires_at", "revoked_at")
-    fields = ("name", "expires_at")
-    actions = ("revoke_keys",)
+    form = ApiKeyForm
+    list_display = ("name", "prefix", "kind", "created_at", "last_used_at", "expires_at", "revoked_at")
+    list_filter = ("kind",)
+    fields = ("name", "kind", "scopes", "origins", "expires_at")
+    actions = ("rotate_keys", "revoke_keys")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # A key is made and revoked, never edited; the list itself needs only the permission to view.
@@ -142,11 +178,28 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # ModelAdmin tak
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         del form, change
-        obj.pk, secret = api_keys.create_key(obj.name, expires_at=obj.expires_at)
-        obj.refresh_from_db()
-        self.message_user(
-            request, f"The key is {secret} - copy it now, it cannot be shown again.", level=messages.WARNING
+        obj.pk, secret = api_keys.create_key(
+            obj.name, kind=obj.kind, scopes=obj.scopes or None, origins=obj.origins, expires_at=obj.expires_at
         )
+        obj.refresh_from_db()
+        authentication.forget_keys()
+        self._show_once(request, secret)
+
+    def _show_once(self, request: HttpRequest, secret: str) -> None:
+        text = f"The key is {secret} - copy it now, it cannot be shown again."
+        self.message_user(request, text, level=messages.WARNING)
+
+    @admin.action(description="Rotate: make a successor, end the old key in a day", permissions=["add"])
+    def rotate_keys(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
+        for key in keys:
+            try:
+                successor, secret = api_keys.rotate(key.pk, now=timezone.now())
+            except api_keys.InvalidKey as error:
+                self.message_user(request, f"{key}: {error}.", level=messages.ERROR)
+                continue
+            self.log_change(request, key, f"rotated: successor {successor}")
+            self._show_once(request, secret)
+        authentication.forget_keys()
 
     @admin.action(description="Revoke", permissions=["add"])
     def revoke_keys(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:

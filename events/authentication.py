@@ -1,36 +1,43 @@
-"""Who is calling: a host app's server with its key, or one end user with a short-lived token.
+"""Who is calling, and what it may do: a server key, an end-user token, or a publishable key, each with its scopes.
 
-Both come as `Authorization: Bearer ...`. Every API view of every app shares this; sessions and cookies of the admin
-mean nothing here.
+All come as `Authorization: Bearer ...`. Every API view of every app shares this and names the scope it needs
+(`require_scope`); a view that names none is closed. Sessions and cookies of the admin mean nothing here.
 """
 
 import time
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from django.db import Error
+from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from events import api_keys, client_tokens
+from events.cleaning.rules import is_anonymous
 from events.cleaning.schema import MAX_ID_CHARS, InvalidEvent, check_text, show
 from events.errors import Forbidden, InvalidRequest
 from events.models import ApiKey
+from events.scopes import USER_SCOPES, allows
 
 # A server sends many requests with one key; looking it up each time would cost one query each. This is also how long
-# a revoked key may live on in another process.
-CACHE_S: Final = 5.0
+# a revoked key may live on in another process: below the five seconds that are promised.
+CACHE_S: Final = 4.0
 _known: dict[str, tuple[float, ApiKey]] = {}
+_origins: list[tuple[float, frozenset[str]]] = []
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a request proved: a server may act for any user, a user for itself only."""
+    """What a request proved: a server may act for any user, a user for itself, a publishable key for devices only."""
 
-    kind: Literal["server", "user"]
+    kind: Literal["server", "user", "publishable"]
     user_id: str | None = None
+    scopes: frozenset[str] = frozenset()
+    key_id: int | None = None
 
     @property
     def is_server(self) -> bool:
@@ -45,59 +52,105 @@ class BearerAuthentication(BaseAuthentication):
         secret = secret.strip()
         if scheme.lower() != "bearer" or not secret:
             return None
-        return None, credential_of(secret)
+        return None, credential_of(secret, origin=origin_of(request._request))
 
     def authenticate_header(self, request: Request) -> str:
         del request  # the same for all
         return 'Bearer realm="recsys"'
 
 
-class HasCredential(BasePermission):
-    """A server key or a user token is needed."""
+class Closed(BasePermission):
+    """The default: a view that does not say which scope it needs answers nobody."""
+
+    scope = ""
+    write_scope = ""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         del view
         if not isinstance(request.auth, Credential):
-            raise exceptions.NotAuthenticated("a server key or an end-user token is needed: Authorization: Bearer ...")
+            raise exceptions.NotAuthenticated("a key or an end-user token is needed: Authorization: Bearer ...")
+        ensure_scope(request.auth, self.scope if request.method in SAFE_METHODS else self.write_scope)
         return True
 
 
-class HasServerKey(HasCredential):
-    """A server key is needed; a user token gets 403."""
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        if isinstance(request.auth, Credential) and not request.auth.is_server:
-            raise Forbidden("only a server key may do this; an end-user token may not", code="server_key_required")
-        return super().has_permission(request, view)
+def require_scope(scope: str, *, write: str | None = None) -> type[Closed]:
+    """The permission of a view: `scope` is needed, and `write` (else the same) for whatever changes something."""
+    return type("Scoped", (Closed,), {"scope": scope, "write_scope": write or scope})
 
 
-def credential_of(secret: str) -> Credential:
-    """Check a key or token; raises AuthenticationFailed, which is answered with 401."""
-    if secret.startswith(api_keys.PREFIX):
-        if not _key_holds(secret):
-            raise exceptions.AuthenticationFailed("the server key is unknown, expired or revoked", "invalid_key")
-        return Credential("server")
-    try:
-        return Credential("user", client_tokens.verify(secret, now=timezone.now()))
-    except client_tokens.InvalidToken as error:
-        raise exceptions.AuthenticationFailed(str(error), error.code) from None
+def ensure_scope(credential: Credential, scope: str) -> None:
+    """Raise Forbidden where a credential does not include a scope."""
+    if scope and allows(credential.scopes, scope):
+        return
+    if credential.is_server or scope in USER_SCOPES:
+        raise Forbidden(f"this key lacks the scope {scope!a}", code="missing_scope", scope=scope)
+    raise Forbidden("only a server key may do this; an end-user token may not", code="server_key_required")
+
+
+def credential_of(secret: str, *, origin: str | None = None) -> Credential:
+    """Check a key or token.
+
+    Raises
+    ------
+    AuthenticationFailed
+        It does not hold; answered with 401.
+    Forbidden
+        It is a publishable key, and the page is not one of those it lists.
+    """
+    if not secret.startswith(api_keys.PREFIXES):
+        try:
+            return Credential("user", client_tokens.verify(secret, now=timezone.now()), USER_SCOPES)
+        except client_tokens.InvalidToken as error:
+            raise exceptions.AuthenticationFailed(str(error), error.code) from None
+    key = _key_in_force(secret)
+    if key is None:
+        raise exceptions.AuthenticationFailed("the key is unknown, expired or revoked", "invalid_key")
+    if key.kind == ApiKey.Kind.SERVER:
+        return Credential("server", None, frozenset(key.scopes), key.pk)
+    if origin not in key.origins:
+        raise Forbidden(f"this key does not serve the origin {show(origin)}", code="forbidden_origin")
+    return Credential("publishable", None, frozenset(key.scopes), key.pk)
+
+
+def origin_of(request: HttpRequest) -> str | None:
+    """The origin of the page that sends a request, as its browser says; None where nothing says so."""
+    origin = request.headers.get("Origin")
+    if origin is None and request.headers.get("Sec-Fetch-Site") == "same-origin":
+        # Browsers leave it out when a page reads from its own host.
+        return f"{request.scheme}://{request.get_host()}"
+    return origin
+
+
+def page_origins() -> frozenset[str]:
+    """The origins that publishable keys in force list; remembered for as long as keys are.
+
+    While the database is away nothing is allowed that was not allowed before.
+    """
+    known = _origins[-1] if _origins else (float("-inf"), frozenset())
+    if time.monotonic() - known[0] > CACHE_S:
+        try:
+            known = (time.monotonic(), api_keys.allowed_origins(now=timezone.now()))
+        except Error:
+            return known[1]
+        _origins[:] = [known]
+    return known[1]
 
 
 def credential_from(request: Request) -> Credential:
     """What an authenticated request proved."""
-    assert isinstance(request.auth, Credential), "the view lacks the permission HasCredential"
+    assert isinstance(request.auth, Credential), "the view lacks a permission of require_scope"
     return request.auth
 
 
 def acting_user(request: Request, claimed: str | None) -> str:
-    """The user a request is about: the token's own, or the one a server names.
+    """The user a request is about: the token's own, or the one a key names.
 
     Raises
     ------
     Forbidden
-        A user token names another user (`forbidden_user`).
+        A user token names another user, or a publishable key one that is no device (`forbidden_user`).
     InvalidRequest
-        A server names no user, or one that cannot be an id.
+        A key names no user, or one that cannot be an id.
     """
     credential = credential_from(request)
     if credential.user_id is not None:
@@ -106,7 +159,10 @@ def acting_user(request: Request, claimed: str | None) -> str:
             raise Forbidden(message, code="forbidden_user", user_id=claimed[:MAX_ID_CHARS])
         return credential.user_id
     if not claimed:
-        raise InvalidRequest("user_id is required with a server key", code="missing_field", field="user_id")
+        raise InvalidRequest("user_id is required with a key", code="missing_field", field="user_id")
+    if credential.kind == "publishable" and not is_anonymous(claimed):
+        message = f"a publishable key speaks for anon:<device id>, not for {show(claimed)}"
+        raise Forbidden(message, code="forbidden_user", user_id=claimed[:MAX_ID_CHARS])
     return valid_id(claimed, field="user_id")
 
 
@@ -123,16 +179,21 @@ def valid_id(value: str, *, field: str) -> str:
 def forget_keys() -> None:
     """Drop what this process remembers of keys."""
     _known.clear()
+    _origins.clear()
 
 
-def _key_holds(secret: str) -> bool:
+def _key_in_force(secret: str) -> ApiKey | None:
     digest = api_keys.digest_of(secret)
     checked_at, key = _known.get(digest, (float("-inf"), None))
+    now = timezone.now()
     if key is None or time.monotonic() - checked_at > CACHE_S:
+        asked_at = time.monotonic()
         key = api_keys.find_key(secret)
         if key is None:
             # Unknown keys are not remembered: guesses would fill the memory.
             _known.pop(digest, None)
-            return False
-        _known[digest] = (time.monotonic(), key)
-    return api_keys.is_valid(key, now=timezone.now())
+            return None
+        _known[digest] = (asked_at, key)
+        if api_keys.is_valid(key, now=now):
+            api_keys.note_use(key, now=now)
+    return key if api_keys.is_valid(key, now=now) else None

@@ -2,25 +2,39 @@
 
 The framework's own parser reads without a limit and lets deep nesting end in a RecursionError; this one answers 413
 and 400. A batch stays undecoded per event, so that each event gets its own verdict later.
+
+`Content-Encoding: gzip` is taken; the limit counts the unpacked bytes, and unpacking stops where it is reached.
 """
 
+import zlib
 from collections.abc import Mapping
-from typing import IO, Any, Final
+from datetime import datetime
+from typing import IO, Annotated, Any, Final
 
 import msgspec
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest
+from django.http.request import UnreadablePostError
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
-from events.errors import InvalidRequest
+from events.errors import InvalidRequest, UnsupportedEncoding
 
 MAX_BATCH: Final = 1_000
+GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 
 
 class Batch(msgspec.Struct):
-    """The body of an events request; the token comes with a beacon only."""
+    """The body of an events request; the token comes with a beacon only.
+
+    `sent_at` is when the client sent it, by its own clock; `historical` marks a backfill, which only a server may do.
+    """
 
     events: list[msgspec.Raw]
     token: str = ""
+    sent_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    historical: bool = False
 
 
 class JsonBody(BaseParser):
@@ -34,8 +48,7 @@ class JsonBody(BaseParser):
     ) -> Any:
         del stream, media_type
         assert parser_context is not None  # the framework always passes the request
-        # HttpRequest.body is what enforces DATA_UPLOAD_MAX_MEMORY_SIZE.
-        body = parser_context["request"]._request.body
+        body = read_body(parser_context["request"]._request)
         try:
             return msgspec.json.decode(body, type=self.shape)
         except msgspec.ValidationError as error:
@@ -56,6 +69,46 @@ class BeaconBody(BatchBody):
     """A batch whatever its content type: `navigator.sendBeacon` sends text/plain so as not to need CORS."""
 
     media_type = "*/*"
+
+
+def read_body(request: HttpRequest) -> bytes:
+    """The body, unpacked.
+
+    Raises
+    ------
+    RequestDataTooBig
+        More than DATA_UPLOAD_MAX_MEMORY_SIZE bytes, as sent or unpacked.
+    UnsupportedEncoding
+        Packed with anything but gzip.
+    ParseError
+        Cut off, or not what Content-Encoding says.
+    """
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in {"identity", "gzip", ""}:
+        raise UnsupportedEncoding(f"Content-Encoding must be gzip or absent; got {encoding[:40]!a}")
+    try:
+        # This is what enforces the limit on what was sent.
+        body = request.body
+    except UnreadablePostError:
+        raise ParseError("the body ended early") from None
+    return _unpack(body) if encoding == "gzip" else body
+
+
+def _unpack(packed: bytes) -> bytes:
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    unpacker = zlib.decompressobj(GZIP_WINDOW)
+    try:
+        # One byte more than allowed tells that there is more, and no more than that is ever unpacked.
+        body = unpacker.decompress(packed, limit + 1)
+    except zlib.error as error:
+        raise ParseError(f"the body is not gzip: {error}") from None
+    if len(body) > limit:
+        raise RequestDataTooBig
+    if not unpacker.eof:
+        raise ParseError("the gzip body ended early")
+    if unpacker.unused_data:
+        raise ParseError("something follows the gzip body")
+    return body
 
 
 def events_of(data: Any) -> list[bytes]:

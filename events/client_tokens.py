@@ -1,7 +1,8 @@
 """End-user tokens: short-lived JWTs that a host app's server mints for the browser or phone of one user.
 
-A token speaks for one user only and cannot be revoked, so it lives an hour at most. It is signed with a key derived
-from SECRET_KEY for this purpose alone: nothing else that is signed here can pass for a token.
+A token speaks for one user only and cannot be revoked, so it lives an hour at most. Those minted here carry no `kid`
+and are signed with a key derived from SECRET_KEY for this purpose alone: nothing else that is signed here can pass for
+one. Those with a `kid` come from the host app (`host_tokens`), whose clock may differ a little.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ from typing import Any, Final
 import jwt
 from django.conf import settings
 
+from events import host_tokens
 from events.cleaning.schema import MAX_ID_CHARS, InvalidEvent, check_text
 
 ALGORITHM: Final = "HS256"
@@ -46,34 +48,43 @@ def verify(token: str, *, now: datetime) -> str:
     if len(token) > MAX_TOKEN_CHARS:
         raise InvalidToken(f"the token is longer than {MAX_TOKEN_CHARS} characters")
     try:
-        claims: dict[str, Any] = jwt.decode(
-            token,
-            _signing_key(),
-            algorithms=[ALGORITHM],
-            audience=AUDIENCE,
-            issuer=ISSUER,
-            # The times are compared with `now` below: a library that calls the clock itself cannot be tested.
-            options={
-                "require": ["iss", "aud", "sub", "iat", "exp"],
-                "verify_exp": False,
-                "verify_iat": False,
-                "verify_nbf": False,
-            },
-        )
-    except (jwt.InvalidTokenError, ValueError) as error:
+        kid = jwt.get_unverified_header(token).get("kid")
+        claims = _decode_own(token) if kid is None else host_tokens.decode(token, kid=kid)
+    except (jwt.InvalidTokenError, ValueError, TypeError) as error:
         raise InvalidToken(f"the token does not hold: {error}") from None
-    _check_times(claims, now)
+    # Tokens of this server were dated by its own clock.
+    _check_times(claims, now, leeway_s=0.0 if kid is None else CLOCK_SKEW.total_seconds())
     return _subject(claims["sub"])
 
 
-def _check_times(claims: dict[str, Any], now: datetime) -> None:
+def _decode_own(token: str) -> dict[str, Any]:
+    claims: dict[str, Any] = jwt.decode(
+        token,
+        _signing_key(),
+        algorithms=[ALGORITHM],
+        audience=AUDIENCE,
+        issuer=ISSUER,
+        # The times are compared with `now` elsewhere: a library that calls the clock itself cannot be tested.
+        options={
+            "require": ["iss", "aud", "sub", "iat", "exp"],
+            "verify_exp": False,
+            "verify_iat": False,
+            "verify_nbf": False,
+        },
+    )
+    return claims
+
+
+def _check_times(claims: dict[str, Any], now: datetime, *, leeway_s: float) -> None:
     issued_at, expires_at = claims["iat"], claims["exp"]
-    if not all(isinstance(time, int) and not isinstance(time, bool) for time in (issued_at, expires_at)):
-        raise InvalidToken("the token's iat and exp must be whole seconds")
+    not_before = claims.get("nbf", issued_at)
+    times = (issued_at, expires_at, not_before)
+    if not all(isinstance(time, int) and not isinstance(time, bool) for time in times):
+        raise InvalidToken("the token's iat, nbf and exp must be whole seconds")
     seconds = now.timestamp()
-    if expires_at <= seconds:
+    if expires_at + leeway_s <= seconds:
         raise InvalidToken("the token has expired", "token_expired")
-    if issued_at > seconds + CLOCK_SKEW.total_seconds():
+    if max(issued_at, not_before) > seconds + CLOCK_SKEW.total_seconds():
         raise InvalidToken("the token was issued in the future")
     if expires_at - issued_at > MAX_TTL_S:
         raise InvalidToken(f"the token lives longer than {MAX_TTL_S} seconds")

@@ -6,6 +6,7 @@ Views raise `ApiError`s; whatever Django and the REST framework raise by themsel
 exception is not hidden: it is logged by Django and answered as JSON by `server_error`.
 """
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -54,6 +55,7 @@ class ApiError(Exception):
         self.message = message
         self.code = code or self.code
         self.details = details
+        self.headers: dict[str, str] = {}
 
 
 class InvalidRequest(ApiError):
@@ -74,6 +76,29 @@ class NotFound(ApiError):
     code = "not_found"
 
 
+class UnsupportedEncoding(ApiError):
+    """The body is packed in a way this server does not unpack."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    code = "unsupported_encoding"
+
+
+class TooManyRequests(ApiError):
+    """More requests than allowed; `retry_after_s` later one will be answered again."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "too_many_requests"
+
+    def __init__(self, message: str, *, retry_after_s: int, limit: int) -> None:
+        super().__init__(message, retry_after_s=retry_after_s, limit=limit)
+        self.headers = {
+            "Retry-After": str(retry_after_s),
+            "RateLimit-Limit": str(limit),
+            "RateLimit-Remaining": "0",
+            "RateLimit-Reset": str(retry_after_s),
+        }
+
+
 class Unavailable(ApiError):
     """Something this answer needs is away; asking again later may succeed."""
 
@@ -86,7 +111,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
     del context
     match error:
         case ApiError():
-            answer = _answer(error.status, error.code, error.message, error.details)
+            answer = _answer(error.status, error.code, error.message, error.details, error.headers)
         case exceptions.ValidationError():
             answer = _answer(400, "invalid_fields", _first_fault(error.detail), {"fields": error.detail})
         case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
@@ -140,8 +165,10 @@ def error_body(code: str, message: str, details: Any = None) -> dict[str, Any]:
     return {"error": {"code": code, "message": message, "details": details or {}}}
 
 
-def _answer(status: int, code: str, message: str, details: Any = None) -> Response:
-    return Response(error_body(code, message, details), status=status)
+def _answer(
+    status: int, code: str, message: str, details: Any = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    return Response(error_body(code, message, details), status=status, headers=headers)
 
 
 def _first_fault(detail: Any) -> str:

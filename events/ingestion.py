@@ -7,18 +7,21 @@ Sending a batch twice is therefore always safe.
 It does not compute features, sessions or KPIs: those read the log later, and can be computed again from it.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 from django.db import connection
 
-from events import log_writer, telemetry
+from events import durations, log_writer, telemetry
 from events.catalogue import NewContent
-from events.cleaning.rules import CleanEvent, clean_event
-from events.cleaning.schema import ForbiddenUser, InvalidEvent, decode_event
+from events.cleaning.rules import PLAIN, CleanEvent, Sending, clean_event, read_event
+from events.cleaning.schema import ForbiddenUser, InvalidEvent, RawEvent
 from events.cleaning.uploads import read_upload
+from events.dead_letters import Refused
 from events.group_commit import GroupCommit
 from events.log_writer import Batch, Stored
 
@@ -62,6 +65,8 @@ def ingest(
     source: str,
     historical: bool = False,
     user_id: str | None = None,
+    sending: Sending = PLAIN,
+    keep_rejected: bool = True,
 ) -> IngestReport:
     """Take in a batch of events.
 
@@ -72,6 +77,8 @@ def ingest(
     source : where the batch came from, for the counters: "api", "beacon", the name of an import
     historical : an imported log: old timestamps, and views that state `long_view` instead of a watch time
     user_id : the user whose token sent the batch; without it the sender may speak for any user
+    sending : what else is known about the batch (see `cleaning.rules`)
+    keep_rejected : make dead letters of refused events; not where the source itself stays, as the file of an import
 
     Returns
     -------
@@ -82,11 +89,26 @@ def ingest(
     ForbiddenUser
         An event claims another user than `user_id`. Nothing of the batch is stored: its sender is lying or confused.
     """
-    batch = Batch(now)
+    batch = Batch(now, source)
     rejected: list[Rejection] = []
+    read: list[tuple[int, RawEvent, str]] = []
     for index, raw in enumerate(raw_events):
         try:
-            event = clean_event(decode_event(raw), now=now, historical=historical, user_id=user_id)
+            read.append((index, *read_event(raw, now=now, historical=historical)))
+        except InvalidEvent as error:
+            rejected.append(Rejection(index, error.code, error.detail))
+    lengths = {} if historical else durations.durations(_watched(read))
+    for index, raw_event, unreadable in read:
+        try:
+            event = clean_event(
+                raw_event,
+                now=now,
+                historical=historical,
+                user_id=user_id,
+                sending=sending,
+                unreadable=unreadable,
+                duration_s=lengths.get(raw_event.content_id) if raw_event.content_id else None,
+            )
         except ForbiddenUser:
             raise
         except InvalidEvent as error:
@@ -94,7 +116,12 @@ def ingest(
             continue
         if batch.add(event) and event.event_type == "content_upload":
             batch.uploads.append(_uploaded(event))
-    stored = _store(batch) if batch.rows else NOTHING
+    rejected.sort(key=attrgetter("index"))
+    if keep_rejected:
+        batch.refused += [
+            Refused(_payload(raw_events[one.index]), one.code, one.detail, user_id, historical) for one in rejected
+        ]
+    stored = _store(batch) if batch.rows or batch.refused else NOTHING
     report = IngestReport(stored.accepted, stored.duplicates, tuple(rejected), stored.conflicts)
     telemetry.count_batch(source, report.accepted, report.duplicates, [rejection.code for rejection in rejected])
     return report
@@ -105,6 +132,16 @@ def _store(batch: Batch) -> Stored:
     if connection.in_atomic_block:
         return log_writer.write([batch])[0]
     return _group.submit(batch, weight=len(batch.rows))
+
+
+def _payload(raw: Mapping[str, Any] | bytes) -> bytes:
+    """An event as it was sent; a mapping as JSON in ASCII, which can hold whatever the mapping does."""
+    return raw if isinstance(raw, bytes) else json.dumps(raw, default=str).encode()
+
+
+def _watched(read: Iterable[tuple[int, RawEvent, str]]) -> set[str]:
+    """The contents whose length bounds something in a batch."""
+    return {event.content_id for _, event, _ in read if event.content_id and getattr(event, "watch_duration", None)}
 
 
 def _uploaded(event: CleanEvent) -> NewContent:

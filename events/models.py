@@ -10,7 +10,8 @@ from django.db import models
 
 from events.cleaning.schema import EVENT_TYPES
 
-REFUSALS = ("hide", "report")
+# Never forgotten by a feed, with what takes one of them back.
+REFUSALS = ("hide", "report", "unhide")
 
 
 class UserProfile(models.Model):
@@ -122,14 +123,22 @@ class EventId(models.Model):
 
 
 class ApiKey(models.Model):
-    """A server key. Only its SHA-256 is kept: the key has 256 random bits, so a slow hash would protect nothing."""
+    """A key of the host app. Only its SHA-256 is kept: it has 256 random bits, so a slow hash would protect nothing."""
+
+    class Kind(models.TextChoices):
+        SERVER = "server", "Server key (sk_), for backends only"
+        PUBLISHABLE = "publishable", "Publishable key (pk_), for pages before log-in"
 
     name = models.CharField(max_length=80)
+    kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.SERVER)
+    scopes = models.JSONField(default=list, help_text="What the key may do.")
+    origins = models.JSONField(default=list, blank=True, help_text="Pages that may use a publishable key.")
     prefix = models.CharField(max_length=12, help_text="First characters, to tell keys apart.")
     digest = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, help_text="To the minute or so.")
 
     class Meta:
         db_table = "api_key"

@@ -7,6 +7,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 from events.cleaning.schema import AnyEvent
 
+DESCRIPTION: Final = "A server key (`sk_...`), an end-user token, or a publishable key (`pk_...`) of a listed origin."
 _IMPORT_ONLY: Final = ("long_view", "time_estimated")
 EXAMPLE_BATCH: Final = {
     "events": [
@@ -40,7 +41,7 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
         del auto_schema
-        return {"type": "http", "scheme": "bearer", "description": "A server key (`sk_...`) or an end-user token."}
+        return {"type": "http", "scheme": "bearer", "description": DESCRIPTION}
 
 
 def batch_schema(*, with_token: bool = False) -> dict[str, Any]:
@@ -54,8 +55,20 @@ def batch_schema(*, with_token: bool = False) -> dict[str, Any]:
             schema["required"].append("watch_duration")
         events.append(schema)
     properties: dict[str, Any] = {
-        "events": {"type": "array", "minItems": 1, "maxItems": 1000, "items": {"oneOf": events}}
+        "events": {"type": "array", "minItems": 1, "maxItems": 1000, "items": {"oneOf": events}},
+        "sent_at": {
+            "type": "string",
+            "format": "date-time",
+            "description": "When the client sends this, by its own clock; corrects the times of the events.",
+        },
+        "historical": {
+            "type": "boolean",
+            "description": "A backfill of old events; server keys only.",
+            "default": False,
+        },
     }
+    required = ["events"]
     if with_token:
+        required.append("token")
         properties["token"] = {"type": "string", "description": "An end-user token: beacons cannot send headers."}
-    return {"type": "object", "required": sorted(properties), "properties": properties, "example": EXAMPLE_BATCH}
+    return {"type": "object", "required": required, "properties": properties, "example": EXAMPLE_BATCH}

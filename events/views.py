@@ -3,10 +3,10 @@
 A door parses, calls one service and renders. Only doors ask for the time.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from datetime import timedelta
 
+from django.conf import settings
 from django.db import Error, connection
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
@@ -16,11 +16,22 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from events import catalogue, client_tokens, openapi, queries
-from events.authentication import HasServerKey, acting_user, credential_from, credential_of, valid_id
+from events import catalogue, client_tokens, openapi, queries, throttling
+from events.authentication import (
+    Credential,
+    acting_user,
+    credential_from,
+    credential_of,
+    ensure_scope,
+    origin_of,
+    require_scope,
+    valid_id,
+)
 from events.bodies import Batch, BatchBody, BeaconBody, JsonBody, events_of
+from events.cleaning.agents import is_bot
+from events.cleaning.rules import Sending
 from events.errors import Forbidden, NotFound
-from events.ingestion import IngestReport, ingest
+from events.ingestion import ingest
 from events.serializers import (
     ClientTokenAnswer,
     ClientTokenBody,
@@ -32,24 +43,24 @@ from events.serializers import (
     UserBody,
 )
 
-REFUSALS = {400: ErrorAnswer, 401: ErrorAnswer, 403: ErrorAnswer}
+REFUSALS = {400: ErrorAnswer, 401: ErrorAnswer, 403: ErrorAnswer, 429: ErrorAnswer, 503: ErrorAnswer}
+BATCH_REFUSALS = {**REFUSALS, 413: ErrorAnswer, 415: ErrorAnswer}
 
 
 class EventsView(APIView):
     """Take in a batch of events."""
 
     parser_classes = (BatchBody,)
+    permission_classes = (require_scope("events:write"),)
 
     @extend_schema(
         summary="Send events",
         description="Each event is judged by itself; a batch may be sent again safely. Answers after the commit.",
         request={"application/json": openapi.batch_schema()},
-        responses={202: IngestAnswer, **REFUSALS, 413: ErrorAnswer},
+        responses={202: IngestAnswer, **BATCH_REFUSALS},
     )
     def post(self, request: Request) -> Response:
-        events = events_of(request.data)
-        report = ingest(events, now=timezone.now(), source="api", user_id=credential_from(request).user_id)
-        return _accepted(report)
+        return _take_in(request, credential_from(request), source="api")
 
 
 class BeaconView(APIView):
@@ -57,32 +68,33 @@ class BeaconView(APIView):
 
     parser_classes = (BeaconBody,)
     authentication_classes = ()
+    # The body says who is calling, so the scope is checked once it is read.
     permission_classes = ()
 
     @extend_schema(
         summary="Send events with navigator.sendBeacon",
         request={"text/plain": openapi.batch_schema(with_token=True)},
-        responses={202: IngestAnswer, **REFUSALS, 413: ErrorAnswer},
+        responses={202: IngestAnswer, **BATCH_REFUSALS},
         auth=[],
     )
     def post(self, request: Request) -> Response:
-        events = events_of(request.data)
+        events_of(request.data)
         assert isinstance(request.data, Batch)  # events_of has refused everything else
-        credential = credential_of(request.data.token)
-        if credential.user_id is None:
+        credential = credential_of(request.data.token, origin=origin_of(request._request))
+        if credential.is_server:
             # A server key in a page would be a leak; do not make it work.
             raise Forbidden("a beacon needs an end-user token, not a server key", code="user_token_required")
-        report = ingest(events, now=timezone.now(), source="beacon", user_id=credential.user_id)
-        return _accepted(report)
+        ensure_scope(credential, "events:write")
+        if settings.RATE_LIMITS:
+            throttling.check(request._request, credential)
+        return _take_in(request, credential, source="beacon")
 
 
 class ContentView(APIView):
     """One content of the catalogue."""
 
     parser_classes = (JsonBody,)
-
-    def get_permissions(self) -> Sequence[Any]:
-        return [HasServerKey()] if self.request.method == "PUT" else super().get_permissions()
+    permission_classes = (require_scope("content:read", write="content:write"),)
 
     @extend_schema(summary="Read a content", responses={200: ContentAnswer, **REFUSALS, 404: ErrorAnswer})
     def get(self, request: Request, content_id: str) -> Response:
@@ -110,6 +122,7 @@ class UserView(APIView):
     """One user's profile."""
 
     parser_classes = (JsonBody,)
+    permission_classes = (require_scope("users:read", write="users:write"),)
 
     @extend_schema(summary="Read a user", responses={200: UserAnswer, **REFUSALS, 404: ErrorAnswer})
     def get(self, request: Request, user_id: str) -> Response:
@@ -133,7 +146,7 @@ class ClientTokenView(APIView):
     """Mint a token for one end user."""
 
     parser_classes = (JsonBody,)
-    permission_classes = (HasServerKey,)
+    permission_classes = (require_scope("tokens:mint"),)
 
     @extend_schema(
         summary="Mint an end-user token", request=ClientTokenBody, responses={200: ClientTokenAnswer, **REFUSALS}
@@ -167,6 +180,27 @@ def readyz(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok", "checks": {"database": "ok"}})
 
 
-def _accepted(report: IngestReport) -> Response:
+def _take_in(request: Request, credential: Credential, *, source: str) -> Response:
+    batch: Batch = request.data
+    events = events_of(batch)
+    if batch.historical and not credential.is_server:
+        raise Forbidden("only a server key may backfill with historical", code="server_key_required")
+    now = timezone.now()
+    sending = Sending(
+        sent_at=batch.sent_at,
+        oldest=None if credential.is_server else now - timedelta(days=settings.EVENT_LATE_DAYS),
+        anonymous=credential.kind == "publishable",
+        # The host app's server is a program, and so says nothing about its users.
+        bot=not credential.is_server and is_bot(request.headers.get("User-Agent", "")),
+        internal=settings.INTERNAL_USERS,
+    )
+    report = ingest(
+        events,
+        now=now,
+        source=source,
+        historical=batch.historical,
+        user_id=credential.user_id,
+        sending=sending,
+    )
     rejected = [asdict(rejection) for rejection in report.rejected]
     return Response({"accepted": report.accepted, "duplicates": report.duplicates, "rejected": rejected}, status=202)

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from events.authentication import acting_user
+from events.authentication import acting_user, require_scope
 from events.serializers import ErrorAnswer
 from ranking.feed import MAX_ITEMS, FeedRequest, build_feed
 from ranking.pipeline.pending import PREFETCH_AHEAD
@@ -62,6 +62,8 @@ EXAMPLE = OpenApiExample(
 
 class FeedView(APIView):
     """The For You feed."""
+
+    permission_classes = (require_scope("feed:read"),)
 
     @extend_schema(
         summary="Get the next page of the feed",

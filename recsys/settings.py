@@ -5,6 +5,7 @@ real servers instead. Configuration that differs between experiments does not be
 that is stored with a model version.
 """
 
+import json
 import os
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -35,6 +36,17 @@ def _count(name: str, default: int, *, least: int) -> int:
 
 def _names(name: str, default: str) -> list[str]:
     return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
+
+
+def _json_texts(name: str) -> dict[str, str]:
+    """A JSON object of texts from the environment; anything else is an error that names the variable."""
+    try:
+        value = json.loads(os.environ.get(name) or "{}")
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be a JSON object: {error}") from error
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise ImproperlyConfigured(f"{name} must be a JSON object of texts; got {type(value).__name__}")
+    return value
 
 
 def _postgres(url: str) -> dict[str, object]:
@@ -102,6 +114,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "recsys.middleware.ContentSecurityPolicy",
+    "recsys.middleware.CrossOrigin",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -139,6 +152,13 @@ DATABASES = {"default": _postgres(os.environ.get("DATABASE_URL") or _embedded.da
 EVENT_RETENTION_MONTHS = _count("EVENT_RETENTION_MONTHS", 0, least=0)
 # For so many days after its arrival an event that is sent again is recognised.
 EVENT_DEDUP_DAYS = _count("EVENT_DEDUP_DAYS", 35, least=7)
+# Refused events that nobody fixed are forgotten so many days after they came last.
+DEAD_LETTER_DAYS = _count("DEAD_LETTER_DAYS", 30, least=1)
+
+# An end user's events that are older on arrival are refused as too late; a server may backfill with `historical`.
+EVENT_LATE_DAYS = _count("EVENT_LATE_DAYS", 7, least=1)
+# User ids of staff and test devices: their events are marked, and no figure counts them.
+INTERNAL_USERS = frozenset(_names("INTERNAL_USERS", ""))
 
 # --- Queue -----------------------------------------------------------------------------------------------------------
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or _embedded.broker_url
@@ -177,7 +197,9 @@ WHITENOISE_USE_FINDERS = True
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["events.authentication.BearerAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["events.authentication.HasCredential"],
+    # Closed unless a view names the scope it needs.
+    "DEFAULT_PERMISSION_CLASSES": ["events.authentication.Closed"],
+    "DEFAULT_THROTTLE_CLASSES": ["events.throttling.RateLimit"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -196,8 +218,32 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
 }
-# The largest accepted batch (1,000 events) with room for long comments; the API answers 413 as JSON above it.
+# The largest accepted batch (1,000 events) with room for long comments, unpacked; the API answers 413 as JSON above it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
+
+# --- Credentials and limits ------------------------------------------------------------------------------------------
+# Public keys of tokens that the host app issues itself: {"<kid>": "<PEM>"}; Ed25519, RSA or P-256.
+JWT_PUBLIC_KEYS = _json_texts("JWT_PUBLIC_KEYS")
+JWT_ISSUER = os.environ.get("JWT_ISSUER", "")
+JWT_AUDIENCE = os.environ.get("JWT_AUDIENCE", "recsys")
+if JWT_PUBLIC_KEYS and not JWT_ISSUER:
+    raise ImproperlyConfigured("JWT_PUBLIC_KEYS needs JWT_ISSUER: the iss that the host app's tokens carry")
+# Pages of other hosts that may call the API, beside those that publishable keys list; exact origins.
+CORS_ORIGINS = frozenset(_names("CORS_ORIGINS", ""))
+# How many proxies in front of this server write X-Forwarded-For. 0: the header is the client's own word, so ignored.
+TRUSTED_PROXY_HOPS = _count("TRUSTED_PROXY_HOPS", 0, least=0)
+# Requests per second in the long run, and at once. Generous: a limit protects the server, it does not shape products.
+RATE_LIMITS: dict[str, tuple[float, int]] = (
+    {
+        "server": (2_000.0, 10_000),
+        "publishable": (1_000.0, 5_000),
+        "user": (20.0, 200),
+        # Many people may share one address.
+        "address": (200.0, 2_000),
+    }
+    if _flag("RATE_LIMIT", True)
+    else {}
+)
 
 # --- Security --------------------------------------------------------------------------------------------------------
 HTTPS = _flag("HTTPS", False)

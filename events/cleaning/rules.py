@@ -1,31 +1,62 @@
-"""Cleaning: from an event as it arrived to the row that is kept, given only the time of arrival.
+"""Cleaning: from an event as it arrived to the row that is kept, given only what is known about its arrival.
 
 Rules, in the order in which they are applied:
 
-1. A user is required. A user token speaks for its user; an upload without a user is its creator's.
-2. `timestamp` before 2005 (imports: before 1970) or more than 23 hours ahead of arrival is refused. Up to 23 hours
-   ahead, the client's clock is wrong, perhaps by a time zone: the time of arrival is kept instead, and what the client
-   said stays in `additional_info.clock_corrected`.
-3. A watch time above 24 hours is refused. A view needs a watch time; an imported one may state `long_view` instead.
-4. Optional fields that are missing stay missing: nothing is guessed.
+1. A user is required. A user token speaks for its user, a publishable key for devices (`anon:<device id>`) only; an
+   upload without a user is its creator's.
+2. Where the batch says when it was sent, the client's clock is corrected by what it was off at that moment:
+   `received + (occurred - sent)`. A second or less is the way here, not the clock.
+3. A time that lies ahead of arrival even so, or that cannot be read, is replaced by the time of arrival. What the
+   client said stays in `additional_info.clock_adjusted`, as for rule 2. A time before 2005 (imports: before 1970) is
+   refused, and so is one older than the late window, where the sender has one (`too_late`). Imported logs are not
+   corrected: there, a time that cannot be read or lies more than 23 hours ahead is refused.
+4. A watch time above 24 hours is refused. A view needs a watch time; an imported one may state `long_view` instead.
+   More than the clip's duration times the rounds it was played is cut to that; what the client said stays in
+   `additional_info.watch_adjusted`.
+5. Bots and staff are marked with `additional_info.bot` and `.internal`. The client cannot say so itself: what only the
+   server knows is refused in the body.
+6. Optional fields that are missing stay missing: nothing is guessed.
 
 Fields that only some types carry move into `additional_info`, where reserved names are not the client's to set.
 """
 
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from events.cleaning.schema import ContentUpload, ForbiddenUser, InvalidEvent, RawEvent, View, show
+import msgspec
+
+from events.cleaning.schema import (
+    ContentUpload,
+    ForbiddenUser,
+    InvalidEvent,
+    RawEvent,
+    UnreadableTimestamp,
+    View,
+    decode_event,
+    show,
+)
 
 EARLIEST: Final = datetime(2005, 1, 1, tzinfo=UTC)
 EARLIEST_IMPORTED: Final = datetime(1970, 1, 1, tzinfo=UTC)
-MAX_AHEAD: Final = timedelta(hours=23)
+MAX_AHEAD_IMPORTED: Final = timedelta(hours=23)
 MAX_WATCH_S: Final = 86_400.0
+TRANSIT: Final = timedelta(seconds=1)
+# Players round, and a catalogue may know the length to the second only.
+WATCH_SLACK_S: Final = 0.5
+# At least 16 characters: who knows a device id may read its feed, so it must not be guessed.
+_ANONYMOUS = re.compile(r"anon:[A-Za-z0-9._~-]{16,128}")
 
-TYPE_FIELDS: Final = ("watch_duration", "long_view", "comment_text", "platform", "reason", "metadata")
+TYPE_FIELDS: Final = ("watch_duration", "long_view", "loops", "comment_text", "platform", "reason", "metadata")
 CARRIED_FIELDS: Final = ("surface", "time_estimated")
-RESERVED: Final = frozenset((*TYPE_FIELDS, *CARRIED_FIELDS, "clock_corrected"))
+SERVER_FIELDS: Final = (
+    "clock_corrected", "clock_adjusted", "watch_adjusted", "bot", "internal", "is_bot", "is_internal", "received_at",
+    "variant", "model_version",
+)  # fmt: skip
+RESERVED: Final = frozenset((*TYPE_FIELDS, *CARRIED_FIELDS, *SERVER_FIELDS))
 _CARRIED_BY_TYPE: Final[dict[type[RawEvent], tuple[str, ...]]] = {}
 
 
@@ -44,7 +75,56 @@ class CleanEvent(NamedTuple):
     additional_info: dict[str, Any]
 
 
-def clean_event(event: RawEvent, *, now: datetime, historical: bool = False, user_id: str | None = None) -> CleanEvent:
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What the server knows about a batch beyond the time of its arrival.
+
+    Attributes
+    ----------
+    sent_at : when the client sent it, by the client's clock
+    oldest : times before this moment come too late; None where any age is welcome
+    anonymous : the sender may speak for devices only
+    bot : the sender is a program, not a person
+    internal : user ids of staff
+    """
+
+    sent_at: datetime | None = None
+    oldest: datetime | None = None
+    anonymous: bool = False
+    bot: bool = False
+    internal: frozenset[str] = frozenset()
+
+
+PLAIN: Final = Sending()
+
+
+def read_event(raw: Mapping[str, Any] | bytes, *, now: datetime, historical: bool = False) -> tuple[RawEvent, str]:
+    """Decode one event, and what it says of its time where that cannot be read ("" where it can; see rule 3).
+
+    Raises
+    ------
+    InvalidEvent
+        See `decode_event`.
+    """
+    try:
+        return decode_event(raw), ""
+    except UnreadableTimestamp as error:
+        if historical:
+            raise
+        mapping = msgspec.json.decode(raw) if isinstance(raw, bytes) else raw
+        return decode_event({**mapping, "timestamp": now}), error.shown
+
+
+def clean_event(
+    event: RawEvent,
+    *,
+    now: datetime,
+    historical: bool = False,
+    user_id: str | None = None,
+    sending: Sending = PLAIN,
+    unreadable: str = "",
+    duration_s: float | None = None,
+) -> CleanEvent:
     """Apply the rules above to one decoded event.
 
     Parameters
@@ -52,18 +132,20 @@ def clean_event(event: RawEvent, *, now: datetime, historical: bool = False, use
     now : time of arrival
     historical : the event comes from an imported log
     user_id : the user the sender is known to be, if it may speak for one only
+    sending : what is known about the batch
+    unreadable : what stands in place of a time (`read_event`)
+    duration_s : length of the content, where it is known
 
     Raises
     ------
     ForbiddenUser
-        The event claims another user than `user_id`.
+        The event claims another user than the sender may speak for.
     InvalidEvent
-        Code `missing_field`, `timestamp_out_of_range`, `watch_out_of_range`, `unknown_field` or
+        Code `missing_field`, `timestamp_out_of_range`, `too_late`, `watch_out_of_range`, `unknown_field` or
         `reserved_field`.
 
     Examples
     --------
-    >>> from events.cleaning.schema import decode_event
     >>> raw = decode_event(
     ...     {
     ...         "event_type": "view",
@@ -76,21 +158,25 @@ def clean_event(event: RawEvent, *, now: datetime, historical: bool = False, use
     ... )
     >>> clean = clean_event(raw, now=datetime(2026, 11, 23, 20, tzinfo=UTC))
     >>> clean.timestamp.hour, clean.additional_info
-    (20, {'watch_duration': 3.0, 'clock_corrected': '2026-11-23T21:00:00+00:00'})
+    (20, {'watch_duration': 3.0, 'clock_adjusted': '2026-11-23T21:00:00+00:00'})
     """
     info = _gather_info(event, historical=historical)
-    timestamp = event.timestamp
-    earliest = EARLIEST_IMPORTED if historical else EARLIEST
-    if timestamp > now + MAX_AHEAD or timestamp < earliest:
-        allowed = f"must lie between {earliest:%Y-%m-%d} and 23 h after arrival"
-        raise InvalidEvent("timestamp_out_of_range", f"timestamp: {allowed}; got {timestamp.isoformat()}")
-    if timestamp > now:
-        info["clock_corrected"] = timestamp.isoformat()
-        timestamp = now
+    user = _user_of(event, user_id, anonymous=sending.anonymous)
+    timestamp = _time_of(event, now=now, historical=historical, sending=sending)
+    if unreadable:
+        info["clock_adjusted"] = unreadable
+    elif timestamp is not event.timestamp:
+        info["clock_adjusted"] = event.timestamp.isoformat()
+    if duration_s is not None and not historical:
+        _bound_watch(info, duration_s)
+    if sending.bot:
+        info["bot"] = True
+    if user in sending.internal:
+        info["internal"] = True
     return CleanEvent(
         event.event_id,
         event.__struct_config__.tag,  # type: ignore[arg-type]  # every struct of the union has a text tag
-        _user_of(event, user_id),
+        user,
         event.content_id,
         event.creator_id,
         event.session_id,
@@ -101,14 +187,59 @@ def clean_event(event: RawEvent, *, now: datetime, historical: bool = False, use
     )
 
 
-def _user_of(event: RawEvent, user_id: str | None) -> str:
+def is_anonymous(user_id: str) -> bool:
+    """Whether a user id names a device nobody has logged in on.
+
+    >>> is_anonymous("anon:7d1f0c2e-9a55-4b7e"), is_anonymous("anon:7"), is_anonymous("ann")
+    (True, False, False)
+    """
+    return _ANONYMOUS.fullmatch(user_id) is not None
+
+
+def _time_of(event: RawEvent, *, now: datetime, historical: bool, sending: Sending) -> datetime:
+    """The event's own time object, or the one that takes its place."""
+    said = timestamp = event.timestamp
+    earliest = EARLIEST_IMPORTED if historical else EARLIEST
+    if historical:
+        if timestamp > now + MAX_AHEAD_IMPORTED:
+            raise _out_of_range(f"must lie between {earliest:%Y-%m-%d} and 23 h after arrival", said)
+    elif sending.sent_at is not None and abs(now - sending.sent_at) > TRANSIT:
+        try:
+            timestamp = now + (said - sending.sent_at)
+        except OverflowError:
+            raise _out_of_range(f"lies {said - sending.sent_at} from sent_at", said) from None
+    if timestamp < earliest:
+        raise _out_of_range(f"must not lie before {earliest:%Y-%m-%d}", said)
+    if sending.oldest is not None and not historical and timestamp < sending.oldest:
+        raise InvalidEvent("too_late", f"timestamp: must not lie before {sending.oldest.isoformat()}; got {said}")
+    return min(timestamp, now)
+
+
+def _out_of_range(allowed: str, said: datetime) -> InvalidEvent:
+    return InvalidEvent("timestamp_out_of_range", f"timestamp: {allowed}; got {said.isoformat()}")
+
+
+def _bound_watch(info: dict[str, Any], duration_s: float) -> None:
+    watch_s = info.get("watch_duration")
+    longest = duration_s * (1 + info.get("loops", 0))
+    if watch_s is not None and watch_s > longest + WATCH_SLACK_S:
+        info["watch_duration"], info["watch_adjusted"] = longest, watch_s
+
+
+def _user_of(event: RawEvent, user_id: str | None, *, anonymous: bool) -> str:
     if user_id is not None:
         for field in ("user_id", "creator_id") if isinstance(event, ContentUpload) else ("user_id",):
             claimed = getattr(event, field)
             if claimed is not None and claimed != user_id:
                 raise ForbiddenUser(f"{field}: this token speaks for {show(user_id)}, not for {show(claimed)}")
         return user_id
+    if anonymous and isinstance(event, ContentUpload):
+        raise ForbiddenUser("event_type: a publishable key uploads nothing")
     if event.user_id is not None:
+        if anonymous and not is_anonymous(event.user_id):
+            raise ForbiddenUser(
+                f"user_id: a publishable key speaks for anon:<device id>, not for {show(event.user_id)}"
+            )
         return event.user_id
     if isinstance(event, ContentUpload):
         return event.creator_id

@@ -38,6 +38,7 @@ class EventType(StrEnum):
     HIDE = "hide"
     REPORT = "report"
     CONTENT_UPLOAD = "content_upload"
+    UNHIDE = "unhide"
 
 
 EVENT_TYPES: Final[tuple[str, ...]] = tuple(kind.value for kind in EventType)
@@ -47,6 +48,8 @@ MAX_ID_CHARS: Final = 200
 MAX_COMMENT_CHARS: Final = 2_000
 MAX_INFO_BYTES: Final = 8 * 1024
 MAX_INFO_DEPTH: Final = 8
+MAX_INFO_KEYS: Final = 100
+MAX_EVENT_BYTES: Final = 32 * 1024
 MAX_INTEGER: Final = 2**63 - 1
 
 Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARS)]
@@ -64,6 +67,14 @@ class InvalidEvent(ValueError):
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
+
+
+class UnreadableTimestamp(InvalidEvent):
+    """An event that is dated by something that is no RFC 3339 time with a zone; `shown` is what it says instead."""
+
+    def __init__(self, detail: str, shown: str) -> None:
+        super().__init__("invalid_value", detail)
+        self.shown = shown
 
 
 class ForbiddenUser(InvalidEvent):
@@ -104,6 +115,8 @@ class View(OnContent, tag="view", kw_only=True, frozen=True):
 
     watch_duration: Seconds | None = None
     long_view: bool | None = None
+    # How often the clip began anew by itself within this view.
+    loops: Annotated[int, Meta(ge=0, le=10_000)] | None = None
 
 
 class CompleteView(OnContent, tag="complete_view", frozen=True):
@@ -164,6 +177,10 @@ class Hide(OnContent, tag="hide", frozen=True):
     """The user does not want to see such content."""
 
 
+class Unhide(OnContent, tag="unhide", frozen=True):
+    """The user takes hiding the content back."""
+
+
 class Report(OnContent, tag="report", kw_only=True, frozen=True):
     """The user says that the content breaks the rules."""
 
@@ -194,6 +211,7 @@ AnyEvent = (
     | Hide
     | Report
     | ContentUpload
+    | Unhide
 )
 
 _decoder: Final = msgspec.json.Decoder(AnyEvent)
@@ -222,7 +240,8 @@ def decode_event(raw: Mapping[str, Any] | bytes) -> RawEvent:
     ------
     InvalidEvent
         With code `malformed`, `missing_field`, `unknown_field`, `unknown_event_type`, `invalid_value`, `too_large` or
-        `unstorable`, and a detail naming the field and its value.
+        `unstorable`, and a detail naming the field and its value. UnreadableTimestamp where nothing but the time is
+        wrong so far: what follows it was not looked at.
 
     Examples
     --------
@@ -239,6 +258,8 @@ def decode_event(raw: Mapping[str, Any] | bytes) -> RawEvent:
     Traceback (most recent call last):
     events.cleaning.schema.InvalidEvent: invalid_value: position: Expected `int` >= 0; got -1
     """
+    if isinstance(raw, bytes) and len(raw) > MAX_EVENT_BYTES:
+        raise InvalidEvent("too_large", f"the event has {len(raw)} bytes of JSON, at most {MAX_EVENT_BYTES} are taken")
     try:
         event: RawEvent = _decoder.decode(raw) if isinstance(raw, bytes) else msgspec.convert(raw, _struct_of(raw))
     except msgspec.ValidationError as error:
@@ -332,6 +353,8 @@ def _walk(value: Any, path: str, depth: int) -> None:
     elif depth == 0:
         raise InvalidEvent("too_large", f"{path}: nested deeper than {MAX_INFO_DEPTH} levels")
     elif isinstance(value, Mapping):
+        if len(value) > MAX_INFO_KEYS:
+            raise InvalidEvent("too_large", f"{path}: {len(value)} keys, at most {MAX_INFO_KEYS} are kept")
         for key, inner in value.items():
             if not isinstance(key, str):
                 raise InvalidEvent("invalid_value", f"{path}: keys must be text; got {show(key)}")
@@ -357,7 +380,10 @@ def _explain(message: str, raw: Mapping[str, Any] | bytes) -> InvalidEvent:
     field, value = place[1], _value_at(raw, place[1])
     if field == "event_type":
         return _unknown_type(value)
-    return InvalidEvent("invalid_value", f"{field}: {message.partition(' - at')[0]}; got {value}")
+    detail = f"{field}: {message.partition(' - at')[0]}; got {value}"
+    if field == "timestamp":
+        return UnreadableTimestamp(detail, value)
+    return InvalidEvent("invalid_value", detail)
 
 
 def _value_at(raw: Mapping[str, Any] | bytes, field: str) -> str:

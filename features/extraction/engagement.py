@@ -33,6 +33,8 @@ EVENT_WORTH: Final[Mapping[str, float]] = {
     "unfollow": -1.5,
     "hide": -3.0,
     "report": -3.0,
+    # What it takes back, so that both together say nothing.
+    "unhide": 3.0,
 }
 _WORTH: Final = np.array([EVENT_WORTH.get(name, 0.0) for name in EVENT_TYPES])
 
@@ -53,6 +55,30 @@ JUDGING: Final = ~kinds("impression", "content_upload")
 PLEASED: Final = kinds("complete_view", "replay", "like", "comment", "share", "save")
 SHARING: Final = kinds("share", "save", "comment")
 REFUSING: Final = kinds("hide", "report")
+
+
+def still_refused(
+    event_type: NDArray[np.uint8], about: NDArray[np.int64] | NDArray[np.int32] | NDArray[np.object_]
+) -> NDArray[np.bool_]:
+    """Which events are refusals that still hold: reports, and hides that no later `unhide` took back.
+
+    Parameters
+    ----------
+    event_type : shape (n,), the events about one thing oldest first
+    about : shape (n,), what each event is about, in anything that can be sorted
+
+    >>> events = np.array([CODE["hide"], CODE["hide"], CODE["unhide"], CODE["report"]], np.uint8)
+    >>> still_refused(events, np.array([7, 8, 7, 7])).tolist()
+    [False, True, False, True]
+    """
+    holds: NDArray[np.bool_] = REFUSING[event_type]
+    back = np.flatnonzero(event_type == CODE["unhide"])[::-1]
+    if len(back) == 0:
+        return holds
+    things, newest = np.unique(about[back], return_index=True)
+    place = np.minimum(np.searchsorted(things, about), len(things) - 1)
+    undone = (things[place] == about) & (np.arange(len(event_type)) < back[newest][place])
+    return holds & ~(undone & (event_type == CODE["hide"]))
 
 
 def is_long_view(

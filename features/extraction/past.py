@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from events.columnar.history import History
 from features.extraction.definitions import HISTORY_LIMIT
-from features.extraction.engagement import CODE, JUDGING, REFUSING, SHARING, WORTH_LIMIT, is_long_view, worth
+from features.extraction.engagement import CODE, JUDGING, SHARING, WORTH_LIMIT, is_long_view, still_refused, worth
 from features.extraction.snapshot import UNKNOWN, ContentSnapshot
 
 WATCH_RATIO_CAP = 2.0
@@ -122,7 +122,7 @@ def encounters(past: Past, snapshot: ContentSnapshot) -> Encounters:
         skip=_totals(group, kind == CODE["skip"], m) > 0,
         like=_totals(group, kind == CODE["like"], m) > 0,
         share=_totals(group, SHARING[kind], m) > 0,
-        refusal=_totals(group, REFUSING[kind], m) > 0,
+        refusal=_totals(group, still_refused(past.event_type, past.row)[newest_first], m) > 0,
         watch_ratio=watch_ratio,
     )
 

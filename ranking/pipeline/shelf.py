@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from events.columnar.history import History
 from features.extraction.definitions import LAG_DECAY
-from features.extraction.engagement import REFUSING, WORTH_LIMIT, worth
+from features.extraction.engagement import WORTH_LIMIT, still_refused, worth
 from ranking.pipeline.stages import Ids, Scores, Vector
 
 UNKNOWN = -1
@@ -140,8 +140,8 @@ def seen_rows(rows: Ids) -> Ids:
 
 
 def refused(history: History) -> set[str]:
-    """Content ids that the user hid or reported."""
-    return set(history.content_id[REFUSING[history.event_type]]) - {""}
+    """Content ids that the user hid, without taking it back, or reported."""
+    return set(history.content_id[still_refused(history.event_type, history.content_id)]) - {""}
 
 
 def _affinity(

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from events.columnar.interactions import ABSENT, ContentTable, Interactions
 from features.extraction.definitions import SESSION_GAP_S
-from features.extraction.engagement import CODE, EXPOSING, PLEASED, REFUSING, is_long_view, kinds
+from features.extraction.engagement import CODE, EXPOSING, PLEASED, is_long_view, kinds, still_refused
 
 LABEL_WINDOW_S = 600.0
 """Ten minutes: longer than nearly every clip, short enough that a model trained now knows the last hour."""
@@ -114,7 +114,7 @@ def label_exposures(
     pleased = _PLEASED[kind] | _long_views(log, catalogue, row)
     positive, negative = np.zeros(len(row), bool), np.zeros(len(row), bool)
     positive[exposure[within & pleased]] = True
-    negative[exposure[within & REFUSING[kind]]] = True
+    negative[exposure[within & still_refused(kind, pair)]] = True
     positive[_followed(log, catalogue, row, starts, window_s)] = True
 
     chosen = np.flatnonzero(starts & (moment + window_s <= until))

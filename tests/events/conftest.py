@@ -46,13 +46,17 @@ def now() -> datetime:
 @pytest.fixture(autouse=True)
 def _forget_keys() -> Iterator[None]:
     """Keys and profiles are remembered for longer than a test's rows live."""
-    from events import authentication, log_writer
+    from events import authentication, durations, log_writer, throttling
 
-    authentication.forget_keys()
-    log_writer.forget_users()
+    def forget() -> None:
+        authentication.forget_keys()
+        log_writer.forget_users()
+        durations.forget()
+        throttling.forget()
+
+    forget()
     yield
-    authentication.forget_keys()
-    log_writer.forget_users()
+    forget()
 
 
 @pytest.fixture

@@ -84,9 +84,9 @@ def test_an_analyst_moderates_nothing(client, logins):
 
 def test_a_new_key_is_shown_once_and_works_until_it_is_revoked(client, logins):
     log_in(client, "admin")
-    answer = client.post(reverse("admin:events_apikey_add"), {"name": "shop"}, follow=True)
+    answer = client.post(reverse("admin:events_apikey_add"), {"name": "shop", "kind": "server"}, follow=True)
     key = ApiKey.objects.get()
-    secret = next(word for word in answer.content.decode().split() if word.startswith(key.prefix) and len(word) == 46)
+    secret = next(word for word in answer.content.decode().split() if word.startswith(key.prefix) and len(word) == 52)
     assert authentication.credential_of(secret).is_server
     assert secret not in client.get(reverse("admin:events_apikey_changelist")).content.decode()
     data = {"action": "revoke_keys", "_selected_action": [key.pk]}

@@ -22,7 +22,7 @@ def code_of(raw: Any) -> str:
 def test_codes_of_event_types_never_change():
     assert EVENT_TYPES == (
         "impression", "view", "complete_view", "replay", "skip", "like", "unlike", "comment", "share", "save", "unsave",
-        "follow", "unfollow", "hide", "report", "content_upload",
+        "follow", "unfollow", "hide", "report", "content_upload", "unhide",
     )  # fmt: skip
     assert tuple(EventType) == EVENT_TYPES
 

@@ -92,5 +92,12 @@ def test_hidden_and_reported_contents_are_refused():
     assert refused(past) == {"a", "b"}
 
 
+def test_a_hide_that_was_taken_back_refuses_nothing_and_a_report_stays():
+    past = history(("hide", "a"), ("hide", "b"), ("report", "c"), ("unhide", "a"), ("unhide", "c"), ("hide", "d"))
+    assert refused(past) == {"b", "c", "d"}
+    again = history(("hide", "a"), ("unhide", "a"), ("hide", "a"), ("unhide", "b"), ("hide", "c"))
+    assert refused(again) == {"a", "c"}
+
+
 def test_seen_rows_are_dated_by_the_latest_meeting():
     assert seen_rows(np.array([3, 5, 3, -1, 4])).tolist() == [5, 3, 4]
