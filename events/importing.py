@@ -124,7 +124,7 @@ def _store(
             raise ImportRunningError(f"{file.path.name} is being imported by another process; let that one finish.")
         register_contents([_new_content(row) for row in batch.contents])
         update_profiles([NewProfile(row.user_id, row.demographics, row.preferences) for row in batch.profiles])
-        answer = ingest(batch.events, now=now, source=source, historical=True)
+        answer = ingest(batch.events, now=now, source=source, historical=True, keep_rejected=False)
         note.rows_done = done + batch.records
         note.save(update_fields=["rows_done", "updated_at"])
     refused = _once_per_row(

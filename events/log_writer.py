@@ -17,9 +17,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from django.db import IntegrityError, connection, transaction
 
-from events import partitions
+from events import dead_letters, partitions
 from events.catalogue import NewContent, ensure_profiles, register_contents
 from events.cleaning.rules import CleanEvent
+from events.dead_letters import Refused
 
 NULL: Final = "\\N"
 DIGEST_BYTES: Final = 8
@@ -57,13 +58,18 @@ class Row(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """What one request wants stored, its rows by event id; `conflicts` and `repeated` arose inside of the batch."""
+    """What one request wants stored, its rows by event id, and what was refused of it.
+
+    `conflicts` and `repeated` arose inside of the batch; `source` is where it came from.
+    """
 
     received_at: datetime
+    source: str
     rows: dict[str, Row] = field(default_factory=dict)
     times: list[datetime] = field(default_factory=list)
     users: set[str] = field(default_factory=set)
     uploads: list[NewContent] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
     repeated: int = 0
     conflicts: int = 0
     _received: str = field(init=False)
@@ -152,8 +158,8 @@ def forget_users() -> None:
 
 def _write_once(rows: Mapping[str, Row], batches: Sequence[Batch]) -> tuple[set[str], dict[str, str]]:
     """The ids that were new, and the digests of those that were not."""
-    # Profiles, contents and ids are locked in this order and each sorted by key, so that batches that overlap wait for
-    # each other instead of dying in a deadlock.
+    # Profiles, contents, ids and dead letters are locked in this order and each sorted by key, so that batches that
+    # overlap wait for each other instead of dying in a deadlock.
     keys = sorted(rows)
     with transaction.atomic():
         users = _users.unknown(set().union(*(batch.users for batch in batches)))
@@ -167,15 +173,20 @@ def _write_once(rows: Mapping[str, Row], batches: Sequence[Batch]) -> tuple[set[
         # The driver's own cursor: Django's and the metrics' around it cost as much as the statements of a single event.
         with connection.wrap_database_errors, connection.cursor() as wrapped:
             cursor = wrapped.cursor
-            new = _take_ids(cursor, keys, rows)
+            new = _take_ids(cursor, keys, rows) if keys else set()
             known = [key for key in keys if key not in new] if len(new) < len(keys) else []
             if new:
                 lines = [rows[key].line for key in (sorted(new) if known else keys)]
                 cursor.copy_expert(_COPY, io.BytesIO("".join(lines).encode()))
+            digests: dict[str, str] = {}
             if known:
                 cursor.execute(_DIGESTS, [_array(known)])
-                return new, dict(cursor.fetchall())
-    return new, {}
+                digests = dict(cursor.fetchall())
+        # At most one call for each source: its rows are sorted within a call only.
+        for source in sorted({batch.source for batch in batches if batch.refused}):
+            refused = [one for batch in batches if batch.source == source for one in batch.refused]
+            dead_letters.keep(refused, now=batches[-1].received_at, source=source)
+    return new, digests
 
 
 def _take_ids(cursor: Any, keys: Sequence[str], rows: Mapping[str, Row]) -> set[str]:
@@ -216,7 +227,10 @@ def _field(value: str | None) -> str:
 
 
 def _sent_json(info: Mapping[str, Any]) -> str:
-    return _encode({name: value for name, value in info.items() if name not in SERVER_SET}).decode()
+    sent = {name: value for name, value in info.items() if name not in SERVER_SET}
+    if "watch_adjusted" in info:
+        sent["watch_duration"] = info["watch_adjusted"]  # what the client said before it was cut
+    return _encode(sent).decode()
 
 
 def _array(values: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from events.cleaning.schema import EVENT_TYPES, ForbiddenUser
 from events.ingestion import IngestReport, ingest
-from events.models import Content, Event, UserProfile
+from events.models import Content, DeadLetter, Event, UserProfile
 from tests.events.conftest import NOW, make_event
 
 pytestmark = pytest.mark.django_db
@@ -132,9 +132,20 @@ def test_a_batch_may_reach_over_decades():
     assert tables == [f"event_{month}" for month in ("1997_01", "1997_02", "2022_01", "2022_02", "2026_10", "2026_11")]
 
 
-def test_a_batch_of_bad_events_touches_no_table(django_assert_num_queries):
+def test_refused_events_are_kept_with_their_batch():
+    bad = [make_event("dance"), b"{", make_event(user_id="u\ud800")]
+    assert take([make_event(), *bad, make_event("dance", extra=object())]).accepted == 1
+    letters = DeadLetter.objects.order_by("pk").values_list("code", "source")
+    codes = sorted(code for code, _ in letters)
+    assert codes == ["malformed", "unknown_event_type", "unknown_event_type", "unstorable"]
+    assert {source for _, source in letters} == {"test"}
+    assert bytes(DeadLetter.objects.get(code="malformed").payload) == b"{"
+
+
+def test_what_an_import_refuses_stays_in_its_file(django_assert_num_queries):
     with django_assert_num_queries(0):
-        assert take([make_event("dance")]).accepted == 0
+        assert take([make_event("dance")], historical=True, keep_rejected=False).accepted == 0
+    assert not DeadLetter.objects.exists()
 
 
 def test_texts_and_mappings_are_the_same_events():

@@ -135,7 +135,7 @@ def test_the_synthetic_folder_is_one_the_importer_reads_without_a_bad_row(tmp_pa
 @pytest.mark.django_db
 def test_the_synthetic_events_are_all_accepted() -> None:
     rng = import_rows.np.random.default_rng(1)
-    report = ingest.ingest(ingest.make_events(rng, 200), now=ingest.NOW, source="bench")
+    report = feed.ingest(ingest.make_events(rng, 200), now=ingest.NOW, source="bench")
     assert (report.accepted, report.rejected) == (200, ())
     watching = feed.ingest(feed._watching(rng, ingest.NOW, 50), now=ingest.NOW, source="bench")
     assert (watching.accepted, watching.rejected) == (100, ())
