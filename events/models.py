@@ -163,3 +163,97 @@ class ImportProgress(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source} {self.fingerprint[:12]}: {self.rows_done}"
+
+
+class DeadLetter(models.Model):
+    """An event that was refused, kept with its reason so that somebody can fix it and send it on.
+
+    The same bad event of the same sender, sent again, raises `times` and adds no row. Written by `dead_letters`.
+    """
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        REPLAYED = "replayed"
+        DISCARDED = "discarded"
+
+    digest = models.BinaryField(unique=True, help_text="BLAKE2b of payload, first code and sender, sixteen bytes.")
+    code = models.CharField(max_length=64, help_text="Why it was refused, last time it was tried.")
+    detail = models.TextField(help_text="The reason as a sentence.")
+    payload = models.BinaryField(help_text="What was sent; bytes, because it may be no text at all.")
+    size = models.IntegerField(help_text="Bytes that were sent; more than are kept when the event was too large.")
+    historical = models.BooleanField(default=False, help_text="It came as part of an old log.")
+    source = models.CharField(max_length=64)
+    user_id = models.TextField(null=True, help_text="Whom the sender's token speaks for.")
+    received_at = models.DateTimeField(help_text="When it came first.")
+    last_at = models.DateTimeField(help_text="When it came last.")
+    times = models.IntegerField(default=1)
+    state = models.CharField(max_length=16, choices=State, default=State.OPEN)
+    note = models.TextField(default="", blank=True)
+    settled_by = models.CharField(max_length=150, default="", blank=True)
+    settled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "dead_letter"
+        verbose_name = "dead letter"
+        permissions = (("reveal_deadletter", "Can see the user ids in dead letters"),)
+        indexes = (
+            # dead_letters.groups and the admin list: what is open, by reason, newest first.
+            models.Index(fields=["code", "-last_at"], name="dead_letter_open", condition=models.Q(state="open")),
+            # dead_letters.drop_expired.
+            models.Index(fields=["last_at"], name="dead_letter_last_at"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.pk}"
+
+
+class WindowFill(models.Model):
+    """One hour of the log as one family of derived rows has taken it in. Written by `windows`.
+
+    A row that stays STARTED tells of a run that died; the hour is done again.
+    """
+
+    class State(models.TextChoices):
+        STARTED = "started"
+        DONE = "done"
+
+    family = models.CharField(max_length=32)
+    window_start = models.DateTimeField()
+    state = models.CharField(max_length=16, choices=State)
+    events = models.BigIntegerField(help_text="Events of the hour when the run began; -1 asks for another run.")
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "window_fill"
+        verbose_name = "filled window"
+        constraints = (models.UniqueConstraint(fields=["family", "window_start"], name="window_fill_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.family} {self.window_start:%Y-%m-%d %H}h {self.state}"
+
+
+class Session(models.Model):
+    """One visit of one user on one device, rebuilt from the log whenever the log around it changes (`sessions`)."""
+
+    key = models.UUIDField(primary_key=True, help_text="Made of user, device and start, so a rebuild makes it again.")
+    user_id = models.TextField()
+    device = models.TextField(blank=True, default="", help_text="Empty where no event names one.")
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(help_text="The latest event plus what was watched of it.")
+    events = models.IntegerField()
+    views = models.IntegerField()
+    watch_s = models.FloatField(help_text="Watched seconds.")
+    first_content = models.TextField(null=True, help_text="The first content the session is about.")
+
+    class Meta:
+        db_table = "session"
+        indexes = (
+            # sessions.rebuild_sessions: the sessions of some users around an hour.
+            models.Index(fields=["user_id", "started_at"], name="session_user_start"),
+            # Sessions belong to the day they start on.
+            models.Index(fields=["started_at"], name="session_start"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.started_at:%Y-%m-%d %H:%M}"

@@ -31,6 +31,29 @@ def test_sessions_equal_the_plain_loop_in_any_order(pairs):
     assert sessionize(user, when).tolist() == plain(events)
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(-1, 1), st.integers(0, 300_000_000_000)), max_size=60),
+    st.booleans(),
+)
+def test_devices_and_exact_times_equal_the_plain_loop_in_any_order(rows, ordered):
+    rows = sorted(rows, key=lambda row: row[2]) if ordered else rows
+    events = [((user, device), when / 1e6, index) for index, (user, device, when) in enumerate(rows)]
+    user, device, when = (np.array([row[at] for row in rows], kind) for at, kind in enumerate(("i4", "i4", "M8[us]")))
+    assert sessionize(user, when, device=device).tolist() == plain(events)
+
+
+def test_to_the_microsecond_a_gap_splits_when_it_is_longer_and_not_before():
+    start = np.datetime64("2026-11-23T10:00:00.000001")
+    for extra, sessions in ((0, [0, 0]), (1, [0, 1])):
+        when = np.array([start, start + np.timedelta64(1_800_000_000 + extra, "us")])
+        assert sessionize(np.zeros(2, np.int32), when).tolist() == sessions
+
+
+def test_codes_too_large_to_share_a_number_with_the_place_are_sorted_all_the_same():
+    user, device = np.array([2**31 - 1, 0, 2**31 - 1], np.int32), np.array([2**31 - 3, 5, 2**31 - 3], np.int32)
+    assert sessionize(user, np.array([0.0, 1.0, 2.0]), device=device).tolist() == [1, 0, 1]
+
+
 def test_a_gap_of_exactly_thirty_minutes_does_not_split():
     assert sessionize(np.zeros(2, np.int32), np.array([0.0, 1800.0])).tolist() == [0, 0]
 

@@ -1,0 +1,143 @@
+"""Closed windows of the log: which hours a family of derived rows has taken in, and which it has to do again.
+
+A family (the stored sessions are one) is recomputed by hours, never incremented. An hour is open when the log has not
+the number of events there that the family last saw: late events, imports and erasures are found alike, whoever wrote
+them. What leaves the number as it was (an erasure made up for by a late event) has to be said with `reopen`.
+
+`fill` makes the work of some hours safe: each is done by one scheduler only, and one that dies leaves rows that say so
+and hours that are done again. What the work is, the caller knows.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from django.db import connection, transaction
+from django.db.models import Max, Min
+
+from events.models import WindowFill
+from events.queries import events_per_window
+
+WINDOW_S: Final = 3600
+# No log has so many events in an hour: the number of an hour that is to be done again whatever the log says.
+AGAIN: Final = -1
+
+_KNOW: Final = """
+    INSERT INTO window_fill (family, window_start, state, events, started_at)
+    SELECT %s, hour.start, 'started', hour.events, %s
+    FROM unnest(%s::timestamptz[], %s::bigint[]) AS hour (start, events)
+    ON CONFLICT DO NOTHING
+"""
+_START: Final = """
+    UPDATE window_fill SET state = 'started', started_at = %s WHERE id IN (
+        SELECT known.id FROM unnest(%s::timestamptz[], %s::bigint[]) AS hour (start, events)
+        JOIN window_fill known ON known.family = %s AND known.window_start = hour.start
+        WHERE known.state = 'done' AND known.events <> hour.events
+        ORDER BY known.window_start FOR UPDATE OF known SKIP LOCKED
+    )
+"""
+_TAKE: Final = """
+    SELECT window_start FROM window_fill
+    WHERE family = %s AND window_start = ANY(%s::timestamptz[]) AND state = 'started'
+    ORDER BY window_start FOR UPDATE SKIP LOCKED
+"""
+_DONE: Final = """
+    UPDATE window_fill known SET state = 'done', events = hour.events, finished_at = %s
+    FROM unnest(%s::timestamptz[], %s::bigint[]) AS hour (start, events)
+    WHERE known.family = %s AND known.window_start = hour.start
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One hour of the log, and how many events it has."""
+
+    start: datetime
+    events: int
+
+    @property
+    def end(self) -> datetime:
+        """The first moment after it."""
+        return self.start + timedelta(seconds=WINDOW_S)
+
+
+def open_windows(family: str, *, until: datetime) -> list[Window]:
+    """The hours up to `until` that the family has to do, oldest first; the hour that runs counts as far as it has come.
+
+    An hour whose events are all gone is open once, with 0 events.
+    """
+    numbers, counts = events_per_window(until, window_s=WINDOW_S)
+    logged = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+    done = {
+        int(start.timestamp()) // WINDOW_S: events if state == WindowFill.State.DONE else AGAIN
+        for start, events, state in WindowFill.objects.filter(family=family, window_start__lt=until).values_list(
+            "window_start", "events", "state"
+        )
+    }
+    hours = sorted(hour for hour in logged.keys() | done.keys() if done.get(hour) != logged.get(hour, 0))
+    return [Window(datetime.fromtimestamp(hour * WINDOW_S, UTC), logged.get(hour, 0)) for hour in hours]
+
+
+@contextmanager
+def fill(family: str, windows: Sequence[Window], *, now: datetime) -> Iterator[list[Window]]:
+    """Do some hours in one transaction; yields those that are this caller's to do, perhaps none.
+
+    The hours are marked STARTED first, in a transaction of their own. Then the block runs, and they are DONE with the
+    number of events given, all at once. If the block fails nothing of it stays, and the hours are still STARTED. The
+    rows are locked meanwhile; another scheduler passes over them instead of waiting. An event that comes after the
+    hours were counted opens its hour again.
+    """
+    starts, counts = [window.start for window in windows], [window.events for window in windows]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_KNOW, [family, now, starts, counts])
+        cursor.execute(_START, [now, starts, counts, family])
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(_TAKE, [family, starts])
+            taken = {start for (start,) in cursor.fetchall()}
+        mine = [window for window in windows if window.start in taken]
+        yield mine
+        with connection.cursor() as cursor:
+            cursor.execute(_DONE, [now, [window.start for window in mine], [window.events for window in mine], family])
+
+
+def reopen(start: datetime, end: datetime, *, family: str | None = None) -> int:
+    """Ask for the hours that overlap `start` to `end` to be done again, by every family unless one is named."""
+    first = datetime.fromtimestamp(start.timestamp() // WINDOW_S * WINDOW_S, UTC)
+    rows = WindowFill.objects.filter(window_start__gte=first, window_start__lt=end)
+    if family is not None:
+        rows = rows.filter(family=family)
+    return rows.update(events=AGAIN)
+
+
+def newest_done(family: str) -> datetime | None:
+    """The start of the newest hour that is done; None before the first."""
+    rows = WindowFill.objects.filter(family=family, state=WindowFill.State.DONE)
+    newest: datetime | None = rows.aggregate(newest=Max("window_start"))["newest"]
+    return newest
+
+
+def unfinished() -> dict[str, datetime]:
+    """For each family with a run that did not end: when the oldest such run began."""
+    rows = WindowFill.objects.filter(state=WindowFill.State.STARTED)
+    return {row["family"]: row["oldest"] for row in rows.values("family").annotate(oldest=Min("started_at"))}
+
+
+def runs(windows: Sequence[Window], *, max_events: int, max_windows: int) -> list[list[Window]]:
+    """Cut windows into runs of bounded size; an hour that is larger by itself is a run of its own.
+
+    >>> hours = [Window(datetime(2026, 11, 23, hour, tzinfo=UTC), 4) for hour in range(5)]
+    >>> [len(run) for run in runs(hours, max_events=8, max_windows=10)]
+    [2, 2, 1]
+    """
+    cut: list[list[Window]] = []
+    total = 0
+    for window in windows:
+        if not cut or total + window.events > max_events or len(cut[-1]) == max_windows:
+            cut.append([])
+            total = 0
+        cut[-1].append(window)
+        total += window.events
+    return cut

@@ -1,0 +1,121 @@
+"""Filling hours: found by counting, done once, done again after a crash."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from events import windows
+from events.ingestion import ingest
+from events.models import Event, WindowFill
+from events.windows import Window, fill, open_windows, reopen, runs
+from tests.events.conftest import NOW, make_event
+
+HOUR = timedelta(hours=1)
+TEN = datetime(2026, 11, 23, 10, tzinfo=UTC)
+
+
+def send(*moments):
+    assert ingest([make_event(timestamp=when.isoformat()) for when in moments], now=NOW, source="test").rejected == ()
+
+
+def die_halfway():
+    with fill("tests", open_windows("tests", until=NOW), now=NOW) as mine:
+        Event.objects.all().delete()
+        raise RuntimeError(mine)
+
+
+def do(family="tests", until=NOW):
+    with fill(family, open_windows(family, until=until), now=NOW) as mine:
+        return mine
+
+
+@pytest.mark.django_db
+def test_hours_with_events_are_open_until_they_are_done():
+    send(TEN, TEN + HOUR / 2, TEN - 3 * HOUR)
+    assert open_windows("tests", until=NOW) == [Window(TEN - 3 * HOUR, 1), Window(TEN, 2)]
+    assert [window.start for window in do()] == [TEN - 3 * HOUR, TEN]
+    assert open_windows("tests", until=NOW) == []
+    assert set(WindowFill.objects.values_list("state", "finished_at")) == {("done", NOW)}
+
+
+@pytest.mark.django_db
+def test_families_know_nothing_of_each_other():
+    send(TEN)
+    do("one")
+    assert [window.start for window in open_windows("other", until=NOW)] == [TEN]
+
+
+@pytest.mark.django_db
+def test_a_late_event_and_an_erased_one_open_their_hour_again():
+    send(TEN, TEN + HOUR)
+    do()
+    send(TEN + HOUR / 2)
+    assert open_windows("tests", until=NOW) == [Window(TEN, 2)]
+    do()
+    Event.objects.filter(timestamp__gte=TEN + HOUR).delete()
+    assert open_windows("tests", until=NOW) == [Window(TEN + HOUR, 0)]
+    do()
+    assert open_windows("tests", until=NOW) == []
+
+
+@pytest.mark.django_db
+def test_the_running_hour_counts_as_far_as_it_has_come():
+    send(TEN + HOUR / 4, TEN + HOUR / 2)
+    assert do(until=TEN + HOUR / 3) == [Window(TEN, 1)]
+    assert open_windows("tests", until=NOW) == [Window(TEN, 2)]
+
+
+@pytest.mark.django_db
+def test_reopened_hours_are_done_again_though_their_number_is_the_same():
+    send(TEN, TEN + HOUR)
+    do("one")
+    do("two")
+    assert reopen(TEN + HOUR / 2, TEN + HOUR, family="one") == 1
+    assert open_windows("one", until=NOW) == [Window(TEN, 1)]
+    assert open_windows("two", until=NOW) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_hour_whose_run_died_is_marked_and_done_again():
+    send(TEN)
+    with pytest.raises(RuntimeError):
+        die_halfway()
+    assert Event.objects.count() == 1
+    assert windows.unfinished() == {"tests": NOW}
+    assert do() == [Window(TEN, 1)]
+    assert windows.unfinished() == {}
+    assert windows.newest_done("tests") == TEN
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_schedulers_never_do_an_hour_twice():
+    send(TEN, TEN + HOUR)
+    opened = open_windows("tests", until=NOW)
+    inside, leave, answers = threading.Event(), threading.Event(), []
+
+    def first():
+        with fill("tests", opened[:1], now=NOW) as mine:
+            answers.append(mine)
+            inside.set()
+            leave.wait(10)
+        connection.close()
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert inside.wait(10)
+    # It passes over the hour that is being done, and does not wait for it.
+    with fill("tests", opened, now=NOW) as mine:
+        answers.append(mine)
+    leave.set()
+    thread.join()
+    # And one that counted before the others were done finds nothing left to do.
+    with fill("tests", opened, now=NOW) as mine:
+        answers.append(mine)
+    assert answers == [opened[:1], opened[1:], []]
+
+
+def test_runs_are_bounded_by_events_and_by_hours():
+    hours = [Window(TEN + number * HOUR, events) for number, events in enumerate([9, 1, 1, 1, 1])]
+    assert [[w.events for w in run] for run in runs(hours, max_events=5, max_windows=3)] == [[9], [1, 1, 1], [1]]
