@@ -140,14 +140,12 @@ def write(batches: Sequence[Batch]) -> list[Stored]:
             rows.update(batch.rows)
     months = set().union(*(batch.months() for batch in batches))
     try:
-        partitions.ensure(months)
-        new, known = _write_once(rows, batches)
+        new, known = _write_once(rows, batches, months)
     except IntegrityError as error:
         if getattr(error.__cause__, "pgcode", None) != "23514":  # no partition takes the row: it was dropped
             raise
         partitions.forget()
-        partitions.ensure(months)
-        new, known = _write_once(rows, batches)
+        new, known = _write_once(rows, batches, months)
     return [_verdict(batch, rows, new, known) for batch in batches]
 
 
@@ -156,12 +154,15 @@ def forget_users() -> None:
     _users.clear()
 
 
-def _write_once(rows: Mapping[str, Row], batches: Sequence[Batch]) -> tuple[set[str], dict[str, str]]:
+def _write_once(
+    rows: Mapping[str, Row], batches: Sequence[Batch], months: set[date]
+) -> tuple[set[str], dict[str, str]]:
     """The ids that were new, and the digests of those that were not."""
     # Profiles, contents, ids and dead letters are locked in this order and each sorted by key, so that batches that
     # overlap wait for each other instead of dying in a deadlock.
     keys = sorted(rows)
     with transaction.atomic():
+        partitions.ensure(months)
         users = _users.unknown(set().union(*(batch.users for batch in batches)))
         if users:
             ensure_profiles(users)
