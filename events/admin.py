@@ -1,4 +1,4 @@
-"""The admin of users, contents, the event log and server keys.
+"""The admin of users, contents, the event log and keys; that of dead letters is `letter_admin`.
 
 The log can be read and not touched. Contents change their moderation state through the catalogue's service, so that
 the admin and the feed can never disagree on what "removed" means.
@@ -8,50 +8,19 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from events import api_keys, authentication
+from events import api_keys, authentication, letter_admin
+from events.admin_base import ReadOnlyAdmin
 from events.catalogue import set_moderation_state
 from events.cleaning.uploads import is_media_url
-from events.models import ApiKey, Content, Event, ImportProgress, UserProfile
+from events.models import ApiKey, Content, DeadLetter, Event, ImportProgress, UserProfile
 from events.queries import describe
 from events.scopes import DESCRIPTIONS
-
-
-class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # Paginator takes no parameter at run time
-    """Pages through the first rows only: counting a log of millions would cost more than the page itself."""
-
-    MOST_ROWS = 10_000
-
-    @cached_property
-    def count(self) -> int:
-        rows: Any = self.object_list
-        return int(rows[: self.MOST_ROWS].count())
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # ModelAdmin takes no parameter at run time
-    """Rows to look at, not to edit."""
-
-    show_full_result_count = False
-    paginator = BoundedPaginator
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        del request
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        del request, obj
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        del request, obj
-        return False
 
 
 @admin.register(Content)
@@ -125,6 +94,9 @@ class UserProfileAdmin(ReadOnlyAdmin):
 @admin.register(ImportProgress)
 class ImportProgressAdmin(ReadOnlyAdmin):
     list_display = ("source", "fingerprint", "rows_done", "updated_at")
+
+
+admin.site.register(DeadLetter, letter_admin.DeadLetterAdmin)
 
 
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # ModelForm takes no parameter at run time
