@@ -10,13 +10,12 @@ requests go on being answered (fail open). After a failure the store is left alo
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import redis
 from django.conf import settings
-from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
@@ -157,30 +156,31 @@ class RateLimit(BaseThrottle):
     def allow_request(self, request: Request, view: Any) -> bool:
         del view
         if settings.RATE_LIMITS:
-            check(request._request, request.auth if isinstance(request.auth, Credential) else None)
+            credential = request.auth if isinstance(request.auth, Credential) else None
+            buckets = owners(credential) if credential is not None else []
+            if credential is None or not credential.is_server:
+                address = client_address(request.META, hops=settings.TRUSTED_PROXY_HOPS)
+                buckets.append(("address", address))
+            check(buckets)
         return True
 
 
-def check(request: HttpRequest, credential: Credential | None) -> None:
+def owners(credential: Credential) -> list[tuple[str, str]]:
+    """The bucket of a key or user, as (kind of limit, name)."""
+    if credential.key_id is not None:
+        return [(credential.kind, str(credential.key_id))]
+    return [("user", credential.user_id)] if credential.user_id is not None else []
+
+
+def check(buckets: Iterable[tuple[str, str]]) -> None:
     """Count one request; raises TooManyRequests where one of its buckets is empty."""
     limits: Mapping[str, tuple[float, int]] = settings.RATE_LIMITS
-    for kind, name in _buckets(request, credential):
+    for kind, name in buckets:
         rate, size = limits[kind]
         wait_s = limiter().spend(f"{kind}:{name}", Limit(rate, size))
         if wait_s > 0:
             message = f"more than {rate:g} requests per second from this {kind}"
             raise TooManyRequests(message, retry_after_s=max(1, math.ceil(wait_s)), limit=size)
-
-
-def _buckets(request: HttpRequest, credential: Credential | None) -> list[tuple[str, str]]:
-    buckets = []
-    if credential is not None and credential.key_id is not None:
-        buckets.append((credential.kind, str(credential.key_id)))
-    if credential is not None and credential.user_id is not None:
-        buckets.append(("user", credential.user_id))
-    if credential is None or not credential.is_server:
-        buckets.append(("address", client_address(request.META, hops=settings.TRUSTED_PROXY_HOPS)))
-    return buckets
 
 
 def limiter() -> Limiter:

@@ -30,7 +30,7 @@ from events.authentication import (
 from events.bodies import Batch, BatchBody, BeaconBody, JsonBody, events_of
 from events.cleaning.agents import is_bot
 from events.cleaning.rules import Sending
-from events.errors import Forbidden, NotFound
+from events.errors import Forbidden, InvalidRequest, NotFound
 from events.ingestion import ingest
 from events.serializers import (
     ClientTokenAnswer,
@@ -78,15 +78,16 @@ class BeaconView(APIView):
         auth=[],
     )
     def post(self, request: Request) -> Response:
-        events_of(request.data)
-        assert isinstance(request.data, Batch)  # events_of has refused everything else
+        if not isinstance(request.data, Batch):
+            raise InvalidRequest("events must hold at least one event", code="empty_batch")
         credential = credential_of(request.data.token, origin=origin_of(request._request))
         if credential.is_server:
             # A server key in a page would be a leak; do not make it work.
             raise Forbidden("a beacon needs an end-user token, not a server key", code="user_token_required")
         ensure_scope(credential, "events:write")
         if settings.RATE_LIMITS:
-            throttling.check(request._request, credential)
+            # The address was counted before the body was read.
+            throttling.check(throttling.owners(credential))
         return _take_in(request, credential, source="beacon")
 
 
@@ -181,8 +182,9 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 
 def _take_in(request: Request, credential: Credential, *, source: str) -> Response:
-    batch: Batch = request.data
+    batch = request.data
     events = events_of(batch)
+    assert isinstance(batch, Batch)  # events_of has refused everything else
     if batch.historical and not credential.is_server:
         raise Forbidden("only a server key may backfill with historical", code="server_key_required")
     now = timezone.now()

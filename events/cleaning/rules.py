@@ -111,7 +111,11 @@ def read_event(raw: Mapping[str, Any] | bytes, *, now: datetime, historical: boo
     except UnreadableTimestamp as error:
         if historical:
             raise
-        mapping = msgspec.json.decode(raw) if isinstance(raw, bytes) else raw
+        try:
+            mapping = msgspec.json.decode(raw) if isinstance(raw, bytes) else raw
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            # What is no event even without its time, such as a number beyond all floats, keeps the first verdict.
+            raise error from None
         return decode_event({**mapping, "timestamp": now}), error.shown
 
 

@@ -78,7 +78,8 @@ def still_refused(
     things, newest = np.unique(about[back], return_index=True)
     place = np.minimum(np.searchsorted(things, about), len(things) - 1)
     undone = (things[place] == about) & (np.arange(len(event_type)) < back[newest][place])
-    return holds & ~(undone & (event_type == CODE["hide"]))
+    still: NDArray[np.bool_] = holds & ~(undone & (event_type == CODE["hide"]))
+    return still
 
 
 def is_long_view(
