@@ -4,9 +4,13 @@ import hmac
 import os
 
 from django.conf import settings
+from django.db import Error
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest, multiprocess
+
+from events import dead_letters, telemetry, windows
 
 
 @never_cache
@@ -14,12 +18,23 @@ def show(request: HttpRequest) -> HttpResponse:
     """All counters in Prometheus' text format, summed over the web workers where there are several."""
     if not _may_see(request):
         raise Http404
+    _measure()
     registry = REGISTRY
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         # Each worker writes its own files; reading only this process would make counters jump between scrapes.
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # untyped upstream
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _measure() -> None:
+    """Set the gauges that describe the database; they keep their value while it is away."""
+    try:
+        telemetry.DEAD_LETTERS.set(dead_letters.depth())
+        for family, lag_s in windows.lags(now=timezone.now()).items():
+            telemetry.WINDOW_LAG.labels(family).set(lag_s)
+    except Error:
+        return
 
 
 def _may_see(request: HttpRequest) -> bool:

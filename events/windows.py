@@ -17,7 +17,7 @@ from typing import Final
 from django.db import connection, transaction
 from django.db.models import Max, Min
 
-from events.models import WindowFill
+from events.models import Event, WindowFill
 from events.queries import events_per_window
 
 WINDOW_S: Final = 3600
@@ -112,17 +112,26 @@ def reopen(start: datetime, end: datetime, *, family: str | None = None) -> int:
     return rows.update(events=AGAIN)
 
 
-def newest_done(family: str) -> datetime | None:
-    """The start of the newest hour that is done; None before the first."""
-    rows = WindowFill.objects.filter(family=family, state=WindowFill.State.DONE)
-    newest: datetime | None = rows.aggregate(newest=Max("window_start"))["newest"]
-    return newest
-
-
 def unfinished() -> dict[str, datetime]:
-    """For each family with a run that did not end: when the oldest such run began."""
-    rows = WindowFill.objects.filter(state=WindowFill.State.STARTED)
+    """For each family with a run that has not ended: when the oldest such run began."""
+    rows = WindowFill.objects.filter(state=WindowFill.State.STARTED).order_by()
     return {row["family"]: row["oldest"] for row in rows.values("family").annotate(oldest=Min("started_at"))}
+
+
+def lags(*, now: datetime) -> dict[str, float]:
+    """By how many seconds each family is behind: the newest event (up to `now`) minus the end of its newest run.
+
+    0 where it has caught up; a run that has not ended counts from its beginning. Looks at no hour, so it is cheap.
+    """
+    newest = Event.objects.filter(timestamp__lt=now).aggregate(newest=Max("timestamp"))["newest"]
+    rows = WindowFill.objects.order_by().values("family").annotate(finished=Max("finished_at"))
+    lag_s = {
+        row["family"]: max((newest - row["finished"]).total_seconds(), 0.0) if newest and row["finished"] else 0.0
+        for row in rows
+    }
+    for family, began in unfinished().items():
+        lag_s[family] = max(lag_s[family], (now - began).total_seconds())
+    return lag_s
 
 
 def runs(windows: Sequence[Window], *, max_events: int, max_windows: int) -> list[list[Window]]:

@@ -86,7 +86,6 @@ def test_an_hour_whose_run_died_is_marked_and_done_again():
     assert windows.unfinished() == {"tests": NOW}
     assert do() == [Window(TEN, 1)]
     assert windows.unfinished() == {}
-    assert windows.newest_done("tests") == TEN
 
 
 @pytest.mark.django_db(transaction=True)
@@ -114,6 +113,20 @@ def test_two_schedulers_never_do_an_hour_twice():
     with fill("tests", opened, now=NOW) as mine:
         answers.append(mine)
     assert answers == [opened[:1], opened[1:], []]
+
+
+@pytest.mark.django_db
+def test_the_lag_is_measured_against_the_newest_event():
+    assert windows.lags(now=NOW) == {}
+    send(TEN)
+    with fill("tests", open_windows("tests", until=TEN + HOUR), now=TEN + HOUR):
+        pass
+    assert windows.lags(now=NOW) == {"tests": 0}
+    send(TEN + 1.5 * HOUR)
+    assert windows.lags(now=NOW) == {"tests": 1800}
+    assert windows.lags(now=TEN + HOUR) == {"tests": 0}
+    WindowFill.objects.update(state="started")
+    assert windows.lags(now=NOW + HOUR) == {"tests": 2 * 3600}
 
 
 def test_runs_are_bounded_by_events_and_by_hours():
