@@ -44,7 +44,7 @@ from events.serializers import (
 )
 
 REFUSALS = {400: ErrorAnswer, 401: ErrorAnswer, 403: ErrorAnswer, 429: ErrorAnswer, 503: ErrorAnswer}
-BATCH_REFUSALS = {**REFUSALS, 413: ErrorAnswer, 415: ErrorAnswer}
+BODY_REFUSALS = {**REFUSALS, 413: ErrorAnswer, 415: ErrorAnswer}
 
 
 class EventsView(APIView):
@@ -57,7 +57,7 @@ class EventsView(APIView):
         summary="Send events",
         description="Each event is judged by itself; a batch may be sent again safely. Answers after the commit.",
         request={"application/json": openapi.batch_schema()},
-        responses={202: IngestAnswer, **BATCH_REFUSALS},
+        responses={202: IngestAnswer, **BODY_REFUSALS},
     )
     def post(self, request: Request) -> Response:
         return _take_in(request, credential_from(request), source="api")
@@ -74,7 +74,7 @@ class BeaconView(APIView):
     @extend_schema(
         summary="Send events with navigator.sendBeacon",
         request={"text/plain": openapi.batch_schema(with_token=True)},
-        responses={202: IngestAnswer, **BATCH_REFUSALS},
+        responses={202: IngestAnswer, **BODY_REFUSALS},
         auth=[],
     )
     def post(self, request: Request) -> Response:
@@ -108,7 +108,7 @@ class ContentView(APIView):
     @extend_schema(
         summary="Add or replace a content",
         request=ContentBody,
-        responses={200: ContentAnswer, 201: ContentAnswer, **REFUSALS},
+        responses={200: ContentAnswer, 201: ContentAnswer, **BODY_REFUSALS, 404: ErrorAnswer},
     )
     def put(self, request: Request, content_id: str) -> Response:
         valid_id(content_id, field="content_id")
@@ -133,7 +133,9 @@ class UserView(APIView):
         return Response(UserAnswer(profile).data)
 
     @extend_schema(
-        summary="Add or replace a user", request=UserBody, responses={200: UserAnswer, 201: UserAnswer, **REFUSALS}
+        summary="Add or replace a user",
+        request=UserBody,
+        responses={200: UserAnswer, 201: UserAnswer, **BODY_REFUSALS, 404: ErrorAnswer},
     )
     def put(self, request: Request, user_id: str) -> Response:
         user_id = acting_user(request, user_id)
@@ -150,7 +152,7 @@ class ClientTokenView(APIView):
     permission_classes = (require_scope("tokens:mint"),)
 
     @extend_schema(
-        summary="Mint an end-user token", request=ClientTokenBody, responses={200: ClientTokenAnswer, **REFUSALS}
+        summary="Mint an end-user token", request=ClientTokenBody, responses={200: ClientTokenAnswer, **BODY_REFUSALS}
     )
     def post(self, request: Request) -> Response:
         body = ClientTokenBody(data=request.data)
