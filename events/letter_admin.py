@@ -37,7 +37,7 @@ class NoteForm(ActionForm):
 
 
 class DeadLetterAdmin(ReadOnlyAdmin):
-    list_display = ("last_at", "code", "reason", "times", "state", "source")
+    list_display = ("last_at", "code", "detail", "times", "state", "source")
     list_display_links = ("last_at", "code")
     list_filter = ("state", "code", "source")
     ordering = ("-last_at",)
@@ -66,7 +66,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         def reason(letter: DeadLetter) -> str:
             return dead_letters.shown_detail(letter, reveal=reveal)[:120]
 
-        return [reason if name == "reason" else name for name in self.list_display]
+        return [reason if name == "detail" else name for name in self.list_display]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list below the reasons."""

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from events.admin import ReadOnlyAdmin
+from events.admin_base import ReadOnlyAdmin
 from features.extraction.definitions import COUNTER_SET, COUNTERS
 from features.models import ContentFeatures, Embedding, FillState
 
