@@ -37,6 +37,7 @@ lock: ## Resolve requirements*.in again into the pinned files (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv, which is not installed." >&2; exit 1; }
 	uv pip compile --universal --python-version 3.11 --generate-hashes -q requirements.in -o requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes -q requirements-dev.in -o requirements-dev.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes -q requirements-bench.in -o requirements-bench.txt
 
 clean: ## Remove caches and what tests left; your data below var/ stays
 	@rm -rf var/test-* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
