@@ -157,7 +157,7 @@ MINUTES = st.integers(-600, 2100).map(lambda number: number * 7)
 )
 def test_pieces_in_any_order_with_erasures_equal_one_rebuild_of_the_whole(rows, erased, chance):
     empty()
-    pairs = [(at(row[0] - 15_000, user=row[1], device=row[2] or None), row) for row in rows]
+    pairs = [(at(row[0] - 18_000, user=row[1], device=row[2] or None), row) for row in rows]
     chance.shuffle(pairs)
     events = [event for event, _ in pairs]
     for piece in (events[::3], events[1::3], events[2::3]):
