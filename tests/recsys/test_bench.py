@@ -74,7 +74,8 @@ def test_a_bar_that_does_not_hold_fails_the_command(monkeypatch: pytest.MonkeyPa
 def test_the_list_names_every_benchmark() -> None:
     out = StringIO()
     call_command("bench", "--list", stdout=out)
-    assert [line.split()[0] for line in out.getvalue().splitlines()] == list(BENCHMARKS) == ["import", "ingest", "sessions", "feed"]
+    listed = [line.split()[0] for line in out.getvalue().splitlines()]
+    assert listed == list(BENCHMARKS) == ["import", "ingest", "sessions", "feed"]
 
 
 @pytest.mark.parametrize(
