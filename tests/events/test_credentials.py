@@ -168,7 +168,7 @@ def test_after_a_rotation_both_keys_hold_until_the_old_one_ends():
 
 
 def test_the_last_use_of_a_key_is_noted_once_a_minute(django_assert_num_queries):
-    key_id, secret = api_keys.create_key("x")
+    key_id, _ = api_keys.create_key("x")
     now = timezone.now()
     api_keys.note_use(ApiKey.objects.get(pk=key_id), now=now)
     row = ApiKey.objects.get(pk=key_id)
