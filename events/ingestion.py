@@ -94,6 +94,7 @@ def ingest(
     batch = Batch(now, source)
     rejected: list[Rejection] = []
     read: list[tuple[int, RawEvent, str]] = []
+    lags_s: list[float] = []
     for index, raw in enumerate(raw_events):
         try:
             read.append((index, *read_event(raw, now=now, historical=historical)))
@@ -116,6 +117,8 @@ def ingest(
         except InvalidEvent as error:
             rejected.append(Rejection(index, error.code, error.detail))
             continue
+        if not historical:
+            lags_s.append((now - event.timestamp).total_seconds())
         if batch.add(event) and event.event_type == "content_upload":
             batch.uploads.append(_uploaded(event))
     rejected.sort(key=attrgetter("index"))
@@ -125,7 +128,14 @@ def ingest(
         ]
     stored = _store(batch) if batch.rows or batch.refused else NOTHING
     report = IngestReport(stored.accepted, stored.duplicates, tuple(rejected), stored.conflicts)
-    telemetry.count_batch(source, report.accepted, report.duplicates, [rejection.code for rejection in rejected])
+    telemetry.count_batch(
+        source,
+        report.accepted,
+        report.duplicates,
+        [rejection.code for rejection in rejected],
+        conflicts=report.conflicts,
+        lags_s=lags_s,
+    )
     return report
 
 

@@ -19,6 +19,7 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from events import telemetry
 from events.authentication import Credential
 from events.errors import TooManyRequests
 
@@ -179,6 +180,7 @@ def check(buckets: Iterable[tuple[str, str]]) -> None:
         rate, size = limits[kind]
         wait_s = limiter().spend(f"{kind}:{name}", Limit(rate, size))
         if wait_s > 0:
+            telemetry.count_throttled(kind)
             message = f"more than {rate:g} requests per second from this {kind}"
             raise TooManyRequests(message, retry_after_s=max(1, math.ceil(wait_s)), limit=size)
 

@@ -164,7 +164,7 @@ def running_stack(var_dir: Path) -> Iterator[Stack]:
             text = log.read_text(errors="replace")
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the system did not come up:\n{text[-4000:]}")
-            found = re.search(r"sk_[A-Za-z0-9_-]{43}", text)
+            found = re.search(r"sk_[A-Za-z0-9_-]{43,}", text)
             key = found.group() if found else ""
             time.sleep(0.5)
         yield Stack(base_url, key, process.pid, log)
