@@ -39,7 +39,9 @@ def _tile(kpi: kpis.Kpi, *, last: date, days: int, today: date) -> Tile:
     complete = [(day, value) for day, value in shown if day < today]
     value = next((value for _, value in reversed(complete) if value is not None), None)
     now, then = _mean(complete), _mean(before)
-    change = 100.0 * (now - then) / then if now is not None and then else None
+    # A period that the log covers only in part is no measure for a whole one.
+    comparable = all(value is not None for _, value in before)
+    change = 100.0 * (now - then) / then if comparable and now is not None and then else None
     return Tile(kpi, value, change, line_chart(shown, incomplete=today), list(reversed(shown)))
 
 

@@ -106,6 +106,16 @@ def test_the_board_shows_every_kpi_to_staff_only(three_users, client, admin_clie
         assert escape(kpi.definition) in page
 
 
+def test_a_period_is_compared_with_a_whole_one_only(admin_client):
+    now = at(20, "12:00")
+    days = [view(user, at(day, "10:00")) for day in range(6, 20) for user in ("ann", "bob")[: 1 + (day > 12)]]
+    send(*days, now=now)
+    kpis.measure_kpis(until=now)
+    board = reverse("dashboards:overview")
+    assert "+100.0 % against the 7 days before" in admin_client.get(board, {"days": "7"}).content.decode()
+    assert "against the 14 days before" not in admin_client.get(board, {"days": "14"}).content.decode()
+
+
 def test_an_unknown_range_falls_back_to_the_default(three_users, admin_client):
     page = admin_client.get(reverse("dashboards:overview"), {"days": "-1'"}).content.decode()
     assert '<a href="?days=30" aria-current="true">' in page
