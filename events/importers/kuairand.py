@@ -42,9 +42,11 @@ from events.importers.rows import (
     event_id,
     moment,
 )
-from events.importers.text import delimited, header_of, opened, picker, profiles, real, table, whole
+from events.importers.text import Dialect, delimited, header_of, opened, picker, profiles, real, table, whole
 
 SOURCE = "kuairand"
+NUMBERS = Dialect(quoting=False)
+"""The logs hold numbers only: a stray quotation mark spoils its own row there, and does not swallow those after it."""
 BEIJING = timezone(timedelta(hours=8))
 """Dates of upload are days of the app's home."""
 
@@ -77,8 +79,8 @@ def discover(folder: Path) -> Dataset:
         (
             *(table(path, VIDEO_COLUMNS, _content) for path in videos),
             *(profiles(path, unknown={"", UNKNOWN}) for path in users),
-            *(table(path, HISTORY_COLUMNS, _history_events) for path in histories),
-            *(table(path, LOG_COLUMNS, _log_converter(_authors(videos))) for path in logs),
+            *(table(path, HISTORY_COLUMNS, _history_events, dialect=NUMBERS) for path in histories),
+            *(table(path, LOG_COLUMNS, _log_converter(_authors(videos)), dialect=NUMBERS) for path in logs),
         ),
     )
 
@@ -119,6 +121,8 @@ def _log_converter(authors: Mapping[str, str]) -> Callable[[tuple[str, ...]], li
 
     def convert(cells: tuple[str, ...]) -> list[RawEvent]:
         user, video, time_text, play_text, duration_text, long_view, tab, like, follow, comment, forward, hate = cells
+        if '"' in user or '"' in video:
+            raise RecordError(f"a stray quotation mark: user_id {user[:40]!r}, video_id {video[:40]!r}")
         start_ms, play_ms = whole(time_text, "time_ms"), whole(play_text, "play_time_ms")
         duration_ms = whole(duration_text, "duration_ms")
         if play_ms < 0:

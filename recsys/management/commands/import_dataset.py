@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import ProgrammingError
 from django.utils import timezone
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
@@ -52,11 +54,16 @@ class Command(BaseCommand):
         errors_file = (
             settings.VAR_DIR / "imports" / f"{options['format']}-{options['path'].resolve().name}-errors.jsonl"
         )
+        if settings.EMBEDDED:
+            # The command may be the first thing ever run on a clone; a server of one's own is migrated by its owner.
+            call_command("migrate", interactive=False, verbosity=0)
         try:
             with ImportDisplay(console, errors_file) as display:
                 report = import_rows(dataset, now=timezone.now(), progress=display.step, limit=options["limit_rows"])
         except (SourceError, ImportRunningError) as error:
             raise CommandError(str(error)) from error
+        except ProgrammingError as error:
+            raise CommandError(f"The tables are missing, run `manage.py migrate` first: {error}") from error
         except KeyboardInterrupt as error:
             raise CommandError("Interrupted; the same command continues from here.", returncode=130) from error
         _summarise(report, console, errors_file)

@@ -131,3 +131,11 @@ def test_a_folder_without_a_log_or_with_wrong_columns_is_refused(tmp_path: Path)
     (folder / "log_standard_tiny.csv").write_text("user_id,video_id\n")
     with pytest.raises(SourceError, match="lacks the columns time_ms, play_time_ms"):
         kuairand.discover(folder)
+
+
+def test_a_stray_quotation_mark_costs_its_own_row_only(tmp_path: Path) -> None:
+    good = log_row()
+    batch = log_events(tmp_path, good, '"' + good, good, good)
+    assert batch.records == 4
+    [bad] = batch.bad
+    assert bad.line == 3
