@@ -1,7 +1,7 @@
 """Tables of the data ingestion layer: profiles, contents, the append-only event log, API keys, import progress.
 
-Rows are written only by `catalogue.py` (UserProfile, Content), `log_writer.py` (Event, EventId), `api_keys.py`
-(ApiKey) and `importing.py` (ImportProgress). Ids come from the host app, so they are text, and the log has no foreign
+Rows are written only by `catalogue.py` (UserProfile, Content), `log_writer.py` (Event, EventId, and with them Refusal),
+`api_keys.py` (ApiKey) and `importing.py` (ImportProgress). Ids come from the host app, so they are text, and the log has no foreign
 keys: an event may arrive before the content it is about.
 """
 
@@ -90,8 +90,6 @@ class Event(models.Model):
         indexes = (
             # queries.recent_history: the feed reads the user's last events on every request.
             models.Index(fields=["user_id", "-timestamp"], name="event_user_recent"),
-            # queries.recent_history: what a user refused is remembered for good, however long ago it was.
-            models.Index(fields=["user_id"], name="event_refused", condition=models.Q(event_type__in=REFUSALS)),
             # queries.interactions_between: windows of the log in order of time.
             models.Index(fields=["timestamp"], name="event_timestamp"),
         )
@@ -120,6 +118,31 @@ class EventId(models.Model):
 
     def __str__(self) -> str:
         return str(self.event_id)
+
+
+class Refusal(models.Model):
+    """What a user refused, or took back: a copy of every event of REFUSALS that outlives its partition of the log.
+
+    Triggers of the log write and erase it with the event itself (migration 0004), so no writer can forget it. Dropping
+    a partition fires none: what a user refused is remembered for good, until the user is erased.
+    """
+
+    event_id = models.UUIDField(primary_key=True)
+    event_type = models.CharField(max_length=24)
+    user_id = models.TextField()
+    content_id = models.TextField(null=True)
+    creator_id = models.TextField(null=True)
+    timestamp = models.DateTimeField()
+
+    class Meta:
+        db_table = "refusal"
+        indexes = (
+            # queries.recent_history, and the erasure of a user.
+            models.Index(fields=["user_id"], name="refusal_user"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.event_type} {self.event_id}"
 
 
 class ApiKey(models.Model):
@@ -195,7 +218,12 @@ class DeadLetter(models.Model):
     class Meta:
         db_table = "dead_letter"
         verbose_name = "dead letter"
-        permissions = (("reveal_deadletter", "Can see the user ids in dead letters"),)
+        permissions = (
+            ("replay_deadletter", "Can fix and replay dead letters"),
+            ("discard_deadletter", "Can discard dead letters"),
+            ("reveal_deadletter", "Can see the user ids in dead letters"),
+            ("export_deadletter", "Can export dead letters"),
+        )
         indexes = (
             # dead_letters.groups and the admin list: what is open, by reason, newest first.
             models.Index(fields=["code", "-last_at"], name="dead_letter_open", condition=models.Q(state="open")),

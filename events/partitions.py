@@ -103,6 +103,7 @@ def drop_expired(*, now: datetime, keep: int | None = None) -> list[date]:
     """Drop the partitions older than the `keep` months before the current one; returns the dropped months.
 
     `keep` defaults to EVENT_RETENTION_MONTHS; 0 keeps everything. What cannot be locked at once stays until next time.
+    What was derived from a month stays when the month goes: its refusals (see `models.Refusal`), sessions and rollups.
     """
     keep = settings.EVENT_RETENTION_MONTHS if keep is None else keep
     if keep < 0:
@@ -114,6 +115,10 @@ def drop_expired(*, now: datetime, keep: int | None = None) -> list[date]:
         try:
             with _exclusively(DROP_TIMEOUT) as cursor:
                 cursor.execute(f'DROP TABLE IF EXISTS "{part.table}"')
+                # Hours that are known to have had events and have none would be done again, to nothing.
+                cursor.execute(
+                    "DELETE FROM window_fill WHERE window_start >= %s AND window_start < %s", [*_bounds(part.month)]
+                )
         except OperationalError as error:
             if _sqlstate(error) != "55P03":  # lock_not_available
                 raise
@@ -148,13 +153,17 @@ def prune_ids(*, now: datetime, keep_days: int | None = None) -> int:
 
 def _make(month: date) -> None:
     name = f"{_TABLE}_{month:%Y_%m}"
-    start, end = f"{month} 00:00:00+00", f"{shifted(month, 1)} 00:00:00+00"
+    start, end = _bounds(month)
     with _exclusively(MAKE_TIMEOUT) as cursor:
         cursor.execute("SELECT to_regclass(%s)", [name])
         if cursor.fetchone()[0] is not None:
             return  # another process was first
         cursor.execute(f'CREATE TABLE "{name}" (LIKE {_TABLE} INCLUDING ALL)')
         cursor.execute(f'ALTER TABLE {_TABLE} ATTACH PARTITION "{name}" FOR VALUES FROM (%s) TO (%s)', [start, end])
+
+
+def _bounds(month: date) -> tuple[str, str]:
+    return f"{month} 00:00:00+00", f"{shifted(month, 1)} 00:00:00+00"
 
 
 @contextmanager

@@ -17,6 +17,8 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
         "events.view_userprofile",
         "events.view_event",
         "events.view_importprogress",
+        "events.view_session",
+        "events.view_windowfill",
         "features.*",
         "ranking.*",
         "dashboards.*",

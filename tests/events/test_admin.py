@@ -1,18 +1,23 @@
 """The admin: what each role sees, that the log cannot be touched, and that moderation goes through the catalogue."""
 
+import re
+import uuid
+
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from events import api_keys, authentication, catalogue
+from events import api_keys, authentication, catalogue, sessions
 from events.catalogue import NewContent
 from events.ingestion import ingest
-from events.models import ApiKey, Content
+from events.models import ApiKey, Content, Event, EventId, WindowFill
 from recsys.accounts import ensure_demo_logins
 from tests.events.conftest import NOW, make_event
 
 pytestmark = pytest.mark.django_db
-PAGES = ("content", "event", "userprofile", "importprogress", "apikey")
+PAGES = ("content", "event", "userprofile", "importprogress", "apikey", "session", "windowfill")
 
 
 @pytest.fixture
@@ -37,7 +42,8 @@ def test_the_superuser_sees_every_list(client, logins, name):
 
 
 @pytest.mark.parametrize(
-    ("role", "statuses"), [("moderator", (200, 200, 200, 403, 403)), ("analyst", (200, 200, 200, 200, 403))]
+    ("role", "statuses"),
+    [("moderator", (200, 200, 200, 403, 403, 403, 403)), ("analyst", (200, 200, 200, 200, 403, 200, 200))],
 )
 def test_a_role_sees_its_lists_only(client, logins, role, statuses):
     log_in(client, role)
@@ -50,6 +56,34 @@ def test_a_single_row_of_each_kind_can_be_opened(client, logins):
     event = reverse("admin:events_event_changelist")
     assert client.get(reverse("admin:events_content_change", args=["c1"])).status_code == 200
     assert client.get(event, {"q": "u1", "event_type__exact": "like"}).status_code == 200
+
+
+def test_an_event_is_opened_from_its_list_by_its_time_and_found_by_its_id(client, logins):
+    ingest([make_event(user_id="u2", timestamp="2026-10-01T00:00:00Z")], now=NOW, source="test")
+    event = Event.objects.get(user_id="u2")
+    address = reverse("admin:events_event_changelist")
+    page = log_in(client, "analyst").get(address).content.decode()
+    link = re.search(rf'href="([^"]*{event.pk}/change/[^"]*)"', page)[1].replace("&amp;", "&")
+    EventId.objects.all().delete()
+    with CaptureQueriesContext(connection) as asked:
+        assert client.get(link).status_code == 200
+    [look_up] = [query["sql"] for query in asked if 'FROM "event"' in query["sql"]]
+    assert '"event"."timestamp" = ' in look_up
+    found = client.get(address, {"q": str(event.pk)}).context["cl"]
+    assert [row.pk for row in found.result_list] == [event.pk]
+    for wrong in ("no-id", str(uuid.UUID(int=1))):
+        assert client.get(reverse("admin:events_event_change", args=[wrong])).status_code == 302
+
+
+def test_a_window_is_done_again_on_request_by_who_may_change_windows(client, logins):
+    sessions.rebuild_sessions(until=NOW)
+    fill = WindowFill.objects.get()
+    data = {"action": "do_again", "_selected_action": [fill.pk]}
+    log_in(client, "analyst").post(reverse("admin:events_windowfill_changelist"), data)
+    assert sessions.rebuild_sessions(until=NOW).windows == 0
+    page = log_in(client, "admin").post(reverse("admin:events_windowfill_changelist"), data, follow=True)
+    assert "1 hours will be done again" in page.content.decode()
+    assert sessions.rebuild_sessions(until=NOW).windows == 1
 
 
 def test_hostile_captions_are_escaped_and_bad_pictures_left_out(client, logins):
