@@ -1,8 +1,8 @@
 """Tables of the data ingestion layer: profiles, contents, the append-only event log, API keys, import progress.
 
 Rows are written only by `catalogue.py` (UserProfile, Content), `log_writer.py` (Event, EventId, and with them Refusal),
-`api_keys.py` (ApiKey) and `importing.py` (ImportProgress). Ids come from the host app, so they are text, and the log has no foreign
-keys: an event may arrive before the content it is about.
+`api_keys.py` (ApiKey) and `importing.py` (ImportProgress). Ids come from the host app, so they are text, and the log
+has no foreign keys: an event may arrive before the content it is about.
 """
 
 from django.contrib.postgres.indexes import BrinIndex

@@ -1,10 +1,8 @@
 """Reads of the log and the catalogue for other apps: columns for bulk readers, one indexed query for serving.
 
-Bulk reads stream a COPY into pyarrow, which builds the vocabularies of ids while it parses: a million events never
-become a million Python objects. Nothing here writes.
+Nothing here writes.
 """
 
-import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,32 +13,28 @@ from uuid import UUID
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 from django.db import connection
 from django.db.models import Max
 from numpy.typing import NDArray
 
 from events.cleaning.schema import EVENT_TYPES
 from events.columnar.history import History
-from events.columnar.interactions import ABSENT, ContentTable, Interactions
+from events.columnar.interactions import ContentTable, Interactions
+from events.copy_out import TEXT, copy_out, decoded, filled
 from events.models import Content, Event, EventId, UserProfile
 
 COUNT_EXACTLY_BELOW: Final = 100_000
-# Each block builds a dictionary of its own, and merging them costs as much as parsing; larger blocks, fewer merges.
-BLOCK_BYTES: Final = 32 * 1024 * 1024
-
 _CODE_OF: Final = {name: code for code, name in enumerate(EVENT_TYPES)}
-_TEXT: Final = pa.dictionary(pa.int32(), pa.string())
 _LOG_COLUMNS: Final = {
-    "event_type": _TEXT,
-    "user_id": _TEXT,
-    "content_id": _TEXT,
-    "creator_id": _TEXT,
+    "event_type": TEXT,
+    "user_id": TEXT,
+    "content_id": TEXT,
+    "creator_id": TEXT,
     "timestamp": pa.float64(),
     "watch_s": pa.float32(),
     "long_view": pa.int8(),
-    "session_id": _TEXT,
-    "request_id": _TEXT,
+    "session_id": TEXT,
+    "request_id": TEXT,
 }
 _LONG_VIEW: Final = {None: -1, "false": 0, "true": 1}
 _SELECT_LOG: Final = """
@@ -102,22 +96,22 @@ def interactions_between(
     statement = (
         f"{_SELECT_LOG} WHERE {' AND '.join(clauses)} ORDER BY date_part('epoch', event.\"timestamp\"), event_id"
     )
-    table = _copy_out(statement, values, _LOG_COLUMNS)
-    type_codes, type_names = _decoded(table, "event_type")
+    table = copy_out(statement, values, _LOG_COLUMNS)
+    type_codes, type_names = decoded(table, "event_type")
     to_code = np.array([_CODE_OF[name] for name in type_names], dtype=np.uint8)
-    user, users = _decoded(table, "user_id")
-    content, contents = _decoded(table, "content_id")
-    creator, creators = _decoded(table, "creator_id")
-    session, sessions = _decoded(table, "session_id")
-    request, requests = _decoded(table, "request_id")
+    user, users = decoded(table, "user_id")
+    content, contents = decoded(table, "content_id")
+    creator, creators = decoded(table, "creator_id")
+    session, sessions = decoded(table, "session_id")
+    request, requests = decoded(table, "request_id")
     return Interactions(
         event_type=to_code[type_codes],
         user=user,
         content=content,
         creator=creator,
         timestamp=table["timestamp"].to_numpy(),
-        watch_s=_filled(table, "watch_s", np.float32(np.nan)),
-        long_view=_filled(table, "long_view", np.int8(-1)),
+        watch_s=filled(table, "watch_s", np.float32(np.nan)),
+        long_view=filled(table, "long_view", np.int8(-1)),
         session=session,
         request=request,
         users=users,
@@ -309,38 +303,6 @@ def _texts(values: Sequence[str | None]) -> NDArray[np.object_]:
     column = np.empty(len(values), dtype=object)
     column[:] = [value or "" for value in values]
     return column
-
-
-def _copy_out(statement: str, values: Sequence[Any], columns: dict[str, pa.DataType]) -> pa.Table:
-    """Run a SELECT through COPY and parse its CSV with text columns dictionary-encoded."""
-    buffer = io.BytesIO()
-    with connection.wrap_database_errors, connection.cursor() as cursor:
-        query = cursor.mogrify(statement, values).decode()
-        cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT csv)", buffer)
-    if not buffer.tell():
-        return pa.table({name: pa.array([], kind) for name, kind in columns.items()})
-    return pyarrow.csv.read_csv(
-        pa.py_buffer(buffer.getbuffer()),
-        read_options=pyarrow.csv.ReadOptions(column_names=list(columns), use_threads=False, block_size=BLOCK_BYTES),
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=False),
-        # An empty unquoted field is NULL, a quoted one is the empty text; an id "NA" is an id.
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=columns, strings_can_be_null=True, quoted_strings_can_be_null=False, null_values=[""]
-        ),
-    ).unify_dictionaries().combine_chunks()  # fmt: skip
-
-
-def _decoded(table: pa.Table, name: str) -> tuple[NDArray[np.int32], NDArray[np.object_]]:
-    """Codes (ABSENT for NULL) and vocabulary of a dictionary-encoded column."""
-    chunked = table[name]
-    column = chunked.combine_chunks() if chunked.num_chunks != 1 else chunked.chunk(0)
-    codes = column.indices.fill_null(ABSENT).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
-    return codes, column.dictionary.to_numpy(zero_copy_only=False)
-
-
-def _filled(table: pa.Table, name: str, absent: np.generic) -> NDArray[Any]:
-    filled: NDArray[Any] = table[name].fill_null(absent.item()).to_numpy().astype(absent.dtype, copy=False)
-    return filled
 
 
 def events_per_day(until: datetime, *, time_zone: str) -> list[tuple[date, int]]:
