@@ -285,3 +285,20 @@ class Session(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} {self.started_at:%Y-%m-%d %H:%M}"
+
+
+class AutomatedHour(models.Model):
+    """An hour in which a user behaved like a program (`cleaning.behaviour`). Rebuilt from the log by `traffic`."""
+
+    user_id = models.TextField()
+    window_start = models.DateTimeField()
+
+    class Meta:
+        db_table = "automated_hour"
+        constraints = (
+            # queries.interactions_between leaves these hours out; traffic rebuilds some hours at once.
+            models.UniqueConstraint(fields=["window_start", "user_id"], name="automated_hour_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.window_start:%Y-%m-%d %H}h"

@@ -1,4 +1,5 @@
-"""Refusals that outlive their month of the log, a user's history as a function; permissions of the dead letters, one for each action."""
+"""Refusals that outlive their month of the log, a user's history as a function, hours of programs, permissions of the
+dead letters: one for each action."""
 
 from django.db import migrations, models
 
@@ -79,6 +80,18 @@ class Migration(migrations.Migration):
         migrations.RunSQL(KEEP, FORGET),
         migrations.RunSQL(HISTORY, 'DROP FUNCTION user_history(text, integer)'),
         migrations.RemoveIndex('event', 'event_refused'),
+        migrations.CreateModel(
+            name='AutomatedHour',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('user_id', models.TextField()),
+                ('window_start', models.DateTimeField()),
+            ],
+            options={
+                'db_table': 'automated_hour',
+                'constraints': [models.UniqueConstraint(fields=('window_start', 'user_id'), name='automated_hour_once')],
+            },
+        ),
         migrations.AlterModelOptions('deadletter', {
             'permissions': (
                 ('replay_deadletter', 'Can fix and replay dead letters'),
