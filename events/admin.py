@@ -5,7 +5,7 @@ the admin and the feed can never disagree on what "removed" means.
 """
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -191,23 +191,36 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # ModelForm takes 
     def clean_origins(self) -> list[str]:
         return str(self.cleaned_data["origins"]).split()
 
+    def clean_expires_at(self) -> datetime | None:
+        moment: datetime | None = self.cleaned_data["expires_at"]
+        if moment is not None and moment <= timezone.now():
+            raise forms.ValidationError(f"a key must not have expired already; got {moment.isoformat()}")
+        return moment
+
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         if not self.errors:
             try:
                 api_keys.check_rights(data["kind"], data["scopes"] or None, data["origins"])
             except api_keys.InvalidKey as error:
-                raise forms.ValidationError(str(error)) from None
+                self.add_error(error.field, str(error))
         return data
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # ModelAdmin takes no parameter at run time
+    class Media:
+        css: ClassVar = {"all": ("recsys/events-admin.css",)}
+
     form = ApiKeyForm
-    list_display = ("name", "prefix", "kind", "created_at", "last_used_at", "expires_at", "revoked_at")
+    list_display = ("name", "prefix", "short_kind", "created_at", "last_used_at", "expires_at", "revoked_at")
     list_filter = ("kind",)
     fields = ("name", "kind", "scopes", "origins", "expires_at")
     actions = ("rotate_keys", "revoke_keys")
+
+    @admin.display(description="Kind", ordering="kind")
+    def short_kind(self, key: ApiKey) -> str:
+        return key.kind
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # A key is made and revoked, never edited; the list itself needs only the permission to view.

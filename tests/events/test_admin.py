@@ -128,6 +128,30 @@ def test_a_new_key_is_shown_once_and_works_until_it_is_revoked(client, logins):
     assert api_keys.find_key(secret).revoked_at is not None
 
 
+@pytest.mark.parametrize(
+    ("fields", "field", "sentence"),
+    [
+        ({"kind": "publishable"}, "origins", "must list the origins"),
+        ({"kind": "publishable", "origins": "https://a.example/x"}, "origins", "without a path"),
+        ({"kind": "publishable", "origins": "*"}, "origins", "looks like"),
+        ({"kind": "publishable", "origins": "null"}, "origins", "looks like"),
+        ({"kind": "publishable", "origins": "https://a.example", "scopes": ["admin"]}, "scopes", "must be some of"),
+        ({"kind": "server", "scopes": ["fly"]}, "scopes", "not one of the available choices"),
+        ({"kind": "server", "expires_at_0": "2020-01-01", "expires_at_1": "00:00"}, "expires_at", "expired already"),
+    ],
+)
+def test_a_key_that_cannot_be_is_refused_at_the_field_that_is_wrong(client, logins, fields, field, sentence):
+    answer = log_in(client, "admin").post(reverse("admin:events_apikey_add"), {"name": "x", **fields})
+    assert sentence in " ".join(answer.context["adminform"].form.errors[field])
+    assert not ApiKey.objects.exists()
+
+
+def test_a_key_has_the_scopes_that_are_ticked_and_those_only(client, logins):
+    data = {"name": "x", "kind": "server", "scopes": ["feed:read", "events:write"]}
+    log_in(client, "admin").post(reverse("admin:events_apikey_add"), data)
+    assert ApiKey.objects.get().scopes == ["events:write", "feed:read"]
+
+
 def test_the_log_list_counts_no_more_than_it_pages(client, logins, django_assert_max_num_queries):
     log_in(client, "admin")
     with django_assert_max_num_queries(6):
