@@ -1,8 +1,9 @@
 """Tables of the data ingestion layer: profiles, contents, the append-only event log, API keys, import progress.
 
-Rows are written only by `catalogue.py` (UserProfile, Content), `log_writer.py` (Event, EventId, and with them Refusal),
-`api_keys.py` (ApiKey) and `importing.py` (ImportProgress). Ids come from the host app, so they are text, and the log
-has no foreign keys: an event may arrive before the content it is about.
+Rows are written only by `catalogue.py` (UserProfile, Content), `log_writer.py` (Event, EventId), `partitions.py`
+(Refusal), `api_keys.py` (ApiKey) and `importing.py` (ImportProgress); those of derived rows stand with their tables.
+Ids come from the host app, so they are text, and the log has no foreign keys: an event may arrive before the content
+it is about.
 """
 
 from django.contrib.postgres.indexes import BrinIndex
@@ -90,6 +91,8 @@ class Event(models.Model):
         indexes = (
             # queries.recent_history: the feed reads the user's last events on every request.
             models.Index(fields=["user_id", "-timestamp"], name="event_user_recent"),
+            # queries.recent_history: what a user refused is remembered for good, however long ago it was.
+            models.Index(fields=["user_id"], name="event_refused", condition=models.Q(event_type__in=REFUSALS)),
             # queries.interactions_between: windows of the log in order of time.
             models.Index(fields=["timestamp"], name="event_timestamp"),
         )
@@ -121,10 +124,9 @@ class EventId(models.Model):
 
 
 class Refusal(models.Model):
-    """What a user refused, or took back: a copy of every event of REFUSALS that outlives its partition of the log.
+    """What a user refused, or took back, in a month that is no longer in the log: remembered until the user is erased.
 
-    Triggers of the log write and erase it with the event itself (migration 0004), so no writer can forget it. Dropping
-    a partition fires none: what a user refused is remembered for good, until the user is erased.
+    Written when a partition is dropped (`partitions.drop_expired`); erased by user id.
     """
 
     event_id = models.UUIDField(primary_key=True)

@@ -138,7 +138,8 @@ def interactions_between(
 def recent_history(user_id: str, *, limit: int = 1000) -> History:
     """The last `limit` events of one user, and everything the user ever refused before them, oldest first.
 
-    Uploads are left out, as they say nothing about taste. Served by the indexes event_user_recent and refusal_user.
+    Uploads are left out, as they say nothing about taste. Served by the indexes event_user_recent, event_refused and
+    refusal_user, the last for months that the log has dropped.
 
     The function that is called (migration 0004) keeps its plan for the life of a connection: to plan a statement over
     sixty partitions takes ten times as long as to run it.
@@ -151,10 +152,10 @@ def recent_history(user_id: str, *, limit: int = 1000) -> History:
 def history_of(rows: Iterable[tuple[Any, ...]]) -> History:
     """Rows of `recent_history` as columns, each event once.
 
-    A row is (whether it comes from the log, event id, type, content, creator, epoch seconds, watched seconds as text,
-    long view as text).
+    A row is (whether it is a recent one, not only a refusal; event id, type, content, creator, epoch seconds, watched
+    seconds as text, long view as text).
     """
-    # An event that was refused comes from both tables; the log knows more of it.
+    # A refusal may be among the recent events as well, and these tell more.
     found = {row[1]: row[1:] for row in sorted(rows, key=itemgetter(0))}
     if not found:
         return History.empty()

@@ -47,7 +47,7 @@ def test_a_partition_has_the_indexes_of_the_log():
     partitions.ensure([date(2026, 11, 1)])
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_index WHERE indrelid = 'event_2026_11'::regclass")
-        assert cursor.fetchone() == (2,)
+        assert cursor.fetchone() == (3,)
         cursor.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 'event_user_recent'::regclass")
         assert cursor.fetchone() == (1,)
 
@@ -110,6 +110,23 @@ def test_what_was_refused_in_a_dropped_month_is_still_refused_and_can_be_erased(
     assert sorted(queries.recent_history("u1").content_id) == ["hide", "report"]
     Refusal.objects.filter(user_id="u1").delete()
     assert len(queries.recent_history("u1")) == 0
+
+
+def test_a_month_that_cannot_be_dropped_yet_has_no_refusal_twice():
+    ingest([make_event("hide", timestamp="2026-05-20T00:00:00Z")], now=NOW, source="test")
+    reader = connection.copy()
+    try:
+        reader.set_autocommit(False)
+        with reader.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM event")
+            assert partitions.drop_expired(now=NOW, keep=1) == []
+        assert not Refusal.objects.exists()
+        reader.rollback()
+        partitions.drop_expired(now=NOW, keep=1)
+    finally:
+        reader.close()
+    assert Refusal.objects.count() == 1
+    assert queries.recent_history("u1").content_id.tolist() == ["c1"]
 
 
 def test_sessions_of_a_dropped_month_stay_as_they_are():

@@ -12,7 +12,7 @@ from events.catalogue import NewContent, NewProfile
 from events.cleaning.schema import EVENT_TYPES
 from events.columnar.interactions import ABSENT
 from events.ingestion import ingest
-from events.models import Event, EventId, Refusal
+from events.models import Event, EventId
 from tests.events.conftest import NOW, make_event
 
 pytestmark = pytest.mark.django_db
@@ -132,13 +132,6 @@ def test_a_refusal_at_the_very_moment_where_the_limit_cuts_is_remembered():
     events = [make_event("hide", content_id=f"c{number}", user_id="ann") for number in range(4)]
     ingest(events, now=NOW, source="test")
     assert sorted(queries.recent_history("ann", limit=2).content_id) == ["c0", "c1", "c2", "c3"]
-
-
-def test_an_erased_event_is_no_refusal_any_more():
-    ingest([make_event("hide"), make_event("like", content_id="c2")], now=NOW, source="test")
-    Event.objects.filter(event_type="hide").delete()
-    assert queries.recent_history("u1", limit=1).content_id.tolist() == ["c2"]
-    assert not Refusal.objects.exists()
 
 
 def test_a_history_from_many_months_is_one_statement_whose_plan_is_kept(django_assert_num_queries):
