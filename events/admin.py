@@ -13,7 +13,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
@@ -23,7 +23,17 @@ from events import api_keys, authentication, letter_admin, queries, windows
 from events.admin_base import ReadOnlyAdmin
 from events.catalogue import set_moderation_state
 from events.cleaning.uploads import is_media_url
-from events.models import ApiKey, Content, DeadLetter, Event, ImportProgress, Session, UserProfile, WindowFill
+from events.models import (
+    ApiKey,
+    AutomatedHour,
+    Content,
+    DeadLetter,
+    Event,
+    ImportProgress,
+    Session,
+    UserProfile,
+    WindowFill,
+)
 from events.queries import describe
 from events.scopes import DESCRIPTIONS
 
@@ -80,7 +90,8 @@ class ContentAdmin(ReadOnlyAdmin):
 class EventList(ChangeList):
     """Its links tell the time of each event, by which the log finds it again without reading every partition."""
 
-    def url_for_result(self, result: Event) -> str:
+    def url_for_result(self, result: Model) -> str:
+        assert isinstance(result, Event)
         return f"{super().url_for_result(result)}?{urlencode({'at': result.timestamp.isoformat()})}"
 
 
@@ -117,6 +128,14 @@ class SessionAdmin(ReadOnlyAdmin):
     search_fields = ("user_id__exact",)
     search_help_text = "Id of a user."
     ordering = ("-started_at",)
+
+
+@admin.register(AutomatedHour)
+class AutomatedHourAdmin(ReadOnlyAdmin):
+    list_display = ("window_start", "user_id")
+    search_fields = ("user_id__exact",)
+    search_help_text = "Id of a user."
+    ordering = ("-window_start",)
 
 
 @admin.register(WindowFill)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -289,7 +289,7 @@ def _replace(
     highest = max([span[1], *(last for _, last in ranges.values())])
     known: dict[uuid.UUID, _Stored] = {}
     with connection.cursor() as cursor:
-        bounds = {"users": sorted(users), "lowest": _moment(lowest), "highest": _moment(highest)}
+        bounds: dict[str, Any] = {"users": sorted(users), "lowest": _moment(lowest), "highest": _moment(highest)}
         cursor.execute(_STORED, bounds)
         for row in cursor.fetchall():
             session = _Stored(*row)

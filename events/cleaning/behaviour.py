@@ -66,12 +66,14 @@ def automated(
 
 def _burst(who: NDArray[np.integer], when: NDArray[np.float64]) -> NDArray[np.bool_]:
     """For each event from the BURST_EVENTS-th on, whether so many of the same group lie just before it."""
-    near = when[BURST_EVENTS:] - when[:-BURST_EVENTS] <= BURST_S
-    return near & (who[BURST_EVENTS:] == who[:-BURST_EVENTS])
+    near: NDArray[np.bool_] = when[BURST_EVENTS:] - when[:-BURST_EVENTS] <= BURST_S
+    near &= who[BURST_EVENTS:] == who[:-BURST_EVENTS]
+    return near
 
 
 def _blind(who: NDArray[np.integer], blind: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """For each event from the BLIND_RUN-th on, whether it ends a run of so many blind ones of the same group."""
     seeing = np.concatenate([[0], np.cumsum(~blind)])
-    all_blind = seeing[BLIND_RUN:] == seeing[:-BLIND_RUN]
-    return all_blind & (who[BLIND_RUN - 1 :] == who[: max(len(who) - BLIND_RUN + 1, 0)])
+    all_blind: NDArray[np.bool_] = seeing[BLIND_RUN:] == seeing[:-BLIND_RUN]
+    all_blind &= who[BLIND_RUN - 1 :] == who[: max(len(who) - BLIND_RUN + 1, 0)]
+    return all_blind

@@ -39,7 +39,7 @@ def run(options: Options) -> Result:
     partitions.ensure([partitions.month_of(START), partitions.month_of(END)])
     users = max(visits // VISITS_PER_USER, 1)
     with connection.cursor() as cursor:
-        values = {"users": users, "visits": visits, "steps": VISIT_EVENTS, "start": START, "end": END}
+        values: dict[str, Any] = {"users": users, "visits": visits, "steps": VISIT_EVENTS, "start": START, "end": END}
         cursor.execute(_FILL, values)
         cursor.execute("VACUUM ANALYZE event")
         cursor.execute("SELECT array_agg(DISTINCT user_id) FROM event")

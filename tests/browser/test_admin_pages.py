@@ -29,6 +29,7 @@ PAGES = {
     "windows": "/admin/events/windowfill/",
     "sessions": "/admin/events/session/",
     "session": "/admin/events/session/{session}/change/",
+    "programs": "/admin/events/automatedhour/",
     "imports": "/admin/events/importprogress/",
 }
 

@@ -17,7 +17,7 @@ from recsys.accounts import ensure_demo_logins
 from tests.events.conftest import NOW, make_event
 
 pytestmark = pytest.mark.django_db
-PAGES = ("content", "event", "userprofile", "importprogress", "apikey", "session", "windowfill")
+PAGES = ("content", "event", "userprofile", "importprogress", "apikey", "session", "windowfill", "automatedhour")
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_the_superuser_sees_every_list(client, logins, name):
 
 @pytest.mark.parametrize(
     ("role", "statuses"),
-    [("moderator", (200, 200, 200, 403, 403, 403, 403)), ("analyst", (200, 200, 200, 200, 403, 200, 200))],
+    [("moderator", (200, 200, 200, 403, 403, 403, 403, 403)), ("analyst", (200, 200, 200, 200, 403, 200, 200, 200))],
 )
 def test_a_role_sees_its_lists_only(client, logins, role, statuses):
     log_in(client, role)
