@@ -4,9 +4,10 @@ To add a KPI, add an entry to `KPIS`: its value on a day is computed from the `U
 retention, of a later one). Exact definitions beyond these daily ones belong to the analyst's step.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from itertools import groupby
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -16,12 +17,13 @@ from django.db.models import Count, Q, Sum
 
 from dashboards.models import KpiFill, KpiPoint, UserDay
 from dashboards.stats.daily import UserDays, session_durations, summarise_users
-from events import queries
-from events.columnar.interactions import Interactions
+from events import queries, windows
+from events.windows import Window
 
 ROLLUP_LOCK = 7_204_001
 """Advisory lock: two schedulers never rebuild the same day at once."""
 RETENTION_DAYS = (1, 7)
+COHORT_KPIS = ("new_users", *(f"retention_d{days}" for days in RETENTION_DAYS))
 
 
 _CAME_BACK = (
@@ -62,6 +64,9 @@ KPIS = (
     Kpi("completion_rate", "Completion rate", "%", "Complete views / views."),
     Kpi("skip_rate", "Skip rate", "%", "Skips / impressions."),
     Kpi("negative_rate", "Hides and reports", "%", "Hides and reports / impressions."),
+    Kpi(
+        "excluded_share", "Bots and staff", "%", "Events of bots and staff, which no other figure counts / all events."
+    ),
     Kpi("retention_d1", "Day 1 retention", "%", "Share of the day's new users who are active one day later."),
     Kpi("retention_d7", "Day 7 retention", "%", "Share of the day's new users who are active seven days later."),
 )
@@ -80,37 +85,46 @@ def _bounds(day: date) -> tuple[datetime, datetime]:
     return datetime.combine(day, time(), zone), datetime.combine(day + timedelta(days=1), time(), zone)
 
 
-def _dirty_days(until: datetime) -> list[tuple[date, int]]:
-    """Days whose number of logged events differs from what their rollup was built from, oldest first."""
-    filled = dict(KpiFill.objects.values_list("day", "log_rows"))
-    logged = queries.events_per_day(until, time_zone=settings.REPORTING_TIME_ZONE)
-    dirty = [(day, rows) for day, rows in logged if filled.get(day) != rows]
-    gone = set(filled) - {day for day, _ in logged}
-    return sorted([*dirty, *((day, 0) for day in gone if filled[day])])
+def _family() -> str:
+    """The windows of the rollups; another time zone has other days, so all of its hours are open."""
+    return f"kpi {settings.REPORTING_TIME_ZONE[-28:]}"
+
+
+def _days_of(window: Window, zone: ZoneInfo) -> list[date]:
+    """The days that an hour is part of: two where midnight lies within it."""
+    last = window.end - timedelta(microseconds=1)
+    return sorted({moment.astimezone(zone).date() for moment in (window.start, last)})
 
 
 def measure_kpis(*, until: datetime, progress: Callable[[int, int], None] | None = None) -> KpiReport:
-    """Bring every day up to `until` in line with the log: rebuild the days that changed, each in one transaction.
+    """Bring every day up to `until` in line with the log: rebuild the days with open hours, each in one transaction.
 
-    Running it again without new events rebuilds nothing. `progress(done, total)` is called after each day.
+    Running it again without new events rebuilds nothing, and another scheduler's hours are left to that one (see
+    `events.windows`). `progress(done, total)` is called after each day.
     """
-    dirty = _dirty_days(until)
-    for done, (day, rows) in enumerate(dirty, start=1):
-        with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ROLLUP_LOCK])
-            start, end = _bounds(day)
-            _rebuild_day(day, queries.interactions_between(start, min(end, until)), now=until)
-            KpiFill.objects.update_or_create(day=day, defaults={"log_rows": rows, "filled_at": until})
+    zone = ZoneInfo(settings.REPORTING_TIME_ZONE)
+    opened = windows.open_windows(_family(), until=until)
+    by_day = [(day, list(hours)) for day, hours in groupby(opened, key=lambda hour: _days_of(hour, zone)[0])]
+    rebuilt: set[date] = set()
+    for done, (_, hours) in enumerate(by_day, start=1):
+        with windows.fill(_family(), hours, now=until) as mine:
+            days = sorted({day for hour in mine for day in _days_of(hour, zone)})
+            for day in days:
+                _rebuild_day(day, until=until)
+        rebuilt.update(days)
         if progress:
-            progress(done, len(dirty))
-    rebuilt = [day for day, _ in dirty]
+            progress(done, len(by_day))
     with transaction.atomic():
-        _rebuild_cohorts(rebuilt, now=until)
-    return KpiReport(days_rebuilt=tuple(rebuilt))
+        _rebuild_cohorts(now=until)
+    return KpiReport(days_rebuilt=tuple(sorted(rebuilt)))
 
 
-def _rebuild_day(day: date, log: Interactions, *, now: datetime) -> None:
+def _rebuild_day(day: date, *, until: datetime) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ROLLUP_LOCK])
+    start, end = _bounds(day)
+    end = min(end, until)
+    rows, log = queries.count_between(start, end), queries.interactions_between(start, end, people_only=True)
     users = summarise_users(log)
     UserDay.objects.filter(day=day).delete()
     fields = [name for name in UserDays.__dataclass_fields__ if name != "user_id"]
@@ -122,7 +136,12 @@ def _rebuild_day(day: date, log: Interactions, *, now: datetime) -> None:
         ],
         batch_size=2000,
     )
-    _put(day, _daily_values(users, session_durations(log)), now=now)
+    # An event may have come between the two reads; its hour is open again, and no share is below nothing.
+    excluded = {"excluded_share": _ratio(max(rows - len(log), 0), rows, 100.0)}
+    _put(day, _daily_values(users, session_durations(log)) | excluded, now=until)
+    # Gone until the cohorts are computed: if this process dies before, the next one sees that they are missing.
+    KpiPoint.objects.filter(day=day, kpi__in=COHORT_KPIS).delete()
+    KpiFill.objects.update_or_create(day=day, defaults={"log_rows": rows, "filled_at": until})
 
 
 def _ratio(part: float, whole: float, scale: float = 1.0) -> float | None:
@@ -147,11 +166,14 @@ def _daily_values(users: UserDays, durations: np.ndarray) -> dict[str, float | N
     }
 
 
-def _rebuild_cohorts(days: Sequence[date], *, now: datetime) -> None:
+def _rebuild_cohorts(*, now: datetime) -> None:
     """New users and retention of every cohort: a rebuilt day may move the first day of any of its users."""
-    if not days:
-        return
     with connection.cursor() as cursor:
+        # Held by who rebuilds a day as well, so that no day is between its rows and its points.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ROLLUP_LOCK])
+        computed = KpiPoint.objects.filter(kpi=COHORT_KPIS[0]).values("day")
+        if not KpiFill.objects.exclude(day__in=computed).exists():
+            return
         cursor.execute(_COHORTS, RETENTION_DAYS)
         cohorts = {day: (size, kept) for day, size, *kept in cursor.fetchall()}
     today = now.astimezone(ZoneInfo(settings.REPORTING_TIME_ZONE)).date()

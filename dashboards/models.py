@@ -53,7 +53,7 @@ class KpiPoint(models.Model):
 
 
 class KpiFill(models.Model):
-    """A day whose rollups are complete as of `log_rows` events; a different count of rows marks the day dirty."""
+    """A day that has rollups: when they were last computed, and from how many events of the log."""
 
     day = models.DateField(primary_key=True)
     log_rows = models.BigIntegerField()

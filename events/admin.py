@@ -4,21 +4,36 @@ The log can be read and not touched. Contents change their moderation state thro
 the admin and the feed can never disagree on what "removed" means.
 """
 
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from events import api_keys, authentication, letter_admin
+from events import api_keys, authentication, letter_admin, queries, windows
 from events.admin_base import ReadOnlyAdmin
 from events.catalogue import set_moderation_state
 from events.cleaning.uploads import is_media_url
-from events.models import ApiKey, Content, DeadLetter, Event, ImportProgress, UserProfile
+from events.models import (
+    ApiKey,
+    AutomatedHour,
+    Content,
+    DeadLetter,
+    Event,
+    ImportProgress,
+    Session,
+    UserProfile,
+    WindowFill,
+)
 from events.queries import describe
 from events.scopes import DESCRIPTIONS
 
@@ -72,15 +87,73 @@ class ContentAdmin(ReadOnlyAdmin):
         self.message_user(request, f"{changed} of {len(ids)} contents are now {status}.")
 
 
+class EventList(ChangeList):
+    """Its links tell the time of each event, by which the log finds it again without reading every partition."""
+
+    def url_for_result(self, result: Model) -> str:
+        assert isinstance(result, Event)
+        return f"{super().url_for_result(result)}?{urlencode({'at': result.timestamp.isoformat()})}"
+
+
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
     list_display = ("timestamp", "event_type", "user_id", "content_id", "position", "received_at")
     list_filter = ("event_type",)
     search_fields = ("user_id__exact",)
-    search_help_text = "Id of a user."
+    search_help_text = "Id of a user or of an event."
     ordering = ("-timestamp",)
     date_hierarchy = None
     list_per_page = 50
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return EventList
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Event | None:
+        event_id = _uuid(unquote(object_id))
+        return None if event_id is None else queries.event(event_id, at=_moment(request.GET.get("at", "")))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Event], search_term: str
+    ) -> tuple[QuerySet[Event], bool]:
+        event_id = _uuid(search_term.strip())
+        found = queries.event(event_id) if event_id else None
+        if found is not None:
+            return queryset.filter(event_id=found.event_id, timestamp=found.timestamp), False
+        return super().get_search_results(request, queryset, search_term)
+
+
+@admin.register(Session)
+class SessionAdmin(ReadOnlyAdmin):
+    list_display = ("started_at", "user_id", "device", "ended_at", "events", "views", "watch_s", "first_content")
+    search_fields = ("user_id__exact",)
+    search_help_text = "Id of a user."
+    ordering = ("-started_at",)
+
+
+@admin.register(AutomatedHour)
+class AutomatedHourAdmin(ReadOnlyAdmin):
+    list_display = ("window_start", "user_id")
+    search_fields = ("user_id__exact",)
+    search_help_text = "Id of a user."
+    ordering = ("-window_start",)
+
+
+@admin.register(WindowFill)
+class WindowFillAdmin(ReadOnlyAdmin):
+    list_display = ("window_start", "family", "state", "events", "started_at", "finished_at")
+    list_filter = ("family", "state")
+    ordering = ("-window_start", "family")
+    actions = ("do_again",)
+
+    def has_reopen_permission(self, request: HttpRequest) -> bool:
+        """Asking for another run needs the permission to change windows, although none is edited."""
+        return request.user.has_perm("events.change_windowfill")
+
+    @admin.action(description="Do again at the next tick", permissions=["reopen"])
+    def do_again(self, request: HttpRequest, fills: QuerySet[WindowFill]) -> None:
+        hour = timedelta(seconds=windows.WINDOW_S)
+        opened = sum(windows.reopen(fill.window_start, fill.window_start + hour, family=fill.family) for fill in fills)
+        self.message_user(request, f"{opened} hours will be done again.")
 
 
 @admin.register(UserProfile)
@@ -97,6 +170,22 @@ class ImportProgressAdmin(ReadOnlyAdmin):
 
 
 admin.site.register(DeadLetter, letter_admin.DeadLetterAdmin)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _moment(text: str) -> datetime | None:
+    """A time from a link; whatever is none is as good as no time."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # ModelForm takes no parameter at run time
@@ -121,23 +210,36 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # ModelForm takes 
     def clean_origins(self) -> list[str]:
         return str(self.cleaned_data["origins"]).split()
 
+    def clean_expires_at(self) -> datetime | None:
+        moment: datetime | None = self.cleaned_data["expires_at"]
+        if moment is not None and moment <= timezone.now():
+            raise forms.ValidationError(f"a key must not have expired already; got {moment.isoformat()}")
+        return moment
+
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         if not self.errors:
             try:
                 api_keys.check_rights(data["kind"], data["scopes"] or None, data["origins"])
             except api_keys.InvalidKey as error:
-                raise forms.ValidationError(str(error)) from None
+                self.add_error(error.field, str(error))
         return data
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # ModelAdmin takes no parameter at run time
+    class Media:
+        css: ClassVar = {"all": ("recsys/events-admin.css",)}
+
     form = ApiKeyForm
-    list_display = ("name", "prefix", "kind", "created_at", "last_used_at", "expires_at", "revoked_at")
+    list_display = ("name", "prefix", "short_kind", "created_at", "last_used_at", "expires_at", "revoked_at")
     list_filter = ("kind",)
     fields = ("name", "kind", "scopes", "origins", "expires_at")
     actions = ("rotate_keys", "revoke_keys")
+
+    @admin.display(description="Kind", ordering="kind")
+    def short_kind(self, key: ApiKey) -> str:
+        return key.kind
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # A key is made and revoked, never edited; the list itself needs only the permission to view.

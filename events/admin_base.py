@@ -1,6 +1,6 @@
 """What the admin pages of every app share: rows to look at, not to edit, in lists that do not count millions."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.core.paginator import Paginator
@@ -21,6 +21,9 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # Paginator takes 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # ModelAdmin takes no parameter at run time
     """Rows to look at, not to edit."""
+
+    class Media:
+        css: ClassVar = {"all": ("recsys/events-admin.css",)}
 
     show_full_result_count = False
     paginator = BoundedPaginator

@@ -40,7 +40,11 @@ _ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]
 
 
 class InvalidKey(ValueError):
-    """A key that cannot be made; the message names what is wrong with it."""
+    """A key that cannot be made; the message names what is wrong with it, `field` where."""
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 def create_key(
@@ -72,12 +76,14 @@ def check_rights(kind: str, scopes: Collection[str] | None, origins: Collection[
     may = SERVER_SCOPES if kind == ApiKey.Kind.SERVER else PUBLISHABLE_SCOPES
     granted = may if scopes is None else frozenset(scopes)
     if not granted or granted - may:
-        raise InvalidKey(f"scopes of a {kind} key must be some of {', '.join(sorted(may))}; got {sorted(granted)}")
+        allowed = ", ".join(sorted(may))
+        raise InvalidKey(f"scopes of a {kind} key must be some of {allowed}; got {sorted(granted)}", field="scopes")
     if kind == ApiKey.Kind.PUBLISHABLE and not origins:
-        raise InvalidKey("a publishable key must list the origins of the pages that use it")
+        raise InvalidKey("a publishable key must list the origins of the pages that use it", field="origins")
     wrong = [origin for origin in origins if not is_origin(origin)]
     if wrong:
-        raise InvalidKey(f"an origin looks like https://app.example.com, without a path; got {wrong[0]!r}")
+        message = f"an origin looks like https://app.example.com, without a path; got {wrong[0]!r}"
+        raise InvalidKey(message, field="origins")
     return granted
 
 

@@ -5,9 +5,9 @@ All come as `Authorization: Bearer ...`. Every API view of every app shares this
 """
 
 import time
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest
 from django.utils import timezone
@@ -16,32 +16,20 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from events import api_keys, client_tokens
+from events import api_keys, client_tokens, guessing
 from events.cleaning.rules import is_anonymous
 from events.cleaning.schema import MAX_ID_CHARS, InvalidEvent, check_text, show
+from events.credential import Credential
 from events.errors import Forbidden, InvalidRequest
 from events.models import ApiKey
 from events.scopes import USER_SCOPES, allows
+from events.throttling import client_address
 
 # A server sends many requests with one key; looking it up each time would cost one query each. This is also how long
 # a revoked key may live on in another process: below the five seconds that are promised.
 CACHE_S: Final = 4.0
 _known: dict[str, tuple[float, ApiKey]] = {}
 _origins: list[tuple[float, frozenset[str]]] = []
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """What a request proved: a server may act for any user, a user for itself, a publishable key for devices only."""
-
-    kind: Literal["server", "user", "publishable"]
-    user_id: str | None = None
-    scopes: frozenset[str] = frozenset()
-    key_id: int | None = None
-
-    @property
-    def is_server(self) -> bool:
-        return self.kind == "server"
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -52,7 +40,8 @@ class BearerAuthentication(BaseAuthentication):
         secret = secret.strip()
         if scheme.lower() != "bearer" or not secret:
             return None
-        return None, credential_of(secret, origin=origin_of(request._request))
+        whole = request._request
+        return None, credential_of(secret, origin=origin_of(whole), address=address_of(whole))
 
     def authenticate_header(self, request: Request) -> str:
         del request  # the same for all
@@ -87,16 +76,32 @@ def ensure_scope(credential: Credential, scope: str) -> None:
     raise Forbidden("only a server key may do this; an end-user token may not", code="server_key_required")
 
 
-def credential_of(secret: str, *, origin: str | None = None) -> Credential:
-    """Check a key or token.
+def credential_of(secret: str, *, origin: str | None = None, address: str | None = None) -> Credential:
+    """Check a key or token that came from an address; what does not hold is counted there.
 
     Raises
     ------
     AuthenticationFailed
         It does not hold; answered with 401.
+    TooManyRequests
+        Too much from this address did not hold lately; then nothing is checked.
     Forbidden
         It is a publishable key, and the page is not one of those it lists.
     """
+    if address is None:
+        return _checked(secret, origin)
+    if api_keys.digest_of(secret) not in _known:
+        guessing.refuse(address)
+    try:
+        return _checked(secret, origin)
+    except exceptions.AuthenticationFailed as error:
+        # A token that was good once is no guess.
+        if error.get_codes() != "token_expired":
+            guessing.note(address)
+        raise
+
+
+def _checked(secret: str, origin: str | None) -> Credential:
     if not secret.startswith(api_keys.PREFIXES):
         try:
             return Credential("user", client_tokens.verify(secret, now=timezone.now()), USER_SCOPES)
@@ -119,6 +124,11 @@ def origin_of(request: HttpRequest) -> str | None:
         # Browsers leave it out when a page reads from its own host.
         return f"{request.scheme}://{request.get_host()}"
     return origin
+
+
+def address_of(request: HttpRequest) -> str:
+    """The address a request comes from, as far as proxies are trusted."""
+    return client_address(request.META, hops=settings.TRUSTED_PROXY_HOPS)
 
 
 def page_origins() -> frozenset[str]:
@@ -180,6 +190,7 @@ def forget_keys() -> None:
     """Drop what this process remembers of keys."""
     _known.clear()
     _origins.clear()
+    guessing.forget()
 
 
 def _key_in_force(secret: str) -> ApiKey | None:

@@ -1,7 +1,8 @@
 """The admin pages of dead letters: by reason, one by one, fixed and replayed, discarded with a note, exported.
 
-Whoever may see letters sees their reasons. The ids of people in them are masked without a permission of its own, and
-without it nothing can be edited either, because what one edits one has to see.
+Each thing one can do has a permission of its own: to look, to replay, to discard, to export, and to see the ids of
+people, which are masked without it. Without that one nothing can be edited either, because what one edits one has to
+see.
 """
 
 import csv
@@ -25,7 +26,9 @@ from events.admin_base import ReadOnlyAdmin
 from events.models import DeadLetter
 
 REVEAL = "events.reveal_deadletter"
-SETTLE = "events.change_deadletter"
+REPLAY = "events.replay_deadletter"
+DISCARD = "events.discard_deadletter"
+EXPORT = "events.export_deadletter"
 # A cell that starts like a formula would be run as one by a spreadsheet.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -45,9 +48,17 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     action_form = NoteForm
     actions = ("replay_letters", "discard_letters")
 
-    def has_settle_permission(self, request: HttpRequest) -> bool:
-        """Settling needs the permission to change letters, although a letter itself is never edited."""
-        return request.user.has_perm(SETTLE)
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        """To send a letter on; mended only with the permission to see people as well."""
+        return request.user.has_perm(REPLAY)
+
+    def has_discard_permission(self, request: HttpRequest) -> bool:
+        """To settle a letter as not wanted."""
+        return request.user.has_perm(DISCARD)
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        """To take all letters away in a file."""
+        return self.has_view_permission(request) and request.user.has_perm(EXPORT)
 
     def get_urls(self) -> list[URLPattern]:
         """The two exports, before the page of a letter takes their names for an id."""
@@ -70,10 +81,12 @@ class DeadLetterAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list below the reasons."""
-        shown = {"groups": dead_letters.groups()} if self.has_view_permission(request) else {}
+        shown: dict[str, Any] = {"may_export": self.has_export_permission(request)}
+        if self.has_view_permission(request):
+            shown["groups"] = dead_letters.groups()
         return super().changelist_view(request, {**shown, **(extra_context or {})})
 
-    @admin.action(description="Replay", permissions=["settle"])
+    @admin.action(description="Replay", permissions=["replay"])
     def replay_letters(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
         chosen = list(letters)
         report = replays.replay([letter.pk for letter in chosen], now=timezone.now(), by=request.user.get_username())
@@ -87,7 +100,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
                 self.log_change(request, letter, "replayed")
         self.message_user(request, _in_words(report), level=messages.WARNING if report.failed else messages.SUCCESS)
 
-    @admin.action(description="Discard (needs a note)", permissions=["settle"])
+    @admin.action(description="Discard (needs a note)", permissions=["discard"])
     def discard_letters(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
         self._discard(request, list(letters))
 
@@ -103,9 +116,10 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             raise Http404
         text, refusal = None, ""
         if request.method == "POST":
-            if not self.has_settle_permission(request):
+            discards = "discard" in request.POST
+            if not (self.has_discard_permission(request) if discards else self.has_replay_permission(request)):
                 raise PermissionDenied
-            if "discard" in request.POST:
+            if discards:
                 if self._discard(request, [letter]):
                     return HttpResponseRedirect(reverse("admin:events_deadletter_changelist"))
             else:
@@ -128,7 +142,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     def _export(
         self, request: HttpRequest, kind: str, ending: str, lines: Callable[[Iterator[dict[str, Any]]], Iterator[str]]
     ) -> StreamingHttpResponse:
-        if not self.has_view_permission(request):
+        if not self.has_export_permission(request):
             raise PermissionDenied
         letters = dead_letters.export(reveal=request.user.has_perm(REVEAL))
         response = StreamingHttpResponse(lines(letters), content_type=kind)
@@ -137,7 +151,8 @@ class DeadLetterAdmin(ReadOnlyAdmin):
 
     def _shown(self, request: HttpRequest, letter: DeadLetter, text: str | None) -> dict[str, Any]:
         reveal = request.user.has_perm(REVEAL)
-        is_open = letter.state == DeadLetter.State.OPEN and self.has_settle_permission(request)
+        is_open = letter.state == DeadLetter.State.OPEN
+        may_replay = is_open and self.has_replay_permission(request)
         return {
             "opts": self.opts,
             "title": "Dead letter",
@@ -146,8 +161,9 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             "payload": text if text is not None else dead_letters.shown_payload(letter, reveal=reveal),
             "user_id": letter.user_id if reveal or letter.user_id is None else dead_letters.MASK,
             "cut": dead_letters.is_cut(letter),
-            "reveal": reveal,
-            "is_open": is_open,
+            "may_replay": may_replay,
+            "may_edit": may_replay and reveal,
+            "may_discard": is_open and self.has_discard_permission(request),
         }
 
     def _replay(self, request: HttpRequest, letter: DeadLetter) -> tuple[str | None, str]:

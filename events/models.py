@@ -1,8 +1,9 @@
 """Tables of the data ingestion layer: profiles, contents, the append-only event log, API keys, import progress.
 
-Rows are written only by `catalogue.py` (UserProfile, Content), `log_writer.py` (Event, EventId), `api_keys.py`
-(ApiKey) and `importing.py` (ImportProgress). Ids come from the host app, so they are text, and the log has no foreign
-keys: an event may arrive before the content it is about.
+Rows are written only by `catalogue.py` (UserProfile, Content), `log_writer.py` (Event, EventId), `partitions.py`
+(Refusal), `api_keys.py` (ApiKey) and `importing.py` (ImportProgress); those of derived rows stand with their tables.
+Ids come from the host app, so they are text, and the log has no foreign keys: an event may arrive before the content
+it is about.
 """
 
 from django.contrib.postgres.indexes import BrinIndex
@@ -122,6 +123,30 @@ class EventId(models.Model):
         return str(self.event_id)
 
 
+class Refusal(models.Model):
+    """What a user refused, or took back, in a month that is no longer in the log: remembered until the user is erased.
+
+    Written when a partition is dropped (`partitions.drop_expired`); erased by user id.
+    """
+
+    event_id = models.UUIDField(primary_key=True)
+    event_type = models.CharField(max_length=24)
+    user_id = models.TextField()
+    content_id = models.TextField(null=True)
+    creator_id = models.TextField(null=True)
+    timestamp = models.DateTimeField()
+
+    class Meta:
+        db_table = "refusal"
+        indexes = (
+            # queries.recent_history, and the erasure of a user.
+            models.Index(fields=["user_id"], name="refusal_user"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.event_type} {self.event_id}"
+
+
 class ApiKey(models.Model):
     """A key of the host app. Only its SHA-256 is kept: it has 256 random bits, so a slow hash would protect nothing."""
 
@@ -195,7 +220,12 @@ class DeadLetter(models.Model):
     class Meta:
         db_table = "dead_letter"
         verbose_name = "dead letter"
-        permissions = (("reveal_deadletter", "Can see the user ids in dead letters"),)
+        permissions = (
+            ("replay_deadletter", "Can fix and replay dead letters"),
+            ("discard_deadletter", "Can discard dead letters"),
+            ("reveal_deadletter", "Can see the user ids in dead letters"),
+            ("export_deadletter", "Can export dead letters"),
+        )
         indexes = (
             # dead_letters.groups and the admin list: what is open, by reason, newest first.
             models.Index(fields=["code", "-last_at"], name="dead_letter_open", condition=models.Q(state="open")),
@@ -257,3 +287,20 @@ class Session(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} {self.started_at:%Y-%m-%d %H:%M}"
+
+
+class AutomatedHour(models.Model):
+    """An hour in which a user behaved like a program (`cleaning.behaviour`). Rebuilt from the log by `traffic`."""
+
+    user_id = models.TextField()
+    window_start = models.DateTimeField()
+
+    class Meta:
+        db_table = "automated_hour"
+        constraints = (
+            # queries.interactions_between leaves these hours out; traffic rebuilds some hours at once.
+            models.UniqueConstraint(fields=["window_start", "user_id"], name="automated_hour_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.window_start:%Y-%m-%d %H}h"

@@ -16,7 +16,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import OperationalError, connection
 
-from events.models import Event, EventId
+from events.models import REFUSALS, Event, EventId
 
 # Made and dropped by one process at a time, whoever they are; any number that nobody else takes.
 LOCK: Final = 0x5EC5_0001
@@ -29,6 +29,13 @@ LEAST_DEDUP_DAYS: Final = 7
 
 _TABLE: Final = Event._meta.db_table
 _NAME: Final = re.compile(rf"{_TABLE}_(\d{{4}})_(\d{{2}})")
+# The condition is that of the index event_refused.
+_KEEP_REFUSALS: Final = """
+    INSERT INTO refusal (event_id, event_type, user_id, content_id, creator_id, "timestamp")
+    SELECT event_id, event_type, user_id, content_id, creator_id, "timestamp" FROM "{}" month
+    WHERE event_type = ANY(%s) AND NOT EXISTS (SELECT FROM refusal known WHERE known.event_id = month.event_id)
+    ON CONFLICT DO NOTHING
+"""
 _known: set[date] = set()
 
 
@@ -103,6 +110,7 @@ def drop_expired(*, now: datetime, keep: int | None = None) -> list[date]:
     """Drop the partitions older than the `keep` months before the current one; returns the dropped months.
 
     `keep` defaults to EVENT_RETENTION_MONTHS; 0 keeps everything. What cannot be locked at once stays until next time.
+    What was derived from a month stays when the month goes: its refusals (see `models.Refusal`), sessions and rollups.
     """
     keep = settings.EVENT_RETENTION_MONTHS if keep is None else keep
     if keep < 0:
@@ -113,7 +121,7 @@ def drop_expired(*, now: datetime, keep: int | None = None) -> list[date]:
     for part in expired:
         try:
             with _exclusively(DROP_TIMEOUT) as cursor:
-                cursor.execute(f'DROP TABLE IF EXISTS "{part.table}"')
+                _drop(cursor, part)
         except OperationalError as error:
             if _sqlstate(error) != "55P03":  # lock_not_available
                 raise
@@ -148,13 +156,31 @@ def prune_ids(*, now: datetime, keep_days: int | None = None) -> int:
 
 def _make(month: date) -> None:
     name = f"{_TABLE}_{month:%Y_%m}"
-    start, end = f"{month} 00:00:00+00", f"{shifted(month, 1)} 00:00:00+00"
+    start, end = _bounds(month)
     with _exclusively(MAKE_TIMEOUT) as cursor:
         cursor.execute("SELECT to_regclass(%s)", [name])
         if cursor.fetchone()[0] is not None:
             return  # another process was first
         cursor.execute(f'CREATE TABLE "{name}" (LIKE {_TABLE} INCLUDING ALL)')
         cursor.execute(f'ALTER TABLE {_TABLE} ATTACH PARTITION "{name}" FOR VALUES FROM (%s) TO (%s)', [start, end])
+
+
+def _drop(cursor: Any, part: Partition) -> None:
+    cursor.execute("SELECT to_regclass(%s)", [part.table])
+    if cursor.fetchone()[0] is None:
+        return  # another process was first
+    # Once while others go on reading and writing, once more for what they wrote meanwhile; the second time is short.
+    cursor.execute(_KEEP_REFUSALS.format(part.table), [list(REFUSALS)])
+    cursor.execute(f'LOCK TABLE "{part.table}" IN ACCESS EXCLUSIVE MODE')
+    cursor.execute(_KEEP_REFUSALS.format(part.table), [list(REFUSALS)])
+    cursor.execute(f'DROP TABLE "{part.table}"')
+    # Hours that are known to have had events and have none would be done again, to nothing.
+    start, end = _bounds(part.month)
+    cursor.execute("DELETE FROM window_fill WHERE window_start >= %s AND window_start < %s", [start, end])
+
+
+def _bounds(month: date) -> tuple[str, str]:
+    return f"{month} 00:00:00+00", f"{shifted(month, 1)} 00:00:00+00"
 
 
 @contextmanager

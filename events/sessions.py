@@ -6,19 +6,25 @@ the whole chains of events without a pause around it are read again, and what th
 same log gives the same rows, in whatever order its events came.
 """
 
+import io
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from django.db import connection
 from numpy.typing import NDArray
 
 from events import windows
+from events.cleaning.schema import EVENT_TYPES
 from events.cleaning.sessions import SESSION_CAP_S, SESSION_GAP_S, sessionize
+from events.cleaning.watching import bounded_watch_s, is_showing
+from events.columnar.interactions import ABSENT
+from events.copy_out import TEXT, copy_out, decoded, filled
 from events.models import Session
 from events.windows import Window
 
@@ -32,6 +38,7 @@ REACH: Final = timedelta(hours=6)
 # Hours that lie closer together are looked at as one span.
 NEAR: Final = timedelta(hours=3)
 
+_VIEW: Final = EVENT_TYPES.index("view")
 _GAP_US: Final = round(SESSION_GAP_S * 1_000_000)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # No chain is longer than this; it stands for "never cut".
@@ -45,12 +52,31 @@ _TOUCHED: Final = """
     SELECT user_id FROM session
     WHERE started_at >= %(earliest)s AND started_at < %(end)s AND ended_at >= %(start)s
 """
+# Ordered by what is read, not by the column: see queries.interactions_between.
 _EVENTS: Final = """
-    SELECT user_id, coalesce(additional_info->>'device', ''), (extract(epoch FROM event."timestamp") * 1000000)::bigint,
-           event_type = 'view', coalesce((additional_info->>'watch_duration')::float8, 0), content_id
+    SELECT user_id, coalesce(additional_info->>'device', '') AS device,
+           (date_part('epoch', event."timestamp") * 1e6)::bigint AS us, event_type,
+           additional_info->>'watch_duration' AS watch_s, content_id
     FROM event WHERE user_id = ANY(%(users)s) AND event."timestamp" >= %(start)s AND event."timestamp" < %(end)s
-    ORDER BY event."timestamp", event_id
+    ORDER BY 3, event_id
 """
+_EVENT_COLUMNS: Final = {
+    "user_id": TEXT,
+    "device": TEXT,
+    "us": pa.int64(),
+    "event_type": TEXT,
+    "watch_s": pa.float64(),
+    "content_id": TEXT,
+}
+_STORED: Final = """
+    SELECT key, user_id, device, (date_part('epoch', started_at) * 1e6)::bigint,
+           (date_part('epoch', ended_at) * 1e6)::bigint, events, views, watch_s, first_content
+    FROM session WHERE user_id = ANY(%(users)s) AND started_at >= %(lowest)s AND started_at <= %(highest)s
+"""
+_COPY: Final = (
+    "COPY session (key, user_id, device, started_at, ended_at, events, views, watch_s, first_content) FROM STDIN"
+)
+_ESCAPED: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +90,41 @@ class SessionReport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Log:
-    """Events of some users in order of time; `actor` numbers the pairs of user and device in `actors`."""
+class Log:
+    """Events of some users in order of time; all columns have the same length.
 
-    actors: Sequence[tuple[str, str]]
+    `actor` numbers the pairs of user and device; `user` and `device` are the codes of each actor into `users` and
+    `devices`.
+    """
+
     actor: NDArray[np.int32]
     time: NDArray[np.int64]
-    is_view: NDArray[np.bool_]
+    event_type: NDArray[np.uint8]
     watch_s: NDArray[np.float64]
-    content: Sequence[str | None]
+    content: NDArray[np.int32]
+    user: NDArray[np.int64]
+    device: NDArray[np.int64]
+    users: NDArray[np.object_]
+    devices: NDArray[np.object_]
+    contents: NDArray[np.object_]
+
+    def name(self, actor: int) -> tuple[str, str]:
+        """User and device of an actor."""
+        return self.users[self.user[actor]], self.devices[self.device[actor]]
+
+
+class _Stored(NamedTuple):
+    """One session as it lies in the table, its times in microseconds since 1970."""
+
+    key: uuid.UUID
+    user_id: str
+    device: str
+    start: int
+    end: int
+    events: int
+    views: int
+    watch_s: float
+    first_content: str | None
 
 
 def rebuild_sessions(*, until: datetime, now: datetime | None = None) -> SessionReport:
@@ -117,11 +169,11 @@ def _rebuild(start: datetime, end: datetime, *, until: datetime) -> tuple[int, i
     span = _us(start) - _GAP_US, _us(end) + _GAP_US
     while pending:
         lowest, highest = start - reach, min(end + reach, until)
-        log = _read(pending, lowest, highest)
+        log = read_events(pending, lowest, highest)
         chain = sessionize(log.actor, log.time.view("M8[us]"), cap_s=_NEVER_S)
         chains = _Chains.of(log, chain, span)
         limits = (None if lowest <= _EPOCH else _us(lowest)), (None if highest >= until else _us(highest))
-        unbounded = {log.actors[actor][0] for actor in chains.unbounded(*limits)}
+        unbounded = set(log.users[np.unique(log.user[chains.unbounded(*limits)])].tolist())
         settled = pending - unbounded
         new, gone = _replace(settled, _sessions(log, chains.touched[chain], settled), chains.ranges(log), span)
         written, removed = written + new, removed + gone
@@ -139,7 +191,7 @@ class _Chains:
     touched: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, log: _Log, chain: NDArray[np.int64], span: tuple[int, int]) -> "_Chains":
+    def of(cls, log: Log, chain: NDArray[np.int64], span: tuple[int, int]) -> "_Chains":
         count = int(chain.max(initial=-1)) + 1
         actor = np.zeros(count, np.int32)
         first, last = np.full(count, np.iinfo(np.int64).max), np.full(count, np.iinfo(np.int64).min)
@@ -148,7 +200,7 @@ class _Chains:
         np.maximum.at(last, chain, log.time)
         return cls(actor, first, last, (last >= span[0]) & (first <= span[1]))
 
-    def unbounded(self, lowest: int | None, highest: int | None) -> list[int]:
+    def unbounded(self, lowest: int | None, highest: int | None) -> NDArray[np.int32]:
         """Actors with a touched chain that may go on outside of what was read; None: nothing lies outside."""
         neighbours = self.actor[1:] == self.actor[:-1]
         begins = np.append(False, neighbours)
@@ -163,100 +215,107 @@ class _Chains:
             ends[:] = True
         else:
             ends |= highest - self.last > _GAP_US
-        found: list[int] = np.unique(self.actor[self.touched & ~(begins & ends)]).tolist()
-        return found
+        return np.unique(self.actor[self.touched & ~(begins & ends)])
 
-    def ranges(self, log: _Log) -> dict[tuple[str, str], tuple[int, int]]:
+    def ranges(self, log: Log) -> dict[tuple[str, str], tuple[int, int]]:
         """From where to where the touched chains of each actor go."""
-        bounds: dict[tuple[str, str], tuple[int, int]] = {}
-        for at in np.flatnonzero(self.touched).tolist():
-            actor = log.actors[self.actor[at]]
-            first, _ = bounds.get(actor, (int(self.first[at]), 0))
-            bounds[actor] = first, int(self.last[at])
-        return bounds
+        rows = np.flatnonzero(self.touched)
+        actors, begins = np.unique(self.actor[rows], return_index=True)
+        # Chains are ordered by actor and start, so the last one of an actor lies before the first of the next.
+        ends = np.append(begins, len(rows))[1:] - 1
+        first, last = self.first[rows[begins]], self.last[rows[ends]]
+        named = map(log.name, actors.tolist())
+        return dict(zip(named, zip(first.tolist(), last.tolist(), strict=True), strict=True))
 
 
-def _read(users: Collection[str], start: datetime, end: datetime) -> _Log:
-    with connection.cursor() as cursor:
-        cursor.execute(_EVENTS, {"users": sorted(users), "start": max(start, _EPOCH), "end": end})
-        rows = cursor.fetchall()
-    # Numbered in the order of their names, so that nothing depends on what else was read.
-    actors = sorted({(user_id, device) for user_id, device, *_ in rows})
-    number = {actor: at for at, actor in enumerate(actors)}
-    return _Log(
-        actors,
-        np.array([number[user_id, device] for user_id, device, *_ in rows], np.int32),
-        np.array([row[2] for row in rows], np.int64),
-        np.array([row[3] for row in rows], np.bool_),
-        np.array([row[4] for row in rows], np.float64),
-        [row[5] for row in rows],
+def read_events(users: Collection[str], start: datetime, end: datetime) -> Log:
+    """Events of some users in a span of time, as columns."""
+    values = {"users": sorted(users), "start": max(start, _EPOCH), "end": end}
+    # A device is whatever the client calls it.
+    table = copy_out(_EVENTS, values, _EVENT_COLUMNS, lines=True)
+    (user, user_ids), (device, devices) = decoded(table, "user_id"), decoded(table, "device")
+    pair, actor = np.unique(user.astype(np.int64) * max(len(devices), 1) + device, return_inverse=True)
+    types, names = decoded(table, "event_type")
+    content, contents = decoded(table, "content_id")
+    return Log(
+        actor=actor.astype(np.int32),
+        time=table["us"].to_numpy(),
+        event_type=np.array([EVENT_TYPES.index(name) for name in names], np.uint8)[types],
+        watch_s=filled(table, "watch_s", np.float64(0.0)),
+        content=content,
+        user=pair // max(len(devices), 1),
+        device=pair % max(len(devices), 1),
+        users=user_ids,
+        devices=devices,
+        contents=contents,
     )
 
 
-def _sessions(log: _Log, chosen: NDArray[np.bool_], users: Collection[str]) -> list[Session]:
+def _sessions(log: Log, chosen: NDArray[np.bool_], users: Collection[str]) -> list[_Stored]:
     """The sessions of the chosen events, as far as they are of these users."""
-    wanted = np.array([user_id in users for user_id, _ in log.actors], np.bool_)
-    rows = np.flatnonzero(chosen & wanted[log.actor]) if len(log.actors) else np.empty(0, np.int64)
-    actor, time, watch_s = log.actor[rows], log.time[rows], log.watch_s[rows]
+    wanted = np.array([user_id in users for user_id in log.users], np.bool_)
+    rows = np.flatnonzero(chosen & wanted[log.user[log.actor]])
+    actor, time, kind = log.actor[rows], log.time[rows], log.event_type[rows]
     number = sessionize(actor, time.view("M8[us]"))
     _, first = np.unique(number, return_index=True)
-    end = np.full(len(first), np.iinfo(np.int64).min)
+    count = len(first)
+    watch_s = bounded_watch_s(number, time / 1e6, log.watch_s[rows], showing=is_showing(kind))
+    end = np.full(count, np.iinfo(np.int64).min)
     np.maximum.at(end, number, time + np.rint(watch_s * 1e6).astype(np.int64))
-    contents: dict[int, str] = {}
-    for at, row in zip(number.tolist(), rows.tolist(), strict=True):
-        content = log.content[row]
-        if content is not None:
-            contents.setdefault(at, content)
-    events = np.bincount(number, minlength=len(first)).tolist()
-    views = np.bincount(number[log.is_view[rows]], minlength=len(first)).tolist()
-    watched = np.bincount(number, weights=watch_s, minlength=len(first)).tolist()
-    made = []
-    for at, (actor_code, start) in enumerate(zip(actor[first].tolist(), time[first].tolist(), strict=True)):
-        user_id, device = log.actors[actor_code]
-        made.append(
-            Session(
-                key=_key(user_id, device, start),
-                user_id=user_id,
-                device=device,
-                started_at=_moment(start),
-                ended_at=_moment(int(end[at])),
-                events=events[at],
-                views=views[at],
-                watch_s=watched[at],
-                first_content=contents.get(at),
-            )
-        )
-    return made
+    about = np.flatnonzero(log.content[rows] != ABSENT)
+    with_content, earliest = np.unique(number[about], return_index=True)
+    content: NDArray[np.object_] = np.full(count, None, object)
+    content[with_content] = log.contents[log.content[rows[about[earliest]]]]
+    user_ids, devices = log.users[log.user[actor[first]]], log.devices[log.device[actor[first]]]
+    columns = (
+        user_ids, devices, time[first], end, np.bincount(number, minlength=count),
+        np.bincount(number[kind == _VIEW], minlength=count), np.bincount(number, weights=watch_s, minlength=count),
+        content,
+    )  # fmt: skip
+    listed = zip(*(column.tolist() for column in columns), strict=True)
+    return [
+        _Stored(_key(user_id, device, start), user_id, device, start, *rest) for user_id, device, start, *rest in listed
+    ]
 
 
 def _replace(
     users: Collection[str],
-    wanted: Sequence[Session],
+    wanted: Sequence[_Stored],
     ranges: Mapping[tuple[str, str], tuple[int, int]],
     span: tuple[int, int],
 ) -> tuple[int, int]:
     """Put the wanted sessions where the stored ones of these users start in the span or in their chains."""
     lowest = min([span[0], *(first for first, _ in ranges.values())])
     highest = max([span[1], *(last for _, last in ranges.values())])
-    stored = Session.objects.filter(
-        user_id__in=list(users), started_at__gte=_moment(lowest), started_at__lte=_moment(highest)
-    )
-    known: dict[uuid.UUID, Session] = {}
-    for session in stored:
-        first, last = ranges.get((session.user_id, session.device), span)
-        if min(first, span[0]) <= _us(session.started_at) <= max(last, span[1]):
-            known[session.key] = session
-    changed = [session for session in wanted if not _same(session, known.get(session.key))]
-    kept = {session.key for session in wanted}
-    stale = [key for key in known if key not in kept]
-    Session.objects.filter(key__in=[*stale, *(session.key for session in changed)]).delete()
-    Session.objects.bulk_create(changed, batch_size=2_000)
+    known: dict[uuid.UUID, _Stored] = {}
+    with connection.cursor() as cursor:
+        bounds: dict[str, Any] = {"users": sorted(users), "lowest": _moment(lowest), "highest": _moment(highest)}
+        cursor.execute(_STORED, bounds)
+        for row in cursor.fetchall():
+            session = _Stored(*row)
+            first, last = ranges.get((session.user_id, session.device), span)
+            if min(first, span[0]) <= session.start <= max(last, span[1]):
+                known[session.key] = session
+    changed = [session for session in wanted if session != known.get(session.key)]
+    stale = known.keys() - {session.key for session in wanted}
+    gone = [*stale, *(session.key for session in changed if session.key in known)]
+    if gone:
+        Session.objects.filter(key__in=gone).delete()
+    if changed:
+        with connection.wrap_database_errors, connection.cursor() as cursor:
+            cursor.copy_expert(_COPY, io.BytesIO("".join(_lines(changed)).encode()))
     return len(changed), len(stale)
 
 
-def _same(one: Session, other: Session | None) -> bool:
-    fields: list[Any] = [field.attname for field in Session._meta.concrete_fields]
-    return other is not None and all(getattr(one, name) == getattr(other, name) for name in fields)
+def _lines(sessions: Sequence[_Stored]) -> Iterator[str]:
+    """Sessions in PostgreSQL's COPY text format."""
+    times = np.array([(one.start, one.end) for one in sessions], "M8[us]")
+    for one, (start, end) in zip(sessions, np.datetime_as_string(times).tolist(), strict=True):
+        content = "\\N" if one.first_content is None else one.first_content.translate(_ESCAPED)
+        yield (
+            f"{one.key}\t{one.user_id.translate(_ESCAPED)}\t{one.device.translate(_ESCAPED)}\t{start}Z\t{end}Z\t"
+            f"{one.events}\t{one.views}\t{one.watch_s!r}\t{content}\n"
+        )
 
 
 def _key(user_id: str, device: str, start: int) -> uuid.UUID:

@@ -8,7 +8,7 @@ from datetime import datetime
 from celery import shared_task
 from django.utils import timezone
 
-from events import dead_letters, partitions, sessions
+from events import dead_letters, partitions, sessions, traffic
 
 
 @shared_task(name="events.tasks.rebuild_sessions", acks_late=True)
@@ -16,6 +16,12 @@ def rebuild_sessions(until: str | None = None) -> None:
     """Bring the stored sessions in line with the log before `until` (ISO 8601, now by default)."""
     now = timezone.now()
     sessions.rebuild_sessions(until=datetime.fromisoformat(until) if until else now, now=now)
+
+
+@shared_task(name="events.tasks.mark_automated", acks_late=True)
+def mark_automated() -> None:
+    """Find out who behaved like a program."""
+    traffic.mark_automated(until=timezone.now())
 
 
 @shared_task(name="events.tasks.maintain_partitions", acks_late=True)

@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from events import telemetry
-from events.authentication import Credential
+from events.credential import Credential
 from events.errors import TooManyRequests
 
 STORE_TIMEOUT_S: Final = 0.15

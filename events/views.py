@@ -18,8 +18,8 @@ from rest_framework.views import APIView
 
 from events import catalogue, client_tokens, openapi, queries, throttling
 from events.authentication import (
-    Credential,
     acting_user,
+    address_of,
     credential_from,
     credential_of,
     ensure_scope,
@@ -30,6 +30,7 @@ from events.authentication import (
 from events.bodies import Batch, BatchBody, BeaconBody, JsonBody, events_of
 from events.cleaning.agents import is_bot
 from events.cleaning.rules import Sending
+from events.credential import Credential
 from events.errors import Forbidden, InvalidRequest, NotFound
 from events.ingestion import ingest
 from events.serializers import (
@@ -80,7 +81,9 @@ class BeaconView(APIView):
     def post(self, request: Request) -> Response:
         if not isinstance(request.data, Batch):
             raise InvalidRequest("events must hold at least one event", code="empty_batch")
-        credential = credential_of(request.data.token, origin=origin_of(request._request))
+        credential = credential_of(
+            request.data.token, origin=origin_of(request._request), address=address_of(request._request)
+        )
         if credential.is_server:
             # A server key in a page would be a leak; do not make it work.
             raise Forbidden("a beacon needs an end-user token, not a server key", code="user_token_required")

@@ -17,6 +17,12 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
         "events.view_userprofile",
         "events.view_event",
         "events.view_importprogress",
+        "events.view_session",
+        "events.view_windowfill",
+        "events.view_automatedhour",
+        # Reasons and payloads without the people in them.
+        "events.view_deadletter",
+        "events.export_deadletter",
         "features.*",
         "ranking.*",
         "dashboards.*",

@@ -27,6 +27,7 @@ app.conf.beat_schedule = {
         # An upload is retrievable within about ten seconds.
         ("refresh the snapshot", "features.tasks.refresh_snapshot", 10.0),
         ("rebuild sessions", "events.tasks.rebuild_sessions", MINUTE_S),
+        ("mark automated traffic", "events.tasks.mark_automated", 5 * MINUTE_S),
         ("measure KPIs", "dashboards.tasks.measure_kpis", 5 * MINUTE_S),
         ("train the ranker", "ranking.tasks.train_ranker", 6 * HOUR_S),
         # More often than daily: what could not be locked at once, or fell into a restart, waits for hours, not days.

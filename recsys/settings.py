@@ -88,6 +88,7 @@ WSGI_APPLICATION = "recsys.wsgi.application"
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["recsys.formats"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
@@ -240,6 +241,8 @@ RATE_LIMITS: dict[str, tuple[float, int]] = (
         "user": (20.0, 200),
         # Many people may share one address.
         "address": (200.0, 2_000),
+        # Keys and tokens from one address that did not hold; see events/guessing.py.
+        "failure": (1.0, 60),
     }
     if _flag("RATE_LIMIT", True)
     else {}

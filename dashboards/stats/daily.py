@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from events.cleaning.schema import EVENT_TYPES
 from events.cleaning.sessions import session_bounds, sessionize
+from events.cleaning.watching import bounded_watch_s, is_showing
 from events.columnar.interactions import ABSENT, Interactions
 
 CLICK_WATCH_S = 2.0
@@ -22,9 +23,10 @@ ENGAGEMENTS = ("like", "comment", "share", "save", "follow")
 class UserDays:
     """Per active or exposed user of one day; all columns have the same length n.
 
-    `watch_s` in seconds; the rest are counts. `impressions` are distinct (request, content); where an imported
-    log knows no requests, (session, content). `clicked` and `engaged` count those of them that were followed by a click
-    or an engagement, so both are at most `impressions`.
+    `watch_s` in seconds, no longer than there was time for (`events.cleaning.watching`); the rest are counts.
+    `impressions` are distinct (request, content); where an imported log knows no requests, (session, content).
+    `clicked` and `engaged` count those of them that were followed by a click or an engagement, so both are at most
+    `impressions`.
     """
 
     user_id: NDArray[np.object_]
@@ -86,7 +88,8 @@ def summarise_users(log: Interactions) -> UserDays:
 
     session = sessionize(log.user, log.timestamp)
     first = np.unique(session, return_index=True)[1]
-    watched = np.where(_is(log, "view", "skip"), np.nan_to_num(log.watch_s), 0.0)
+    bounded = bounded_watch_s(log.user, log.timestamp, log.watch_s, showing=is_showing(log.event_type))
+    watched = np.where(_is(log, "view", "skip"), np.nan_to_num(bounded), 0.0)
     return UserDays(
         user_id=log.users,
         active=count(~_is(log, "impression", "content_upload")) > 0,

@@ -17,6 +17,10 @@ Rules, in the order in which they are applied:
    server knows is refused in the body.
 6. Optional fields that are missing stay missing: nothing is guessed.
 
+What is not judged here: whether a feed ever showed the content to the user. What was served is kept by the ranking app,
+further right than this one may look, so that an event without a showing ("unattributed") is told apart by whoever joins
+events to servings, by `request_id` and content: the training examples and the click-through rate.
+
 Fields that only some types carry move into `additional_info`, where reserved names are not the client's to set.
 """
 

@@ -49,6 +49,7 @@ MAX_COMMENT_CHARS: Final = 2_000
 MAX_INFO_BYTES: Final = 8 * 1024
 MAX_INFO_DEPTH: Final = 8
 MAX_INFO_KEYS: Final = 100
+MAX_INFO_CHARS: Final = 1_024
 MAX_EVENT_BYTES: Final = 32 * 1024
 MAX_INTEGER: Final = 2**63 - 1
 
@@ -270,7 +271,7 @@ def decode_event(raw: Mapping[str, Any] | bytes) -> RawEvent:
         raise InvalidEvent("too_large", f"the event is nested deeper than {MAX_INFO_DEPTH} levels") from None
     _check_texts(event)
     if event.additional_info is not None:
-        check_json(event.additional_info, field="additional_info")
+        check_json(event.additional_info, field="additional_info", max_chars=MAX_INFO_CHARS)
     if isinstance(event, ContentUpload):
         check_json(event.metadata, field="metadata")
     return event
@@ -291,9 +292,12 @@ def check_text(value: str, *, field: str) -> str:
     return value
 
 
-def check_json(value: Any, *, field: str, max_bytes: int = MAX_INFO_BYTES) -> None:
-    """Raise InvalidEvent where a decoded JSON value is too deep, too large, or holds what `jsonb` cannot keep."""
-    _walk(value, field, MAX_INFO_DEPTH)
+def check_json(value: Any, *, field: str, max_bytes: int = MAX_INFO_BYTES, max_chars: int | None = None) -> None:
+    """Raise InvalidEvent where a decoded JSON value is too deep, too large, or holds what `jsonb` cannot keep.
+
+    `max_chars` bounds each text and key; without it, as for the description of a content, only the whole is bounded.
+    """
+    _walk(value, field, MAX_INFO_DEPTH, max_chars)
     size = len(msgspec.json.encode(value))
     if size > max_bytes:
         raise InvalidEvent("too_large", f"{field}: {size} bytes of JSON, at most {max_bytes} are kept")
@@ -340,10 +344,11 @@ def _check_running_text(value: str, *, field: str) -> None:
         raise InvalidEvent("unstorable", f"{field}: holds a NUL or half a surrogate pair; got {show(value)}")
 
 
-def _walk(value: Any, path: str, depth: int) -> None:
+def _walk(value: Any, path: str, depth: int, max_chars: int | None) -> None:
     if isinstance(value, bool) or value is None:
         return
     if isinstance(value, str):
+        _check_length(value, path, max_chars)
         _check_running_text(value, field=path)
     elif isinstance(value, int | float):
         if (isinstance(value, float) and not math.isfinite(value)) or abs(value) > MAX_INTEGER:
@@ -358,11 +363,19 @@ def _walk(value: Any, path: str, depth: int) -> None:
         for key, inner in value.items():
             if not isinstance(key, str):
                 raise InvalidEvent("invalid_value", f"{path}: keys must be text; got {show(key)}")
+            _check_length(key, path, max_chars)
             _check_running_text(key, field=path)
-            _walk(inner, f"{path}.{show(key, 40)[1:-1]}", depth - 1)
+            _walk(inner, f"{path}.{show(key, 40)[1:-1]}", depth - 1, max_chars)
     else:
         for inner in value:
-            _walk(inner, f"{path}[]", depth - 1)
+            _walk(inner, f"{path}[]", depth - 1, max_chars)
+
+
+def _check_length(text: str, path: str, max_chars: int | None) -> None:
+    if max_chars is not None and len(text) > max_chars:
+        raise InvalidEvent(
+            "too_large", f"{path}: {len(text)} characters, at most {max_chars} are kept; got {show(text)}"
+        )
 
 
 def _explain(message: str, raw: Mapping[str, Any] | bytes) -> InvalidEvent:

@@ -9,6 +9,8 @@ from django.utils.html import escape
 
 from dashboards import kpis
 from dashboards.models import KpiPoint, UserDay
+from events import traffic
+from events.cleaning.rules import Sending
 from events.ingestion import ingest
 
 pytestmark = pytest.mark.django_db
@@ -96,6 +98,67 @@ def test_days_follow_the_reporting_time_zone(settings):
     kpis.measure_kpis(until=now)
     assert value("dau", date(2026, 3, 2)) == 1
     assert not KpiPoint.objects.filter(day=DAY).exists()
+
+
+def test_another_time_zone_rebuilds_every_day(three_users, settings):
+    settings.REPORTING_TIME_ZONE = "Asia/Kathmandu"
+    # 45 minutes off: an hour of UTC belongs to two days there. 23:50 of day 1 is 05:35 of day 2.
+    rebuilt = kpis.measure_kpis(until=three_users).days_rebuilt
+    assert rebuilt == tuple(date(2026, 3, day) for day in (1, 2, 3, 8))
+    assert (value("dau"), value("dau", date(2026, 3, 2))) == (1, 3)
+    assert kpis.measure_kpis(until=three_users).days_rebuilt == ()
+
+
+def test_an_hour_that_belongs_to_two_days_rebuilds_both(settings):
+    settings.REPORTING_TIME_ZONE = "Asia/Kathmandu"
+    now = at(20, "12:00")
+    send(view("ann", at(1, "18:10")), view("bob", at(1, "18:20")), now=now)
+    assert kpis.measure_kpis(until=now).days_rebuilt == (DAY, date(2026, 3, 2))
+    assert (value("dau"), value("dau", date(2026, 3, 2))) == (1, 1)
+
+
+def test_a_run_that_dies_leaves_its_days_to_the_next_one(three_users, monkeypatch):
+    send(view("dora", at(1, "15:00")), view("dora", at(2, "15:00")), now=three_users)
+    whole = kpis._daily_values
+    calls = []
+
+    def dies_at_the_second_day(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise RuntimeError("power cut")
+        return whole(*arguments)
+
+    monkeypatch.setattr(kpis, "_daily_values", dies_at_the_second_day)
+    with pytest.raises(RuntimeError):
+        kpis.measure_kpis(until=three_users)
+    assert (value("dau"), value("dau", date(2026, 3, 2))) == (3, 2)
+    monkeypatch.undo()
+    assert kpis.measure_kpis(until=three_users).days_rebuilt == (date(2026, 3, 2),)
+    assert value("dau", date(2026, 3, 2)) == 3
+
+
+def test_bots_and_staff_are_left_out_and_their_share_is_a_figure(settings):
+    settings.INTERNAL_USERS = frozenset({"staff"})
+    now = at(20, "12:00")
+    send(view("ann", at(1, "10:00"), 60.0), view("staff", at(1, "10:00"), 60.0), now=now)
+    ingest([view("crawler", at(20, "11:00"))], now=now, source="test", sending=Sending(bot=True))
+    send(*(view("blind", at(1, "11:00") + timedelta(seconds=number), 0.0) for number in range(60)), now=now)
+    kpis.measure_kpis(until=now)
+    assert (value("dau"), value("dau", date(2026, 3, 20))) == (2, 0)
+    assert value("excluded_share", date(2026, 3, 20)) == 100.0
+    traffic.mark_automated(until=now)
+    # The marks have opened the hour again.
+    assert kpis.measure_kpis(until=now).days_rebuilt == (DAY,)
+    assert (value("dau"), value("watch_min_per_user")) == (1, 1.0)
+    assert value("excluded_share") == pytest.approx(100 * 61 / 62)
+
+
+def test_nobody_spends_more_time_than_there_was():
+    now = at(20, "12:00")
+    send(*(view("ann", at(1, "10:00") + timedelta(seconds=10 * number), 3000.0) for number in range(4)), now=now)
+    kpis.measure_kpis(until=now)
+    # The first and the last view have a side without bound; the two between had ten seconds to each side.
+    assert value("watch_min_per_user") == pytest.approx((2 * 3000 + 2 * 12) / 60)
 
 
 def test_the_board_shows_every_kpi_to_staff_only(three_users, client, admin_client):

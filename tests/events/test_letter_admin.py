@@ -63,6 +63,69 @@ def test_a_viewer_sees_reasons_and_no_people_and_settles_nothing(client, letter)
     assert DeadLetter.objects.get().state == "open"
 
 
+# What each permission adds to looking: replay, edit and replay, discard, export, see people.
+ACTIONS = ("replay", "edit", "discard", "export", "see")
+MAY = {
+    (): (),
+    ("view",): (),
+    ("view", "change", "delete", "add"): (),
+    ("replay", "discard", "export", "reveal"): (),
+    ("view", "replay"): ("replay",),
+    ("view", "discard"): ("discard",),
+    ("view", "export"): ("export",),
+    ("view", "reveal"): ("see",),
+    ("view", "replay", "reveal"): ("replay", "edit", "see"),
+    ("view", "replay", "discard", "export", "reveal"): ACTIONS,
+}
+
+
+def attempt(client, action, letter, text):
+    """Try one action by every way there is to it; whether it was done."""
+    if action == "export":
+        answers = [client.get(reverse(f"admin:events_deadletter_{kind}")) for kind in ("csv", "jsonl")]
+        return {answer.status_code for answer in answers} == {200}
+    if action == "see":
+        page = client.get(page_of(letter))
+        return page.status_code == 200 and "anna" in page.content.decode()
+    if action == "discard":
+        client.post(page_of(letter), {"discard": "1", "note": "why"})
+        client.post(reverse(LIST), {"action": "discard_letters", "_selected_action": [letter.pk], "note": "why"})
+        return DeadLetter.objects.get().state == "discarded"
+    if action == "replay":
+        client.post(page_of(letter), {"replay": "1"})
+        client.post(reverse(LIST), {"action": "replay_letters", "_selected_action": [letter.pk]})
+        return DeadLetter.objects.get().state == "replayed"
+    client.post(page_of(letter), {"replay": "1", "payload": text})
+    return DeadLetter.objects.get().note == "edited"
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("names", MAY, ids=lambda names: "+".join(names) or "nothing")
+def test_each_action_needs_its_own_permission(client, names, action):
+    event = make_event(user_id="anna")
+    keep([Refused(json.dumps(event).encode(), "too_late", "late", None)], now=NOW, source="api")
+    letter = DeadLetter.objects.get()
+    log_in(client, *names)
+    assert attempt(client, action, letter, json.dumps({**event, "content_id": "c2"})) == (action in MAY[names])
+
+
+@pytest.mark.parametrize("names", MAY, ids=lambda names: "+".join(names) or "nothing")
+def test_the_pages_offer_what_is_allowed_and_nothing_else(client, letter, names):
+    log_in(client, *names)
+    if "view" not in names:
+        assert {client.get(page).status_code for page in (reverse(LIST), page_of(letter))} == {403}
+        return
+    shown, listed = client.get(page_of(letter)).content.decode(), client.get(reverse(LIST)).content.decode()
+    offered = {
+        "replay": 'name="replay"' in shown and "replay_letters" in listed,
+        "edit": "<textarea" in shown,
+        "discard": 'name="discard"' in shown and "discard_letters" in listed,
+        "export": "Export CSV" in listed,
+        "see": "anna" in shown,
+    }
+    assert {action for action, there in offered.items() if there} == set(MAY[names])
+
+
 def test_the_list_groups_by_reason(client, letter):
     keep(
         [Refused(b"1", "malformed", "no object", None), Refused(b"2", "malformed", "no object", None)],
@@ -100,7 +163,7 @@ def test_an_untouched_text_is_no_edit(client):
 
 
 def test_whoever_sees_no_people_may_replay_but_not_edit(client, letter):
-    log_in(client, "view", "change")
+    log_in(client, "view", "replay")
     edited = json.dumps(make_event())
     assert client.post(page_of(letter), {"payload": edited, "replay": "1"}).status_code == 403
     assert client.post(page_of(letter), {"replay": "1"}).status_code == 422
@@ -132,7 +195,7 @@ def test_the_list_replays_what_is_chosen(client, letter):
 
 def test_the_exports_mask_people_and_defuse_formulas(client, letter):
     keep([Refused(b"=1+1", "malformed", "=HYPERLINK(1)", None)], now=NOW, source="api")
-    log_in(client, "view")
+    log_in(client, "view", "export")
     text = client.get(reverse("admin:events_deadletter_csv")).getvalue().decode()
     assert text.startswith("\ufeff")
     rows = list(csv.DictReader(io.StringIO(text[1:])))

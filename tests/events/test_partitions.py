@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from events import partitions
+from events import partitions, queries, sessions
 from events.ingestion import ingest
-from events.models import Event, EventId
+from events.models import Event, EventId, Refusal, Session
 from tests.events.conftest import NOW, make_event
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -99,6 +99,42 @@ def test_retention_drops_whole_months_and_only_those():
     assert Event.objects.count() == 4
     with pytest.raises(ValueError, match="-1"):
         partitions.drop_expired(now=NOW, keep=-1)
+
+
+def test_what_was_refused_in_a_dropped_month_is_still_refused_and_can_be_erased():
+    old = [make_event(name, content_id=name, timestamp="2026-05-20T00:00:00Z") for name in ("hide", "report", "like")]
+    ingest([*old, make_event("hide", content_id="new")], now=NOW, source="test")
+    assert partitions.drop_expired(now=NOW, keep=1) == [date(2026, 5, 1)]
+    assert sorted(queries.recent_history("u1", limit=1).content_id) == ["hide", "new", "report"]
+    Event.objects.filter(user_id="u1").delete()
+    assert sorted(queries.recent_history("u1").content_id) == ["hide", "report"]
+    Refusal.objects.filter(user_id="u1").delete()
+    assert len(queries.recent_history("u1")) == 0
+
+
+def test_a_month_that_cannot_be_dropped_yet_has_no_refusal_twice():
+    ingest([make_event("hide", timestamp="2026-05-20T00:00:00Z")], now=NOW, source="test")
+    reader = connection.copy()
+    try:
+        reader.set_autocommit(False)
+        with reader.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM event")
+            assert partitions.drop_expired(now=NOW, keep=1) == []
+        assert not Refusal.objects.exists()
+        reader.rollback()
+        partitions.drop_expired(now=NOW, keep=1)
+    finally:
+        reader.close()
+    assert Refusal.objects.count() == 1
+    assert queries.recent_history("u1").content_id.tolist() == ["c1"]
+
+
+def test_sessions_of_a_dropped_month_stay_as_they_are():
+    ingest([make_event(timestamp="2026-05-20T00:00:00Z"), make_event()], now=NOW, source="test")
+    sessions.rebuild_sessions(until=NOW)
+    partitions.drop_expired(now=NOW, keep=1)
+    assert sessions.rebuild_sessions(until=NOW).windows == 0
+    assert Session.objects.count() == 2
 
 
 def test_retention_waits_for_nobody_and_is_done_next_time():

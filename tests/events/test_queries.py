@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from django.db import connection
 
 from events import catalogue, queries
 from events.catalogue import NewContent, NewProfile
 from events.cleaning.schema import EVENT_TYPES
 from events.columnar.interactions import ABSENT
 from events.ingestion import ingest
-from events.models import Event
+from events.models import Event, EventId
 from tests.events.conftest import NOW, make_event
 
 pytestmark = pytest.mark.django_db
@@ -125,6 +126,38 @@ def test_what_a_user_refused_is_remembered_beyond_the_limit(django_assert_num_qu
         history = queries.recent_history("ann", limit=5)
     assert sorted(history.content_id[:2]) == ["hide", "report"]
     assert sorted(history.content_id[2:]) == [f"c{number}" for number in range(5)]
+
+
+def test_a_refusal_at_the_very_moment_where_the_limit_cuts_is_remembered():
+    events = [make_event("hide", content_id=f"c{number}", user_id="ann") for number in range(4)]
+    ingest(events, now=NOW, source="test")
+    assert sorted(queries.recent_history("ann", limit=2).content_id) == ["c0", "c1", "c2", "c3"]
+
+
+def test_a_history_from_many_months_is_one_statement_whose_plan_is_kept(django_assert_num_queries):
+    months = [datetime(2022 + number // 12, number % 12 + 1, 7, tzinfo=UTC) for number in range(59)]
+    events = [make_event("view", timestamp=month, content_id=f"c{n:02}") for n, month in enumerate(months)]
+    assert ingest(events, now=NOW, source="test", historical=True).accepted == 59
+    for limit, expected in ((1000, 59), (3, 3), (59, 59)):
+        with django_assert_num_queries(1):
+            history = queries.recent_history("u1", limit=limit)
+        assert history.content_id.tolist() == [f"c{n:02}" for n in range(59)][-expected:]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT proconfig FROM pg_proc WHERE proname = 'user_history'")
+        assert cursor.fetchone() == (["plan_cache_mode=force_generic_plan"],)
+
+
+def test_an_event_is_found_by_its_id_without_reading_the_log(django_assert_num_queries):
+    first, second = make_event(), make_event(timestamp="2026-10-01T00:00:00Z")
+    ingest([first, second], now=NOW, source="test")
+    event_id = uuid.UUID(second["event_id"])
+    with django_assert_num_queries(2):
+        event = queries.event(event_id)
+    with django_assert_num_queries(1):
+        assert queries.event(event_id, at=event.timestamp) == event
+    EventId.objects.all().delete()
+    assert queries.event(event_id) == event
+    assert queries.event(uuid.UUID(int=5)) is None
 
 
 def test_a_user_nobody_has_seen_has_an_empty_history():

@@ -124,6 +124,29 @@ def test_a_session_ends_with_its_last_watch_and_tells_what_it_was_about():
     assert (row.events, row.views, row.watch_s, row.first_content) == (3, 1, 90.5, "first")
 
 
+def test_nobody_watches_for_longer_than_there_was_time():
+    take(
+        at(0, event_type="impression"),
+        at(1, event_type="view", watch_duration=600),
+        at(2, event_type="impression", content_id="next"),
+        at(2.5, event_type="view", content_id="next", watch_duration=40),
+        at(3, event_type="impression", content_id="last"),
+    )
+    [row] = Session.objects.all()
+    # A minute to each side of the first view, half a minute around the second, and two seconds more.
+    assert (row.watch_s, (row.ended_at - row.started_at).total_seconds()) == (62 + 32, 182)
+
+
+def test_odd_names_of_devices_and_users_are_stored_as_they_are():
+    odd = ["tab\there", "line\nbreak", "back\\slash", '"quoted", comma', "ünï \r", "NULL", "\\N"]
+    take(*(at(number, device=name, user="back\\slash") for number, name in enumerate(odd)))
+    assert {row.device for row in Session.objects.filter(user_id="back\\slash")} == set(odd)
+    assert sessions.rebuild_sessions(until=NOW).windows == 0
+    windows.reopen(NOW - timedelta(days=30), NOW)
+    report = sessions.rebuild_sessions(until=NOW)
+    assert (report.written, report.removed) == (0, 0)
+
+
 def test_a_chain_longer_than_the_reach_is_cut_after_a_day_from_its_true_start():
     take(*(at(minutes) for minutes in range(0, 60 * 60, 20)))
     assert [count for count, _ in lengths()] == [72, 72, 36]

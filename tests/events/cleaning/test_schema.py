@@ -124,6 +124,42 @@ def test_nesting_of_eight_levels_is_taken_and_of_nine_refused():
 
 
 @pytest.mark.parametrize(
+    ("info", "names"),
+    [
+        ({"a": "x" * 1_025}, "additional_info.a: 1025 characters"),
+        ({"x" * 1_025: 1}, "additional_info: 1025 characters"),
+        ({"a": [{"b": "x" * 2_000}]}, "additional_info.a[].b: 2000 characters"),
+        ({f"k{number}": 1 for number in range(101)}, "additional_info: 101 keys"),
+        ({f"k{number}": "x" * 1_000 for number in range(9)}, "8192 are kept"),
+    ],
+)
+def test_free_fields_are_bounded(info, names):
+    with pytest.raises(InvalidEvent) as refused:
+        decode_event(make_event(additional_info=info))
+    assert refused.value.code == "too_large"
+    assert names in refused.value.detail
+    raw = json.dumps(make_event(additional_info=info)).encode()
+    with pytest.raises(InvalidEvent, match="too_large"):
+        decode_event(raw)
+
+
+def test_free_fields_at_their_bounds_are_taken():
+    info = {"a": "x" * 1_024, **{f"k{number}": 1 for number in range(99)}}
+    assert decode_event(make_event(additional_info=info)).additional_info == info
+
+
+def test_a_caption_may_be_longer_than_a_free_field():
+    metadata = {"caption": "x" * 3_000}
+    assert decode_event(make_event("content_upload", metadata=metadata)).metadata == metadata
+
+
+def test_an_event_of_more_than_32_kilobytes_is_refused_unread():
+    raw = json.dumps({**make_event(), "additional_info": {"a": "x" * 33_000}}).encode()
+    with pytest.raises(InvalidEvent, match="at most 32768"):
+        decode_event(raw)
+
+
+@pytest.mark.parametrize(
     "raw",
     [
         *(b"", b"{", b"nope", b"[]", b"3", b"null", b'"x"', b"\xff", 3, None, "x", []),
