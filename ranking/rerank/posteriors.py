@@ -19,6 +19,9 @@ Floats = NDArray[np.float64]
 class Posterior(Protocol):
     """A belief about the worth of contents beyond their score."""
 
+    def spread(self, rows: Ids) -> Floats:
+        """Standard deviation of the draws for each of n rows: finite float64 array (n,)."""
+
     def draw(self, rng: np.random.Generator, rows: Ids, count: int) -> Floats:
         """`count` independent draws for each of n rows: finite float64 array (count, n)."""
 
@@ -61,10 +64,15 @@ class BetaPosteriors:
         """
         return (self.strength * self.prior + self.successes[rows]) / (self.strength + self.trials[rows])
 
+    def spread(self, rows: Ids) -> Floats:
+        """Standard deviation of the draws."""
+        mean = self.mean(rows)
+        return self.scale * np.sqrt(mean * (1.0 - mean) / (self.strength + self.trials[rows] + 1.0))
+
     def draw(self, rng: np.random.Generator, rows: Ids, count: int) -> Floats:
-        """Deviations of the rate from the prior, in standard deviations of the score."""
+        """Deviations of the rate from its mean: the mean is the ranker's business, and would count twice."""
         mean, weight = self.mean(rows), self.strength + self.trials[rows]
-        return self.scale * (rng.beta(mean * weight, (1.0 - mean) * weight, size=(count, len(rows))) - self.prior)
+        return self.scale * (rng.beta(mean * weight, (1.0 - mean) * weight, size=(count, len(rows))) - mean)
 
 
 @dataclass(slots=True)
@@ -115,6 +123,12 @@ class LinearPosterior:
     model: BayesianLinear
     features: Callable[[Ids], Floats]
     scale: float = 1.0
+
+    def spread(self, rows: Ids) -> Floats:
+        """Standard deviation of the drawn predictions, sqrt(x' P x) times noise and `scale`."""
+        features = self.features(rows)
+        variance = np.einsum("ij,ij->i", features @ self.model.inverse, features)
+        return self.scale * self.model.noise * np.sqrt(np.maximum(variance, 0.0))
 
     def draw(self, rng: np.random.Generator, rows: Ids, count: int) -> Floats:
         """Drawn predictions, times `scale`."""

@@ -1,13 +1,14 @@
 """Thompson sampling in one slot of every ten: exploration that asks who might be good, at a fixed price.
 
-The page is the order that came in, with one position in each block of `block` given away. Who gets it: the posterior
-is drawn once, and the best candidate by score plus draw wins among the `depth` best that the page would not have shown;
-all of them have passed every filter. A narrow posterior hardly moves a candidate, a wide one gives it its chance, and
-with every outcome it narrows (Thompson, 1933; Chapelle and Li, 2011). Uniform exploration spends the same slots on
-hopeless candidates as well.
+The page is the order that came in, with one position in each block of `block` given away. The posterior is drawn once,
+and the best candidates by score plus draw win the slots, among the `depth` most promising ones that the page would not
+have shown: the best by score plus `OPTIMISM` standard deviations. All of them have passed every filter. A narrow
+posterior hardly moves a candidate, a wide one gives it its chance, and with every outcome it narrows (Thompson, 1933;
+Chapelle and Li, 2011). Uniform exploration spends the same slots on hopeless candidates as well.
 
-Guarded three ways: the budget of slots; a cap on the share of new contents of the page, above which explored slots go
-to known ones; and a user with little history never meets exploration on the first position.
+Slots go to new contents first, which nothing else would ever show. Guarded three ways: the budget of slots; a cap on
+the share of new contents of the page, above which slots go to known ones; and a user with little history never meets
+exploration on the first position.
 
 The chance of every position is logged. Where the slot lies is independent of who wins it, so positions that follow the
 order are exact, and an explored one is P(slot there), exact, times P(this candidate wins), which has no closed form: it
@@ -26,6 +27,9 @@ from ranking.rerank.posteriors import Posterior
 
 Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+OPTIMISM = 2.0
+"""Who is further behind than this hardly ever wins, and drawing for all candidates would cost milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,26 +94,6 @@ class Slots:
         return chance
 
 
-def winners(index: Floats, new: NDArray[np.bool_], *, count: int, new_left: int) -> Indices:
-    """The `count` best of each row of `index` (pages, n), best first, with at most `new_left` new ones among them.
-
-    There must be that many: `count <= (not new) + min(new, new_left)`.
-
-    >>> winners(np.array([[3.0, 2.0, 1.0]]), np.array([True, True, False]), count=2, new_left=1).tolist()
-    [[0, 2]]
-    """
-    index = index.copy()
-    pages = np.arange(len(index))
-    found = np.empty((len(index), count), np.int64)
-    new_shown = np.zeros(len(index), np.int64)
-    for place in range(count):
-        index[np.ix_(new_shown >= new_left, new)] = -np.inf
-        found[:, place] = best = index.argmax(axis=1)
-        index[pages, best] = -np.inf
-        new_shown += new[best]
-    return found
-
-
 @dataclass(frozen=True, slots=True)
 class Thompson:
     """The re-ranker. `new` says of each row of the catalogue whether it still counts as new."""
@@ -126,48 +110,79 @@ class Thompson:
         shown, judged = (np.random.default_rng([query.seed, stream]) for stream in range(2))
         slots, picked = contest.slots.draw(shown, 1), contest.draw(shown, 1)
         page = contest.slots.fill(slots, picked)[0]
-        wins = contest.win_rates(judged, self.config.draws)[np.arange(contest.slots.count), picked[0] - len(page)]
+        wins = contest.win_rates(judged, self.config.draws)[np.arange(contest.slots.count), picked[0]]
         chance = contest.slots.chance(page, slots[0], np.maximum(wins, 0.5 / self.config.draws))
         explored = slots[0][slots[0] < len(page)]
         return Positions(page, chance.astype(np.float32), dict.fromkeys(explored.tolist(), "exploration"))
 
     def contest(self, query: FeedQuery, candidates: Ids, scores: Scores) -> "Contest":
         """Who competes for how many slots of this page; nothing is drawn yet."""
-        size = min(query.size, len(candidates))
-        pool = candidates[size : size + self.config.depth]
-        new = self.new[pool]
-        new_left = max(int(self.config.new_share * size) - int(self.new[candidates[:size]].sum()), 0)
-        able = int((~new).sum()) + min(int(new.sum()), new_left)
-        blocks = -(-size // self.config.block)
+        block, size = self.config.block, min(query.size, len(candidates))
         first = 1 if len(query.history) < self.config.newcomer_events else 0
         # A block of one position has no second one to move to.
-        count = 0 if self.config.block == first else min(blocks, able)
-        value = standardised(scores)[size : size + self.config.depth]
-        return Contest(Slots(size, self.config.block, count, first), pool, value, new, new_left, self.posteriors)
+        blocks = 0 if block == first else -(-size // block)
+        # Whole blocks are sure to push as many candidates off the end of the page.
+        stays = candidates[: size - min(size // block, blocks)]
+        new_left = max(int(self.config.new_share * size) - int(self.new[stays].sum()), 0)
+        behind, value = np.arange(size, len(candidates)), standardised(scores)
+        is_new = self.new[candidates[behind]]
+        heats, left = [], blocks
+        for group, most in ((behind[is_new], new_left), (behind[~is_new], blocks)):
+            count = min(len(group), most, left)
+            left -= count
+            if count:
+                heats.append(self._heat(group, candidates, value, count))
+        return Contest(Slots(size, block, blocks - left, first), len(candidates), tuple(heats), self.posteriors)
+
+    def _heat(self, group: Indices, candidates: Ids, value: Floats, count: int) -> "Heat":
+        """The `depth` candidates of the group with the highest optimistic value; at least as many as slots."""
+        hope = value[group]
+        for posterior in self.posteriors:
+            hope = hope + OPTIMISM * posterior.spread(candidates[group])
+        pool = group[np.argsort(-hope, kind="stable")[: max(self.config.depth, count)]]
+        return Heat(pool, candidates[pool], value[pool], count)
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """Competitors for `count` slots: indices into the candidates, rows of the catalogue, standardised scores."""
+
+    pool: Indices
+    rows: Ids
+    value: Floats
+    count: int
+
+    def winners(self, index: Floats) -> Indices:
+        """The `count` best of each row of `index` (pages, competitors), best first, as indices into the candidates."""
+        index, pages = index.copy(), np.arange(len(index))
+        found = np.empty((len(index), self.count), np.int64)
+        for place in range(self.count):
+            found[:, place] = best = index.argmax(axis=1)
+            index[pages, best] = -np.inf
+        return self.pool[found]
 
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """The candidates behind the page and what is believed of them."""
+    """The slots of one page, and who competes for them among how many candidates."""
 
     slots: Slots
-    pool: Ids
-    value: Floats
-    new: NDArray[np.bool_]
-    new_left: int
+    candidates: int
+    heats: tuple[Heat, ...]
     posteriors: Sequence[Posterior]
 
     def draw(self, rng: np.random.Generator, pages: int) -> Indices:
         """Winners of `pages` independent draws, as indices into the candidates: int64 array (pages, slots)."""
-        if self.slots.count == 0:
-            return np.empty((pages, 0), np.int64)
-        index = np.tile(self.value, (pages, 1))
-        for posterior in self.posteriors:
-            index += posterior.draw(rng, self.pool, pages)
-        return self.slots.size + winners(index, self.new, count=self.slots.count, new_left=self.new_left)
+        found = [np.empty((pages, 0), np.int64)]
+        for heat in self.heats:
+            index = np.tile(heat.value, (pages, 1))
+            for posterior in self.posteriors:
+                index += posterior.draw(rng, heat.rows, pages)
+            found.append(heat.winners(index))
+        return np.concatenate(found, axis=1)
 
     def win_rates(self, rng: np.random.Generator, draws: int) -> Floats:
-        """Share of `draws` in which each candidate of the pool wins each slot: float64 array (slots, pool)."""
-        found = self.draw(rng, draws) - self.slots.size
-        counts = [np.bincount(found[:, slot], minlength=len(self.pool)) for slot in range(self.slots.count)]
-        return np.array(counts, np.float64).reshape(self.slots.count, len(self.pool)) / draws
+        """Share of `draws` in which each candidate wins each slot: float64 array (slots, candidates)."""
+        found = self.draw(rng, draws)
+        counts = [np.bincount(found[:, slot], minlength=self.candidates) for slot in range(self.slots.count)]
+        return np.array(counts, np.float64).reshape(self.slots.count, self.candidates) / draws

@@ -39,11 +39,16 @@ def test_a_linear_posterior_draws_predictions():
     assert drawn.shape == (5_000, 3)
     np.testing.assert_allclose(drawn.mean(axis=0), [1.5, 0.0, 3.0], atol=0.05)
     assert drawn[:, 1].std() > 10 * drawn[:, 0].std()
+    spread = LinearPosterior(model, lambda rows: features[rows], scale=0.5).spread(ROWS)
+    np.testing.assert_allclose(drawn.std(axis=0), spread, rtol=0.05)
 
 
 def test_rates_are_drawn_from_their_beta():
     posterior = BetaPosteriors(np.array([0.0, 3.0, 90.0]), np.array([0.0, 10.0, 100.0]), 0.3, strength=4.0, scale=2.0)
-    rates = posterior.draw(np.random.default_rng(2), ROWS, 20_000) / 2.0 + 0.3
+    drawn = posterior.draw(np.random.default_rng(2), ROWS, 20_000)
+    np.testing.assert_allclose(drawn.mean(axis=0), 0.0, atol=0.02)
+    np.testing.assert_allclose(drawn.std(axis=0), posterior.spread(ROWS), rtol=0.02)
+    rates = drawn / 2.0 + posterior.mean(ROWS)
     for row, (a, b) in enumerate([(1.2, 2.8), (4.2, 9.8), (91.2, 12.8)]):
         assert stats.kstest(rates[:, row], stats.beta(a, b).cdf).pvalue > 1e-3
 

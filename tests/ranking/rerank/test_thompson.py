@@ -40,7 +40,7 @@ def test_the_frequencies_of_a_hundred_thousand_pages_agree_with_the_logged_prope
     wins = np.mean([contest.win_rates(rng, pages) for _ in range(estimates)], axis=0)
     reported = np.zeros((size, N))
     for page in range(2_000):
-        rates = wins[[0, 1], picked[page] - size]
+        rates = wins[[0, 1], picked[page]]
         reported[np.arange(size), shown[page]] = contest.slots.chance(shown[page], slots[page], rates)
     np.testing.assert_allclose(reported.sum(axis=1), 1.0, atol=1e-9)
     for position in range(size):
@@ -65,7 +65,7 @@ def test_the_stage_shows_what_the_contest_draws_and_logs_its_rates():
     for position in range(size):
         expected = np.zeros(N)
         expected[position], expected[position - 1] = (4 - position) / 5, position / 5
-        expected[size : size + 4] = wins / 5
+        expected[size:] = wins[size:] / 5
         cells = expected > 0.0
         assert shown[position, ~cells].sum() == 0
         assert stats.chisquare(shown[position, cells], runs * expected[cells]).pvalue > 1e-3
@@ -106,7 +106,7 @@ def test_exploration_never_lifts_new_contents_above_their_share(already, allowed
     for seed in range(100):
         chosen = order(stage, seed=seed)
         assert len(chosen.reasons) == allowed
-        assert new[chosen.picks].sum() <= max(3, already)
+        assert new[chosen.picks].sum() == max(3, already)
 
 
 def test_above_the_cap_known_contents_are_explored_instead():
@@ -115,14 +115,32 @@ def test_above_the_cap_known_contents_are_explored_instead():
     for seed in range(100):
         chosen = order(stage, seed=seed)
         assert len(chosen.reasons) == 4
-        assert new[chosen.picks].sum() <= 1
+        assert new[chosen.picks].sum() == 1
+
+
+def test_new_contents_come_first_however_good_the_known_ones_are():
+    new = ALL == N - 1
+    for seed in range(100):
+        chosen = order(thompson(new=new, depth=3), size=10, seed=seed)
+        assert chosen.picks[next(iter(chosen.reasons))] == N - 1
+
+
+def test_a_new_content_that_its_own_slot_pushes_off_the_page_does_not_count():
+    new = (ALL == 9) | (ALL > 30)
+    for seed in range(100):
+        assert new[order(thompson(new=new), size=10, seed=seed).picks].sum() == 1
 
 
 def test_the_uncertain_is_explored_more_than_the_equally_good_and_known():
     trials = np.where(ALL % 2, 1_000.0, 0.0)
-    wins = thompson(trials=trials, depth=20).contest(query(size=20, past=OLD_HAND), ALL, np.zeros(N, np.float32))
-    rates = wins.win_rates(np.random.default_rng(1), 5_000)[0]
-    assert rates[0::2].sum() > 0.95
+    contest = thompson(trials=trials, depth=20).contest(query(size=20, past=OLD_HAND), ALL, np.zeros(N, np.float32))
+    assert contest.win_rates(np.random.default_rng(1), 5_000)[0, ::2].sum() > 0.95
+
+
+def test_the_pool_is_the_most_promising_behind_the_page():
+    trials = np.where(ALL == N - 1, 0.0, 10_000.0)
+    contest = thompson(trials=trials, depth=3).contest(query(size=20, past=OLD_HAND), ALL, SCORES / 4)
+    assert set(contest.heats[0].pool.tolist()) == {20, 21, N - 1}
 
 
 def test_a_pool_can_win_several_slots_only_with_different_contents():
