@@ -41,30 +41,37 @@ class Wish(Protocol):
 class Assemble:
     """Each position takes the candidate with the largest standardised score plus gains; ties go to the earlier one.
 
-    Where that is not the best remaining by score, the reason is the term that lifted it most over that one. Certain, so
-    propensity 1; behind `query.size` positions the rest follow as they came.
+    Only the `depth` best by score compete (as many as the page, if that is more): who stands further behind would make
+    the page broad at too high a price. Where the pick is not the best remaining by score, the reason is the term that
+    lifted it most over that one. Certain, so propensity 1; behind `query.size` positions the rest follow as they came.
     """
 
     wishes: Sequence[Wish]
+    depth: int = 150
     name: str = "assemble"
 
     def order(self, query: FeedQuery, candidates: Ids, scores: Scores) -> Positions:
         """All candidates, `query.size` of them assembled."""
-        terms = [wish.begin(candidates) for wish in self.wishes]
-        value = standardised(scores)
-        free = np.ones(len(candidates), np.bool_)
+        best_first = np.argsort(-scores, kind="stable")[: max(self.depth, query.size)]
+        terms = [wish.begin(candidates[best_first]) for wish in self.wishes]
+        value = standardised(scores)[best_first]
         picks: list[int] = []
         reasons: dict[int, Reason] = {}
-        for place in range(min(query.size, len(candidates))):
+        left, best = value.copy(), 0
+        for place in range(min(query.size, len(value))):
             gains = [term.gains() for term in terms]
-            left = np.where(free, value, -np.inf)
-            pick, best = int(sum(gains, left).argmax()), int(left.argmax())
+            pick = int(sum(gains, left).argmax())
             if value[pick] < value[best]:
                 lift = [gain[pick] - gain[best] for gain in gains]
                 reasons[place] = terms[int(np.argmax(lift))].reason
-            free[pick] = False
+            left[pick] = -np.inf
+            while best < len(left) - 1 and left[best] == -np.inf:
+                best += 1
             picks.append(pick)
             for term in terms:
                 term.take(pick)
-        order = np.concatenate([np.array(picks, np.int64), np.flatnonzero(free)])
+        chosen = best_first[np.array(picks, np.int64)]
+        behind = np.ones(len(candidates), np.bool_)
+        behind[chosen] = False
+        order = np.concatenate([chosen, np.flatnonzero(behind)])
         return Positions(order, np.ones(len(order), np.float32), reasons)

@@ -85,28 +85,31 @@ class CreatorFairness:
         seen = exposure(size)
         owed = self.owed + merit(groups, values, size, count=count)
         budget = _Budget(values, seen, self.largest_loss)
-        order = list(range(len(candidates)))
+        page, rest = np.empty(0, np.int64), np.arange(len(candidates))
         reasons: dict[int, Reason] = {}
         for place in range(size):
-            start = self._creditor(order, groups, owed, place)
-            if start != place and budget.allows(
-                moved := [*order[:place], order[start], *_without(order, place, start)]
-            ):
-                order = moved
+            start = _creditor(groups[rest], owed)
+            if start and budget.allows(np.concatenate([page, rest[start : start + 1], np.delete(rest, start)])):
                 reasons[place] = "creator_exposure"
-            if groups[order[place]] >= 0:
-                owed[groups[order[place]]] -= seen[place]
-        return Positions(np.array(order, np.int64), np.ones(len(order), np.float32), reasons)
+            else:
+                start = 0
+            group = groups[rest[start]]
+            if group >= 0:
+                owed[group] -= seen[place]
+            page, rest = np.append(page, rest[start]), np.delete(rest, start)
+        order = np.concatenate([page, rest])
+        return Positions(order, np.ones(len(order), np.float32), reasons)
 
-    @staticmethod
-    def _creditor(order: list[int], groups: NDArray[np.int64], owed: Floats, place: int) -> int:
-        """Where the first candidate of the group owed most stands; `place` itself if nobody is owed anything."""
-        waiting = groups[order[place:]]
-        present = np.unique(waiting[waiting >= 0])
-        if len(present) == 0:
-            return place
-        neediest = present[int(owed[present].argmax())]
-        return place + int((waiting == neediest).argmax()) if owed[neediest] > 0.0 else place
+
+def _creditor(waiting: NDArray[np.int64], owed: Floats) -> int:
+    """Where the first candidate of the group owed most waits; 0 if no group that waits is owed anything."""
+    for group in np.argsort(-owed, kind="stable").tolist():
+        if owed[group] <= 0.0:
+            return 0
+        first = int((waiting == group).argmax())
+        if waiting[first] == group:
+            return first
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +120,9 @@ class _Budget:
     seen: Floats
     largest_loss: float
 
-    def allows(self, order: list[int]) -> bool:
+    def allows(self, order: NDArray[np.int64]) -> bool:
         """True if neither the plain nor the exposure-weighted sum of the page lost more than its share."""
         size = len(self.seen)
         before, after = self.values[:size], self.values[order[:size]]
         kept = 1.0 - self.largest_loss - ROUNDING
         return bool(after.sum() >= kept * before.sum() and after @ self.seen >= kept * (before @ self.seen))
-
-
-def _without(order: list[int], place: int, start: int) -> list[int]:
-    return [*order[place:start], *order[start + 1 :]]
