@@ -79,7 +79,7 @@ def fold_in(watches: Watches, rate: Floats, trait: Floats, *, gain: float) -> Fa
     left = sparse.csr_matrix(
         (surprise - bias[watches.user], (watches.user, watches.item)), (watches.users, watches.items)
     )
-    return Factors(rate, bias, trait, gain * (left @ trait), gain)
+    return Factors(rate, bias, trait, np.asarray(gain * (left @ trait)), gain)
 
 
 def item_rates(watches: Watches) -> Floats:

@@ -37,7 +37,7 @@ class Wish(Protocol):
         """A term that has seen no pick yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Assemble:
     """Each position takes the candidate with the largest standardised score plus gains; ties go to the earlier one.
 

@@ -33,7 +33,7 @@ def exposure(size: int) -> Floats:
     >>> exposure(3).round(3).tolist()
     [1.0, 0.631, 0.5]
     """
-    return 1.0 / np.log2(np.arange(size) + 2.0)
+    return np.asarray(1.0 / np.log2(np.arange(size) + 2.0))
 
 
 def worth(scores: Scores) -> Floats:
@@ -59,10 +59,10 @@ def merit(groups: NDArray[np.int64], values: Floats, size: int, *, count: int) -
 def paid(groups: NDArray[np.int64], *, count: int) -> Floats:
     """The exposure each of `count` groups got on a page that shows these groups, first position first."""
     grouped = groups >= 0
-    return np.bincount(groups[grouped], weights=exposure(len(groups))[grouped], minlength=count)
+    return np.asarray(np.bincount(groups[grouped], exposure(len(groups))[grouped], count), np.float64)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CreatorFairness:
     """The re-ranker. `group` labels rows of the catalogue 0..g-1, negative for none; `owed` is float64 (g,).
 

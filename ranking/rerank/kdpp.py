@@ -93,7 +93,7 @@ class KDpp:
         highest = pairs.max(axis=0)
         others = highest + np.log(np.exp(pairs - highest).sum(axis=0))
         chosen = np.exp(self.log_values + others - before[-1, -1])
-        return np.clip(self.vectors**2 @ chosen, 0.0, 1.0)
+        return np.asarray(np.clip(self.vectors**2 @ chosen, 0.0, 1.0))
 
     def _eigenvectors(self, rng: np.random.Generator) -> NDArray[np.int64]:
         table = self.polynomials
@@ -108,7 +108,7 @@ class KDpp:
         return np.array(taken, np.int64)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DiverseExploration:
     """A whole page drawn from the k-DPP of the best `depth` candidates, with exact propensities.
 

@@ -70,7 +70,7 @@ class Similarity:
             if codes[index] >= 0:
                 likeness += weight * (codes == codes[index])
         likeness[index] = 1.0 + NUGGET
-        return likeness
+        return np.asarray(likeness)
 
     def matrix(self) -> NDArray[np.float64]:
         """The whole kernel (n, n), symmetric up to the rounding of float32."""

@@ -132,4 +132,4 @@ class LinearPosterior:
 
     def draw(self, rng: np.random.Generator, rows: Ids, count: int) -> Floats:
         """Drawn predictions, times `scale`."""
-        return self.scale * self.model.draw_weights(rng, count) @ self.features(rows).T
+        return np.asarray(self.scale * self.model.draw_weights(rng, count) @ self.features(rows).T)

@@ -94,7 +94,7 @@ class Slots:
         return chance
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Thompson:
     """The re-ranker. `new` says of each row of the catalogue whether it still counts as new."""
 

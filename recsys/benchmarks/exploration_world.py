@@ -108,7 +108,7 @@ class World:
         items = self.log.watches.items
         seen = self._seen_by_policy
         trials = np.bincount(seen.item, minlength=items).astype(np.float64)
-        successes = np.bincount(seen.item, weights=seen.long_view, minlength=items)
+        successes = np.bincount(seen.item, weights=seen.long_view, minlength=items).astype(np.float64)
         often = trials >= 30
         rates = successes[often] / trials[often]
         mean = float(rates.mean())

@@ -1,6 +1,6 @@
 """The list of benchmarks. A new one is a module with a `run` and a line here."""
 
-from recsys.benchmarks import exploration, feed, import_rows, ingest, sessions
+from recsys.benchmarks import exploration, feed, import_rows, ingest, rerank, sessions
 from recsys.benchmarks.results import Benchmark
 
 BENCHMARKS = {
@@ -16,6 +16,7 @@ BENCHMARKS = {
             "watch time and new contents of Thompson's slot, beside greedy and epsilon-greedy",
             exploration.run,
         ),
+        Benchmark("rerank", "every re-ranker on 300 candidates, the DPP beside a search by determinants", rerank.run),
         Benchmark("feed", "latency of the feed of a live server, beside an endpoint that does nothing", feed.run),
     )
 }
