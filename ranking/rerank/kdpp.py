@@ -23,6 +23,9 @@ Floats = NDArray[np.float64]
 SMALLEST_EIGENVALUE = 1e-12
 """Relative to the largest: what eigh returns below is rounding, and may be negative."""
 
+WIDEST = 3.0
+"""Standard deviations beyond which a score counts no more."""
+
 
 def log_polynomials(log_values: Floats, size: int) -> Floats:
     """log e_l of the first m values, float64 array (size + 1, n + 1), for l = 0..size and m = 0..n.
@@ -131,7 +134,8 @@ class DiverseExploration:
         """All candidates, the first `query.size` of them drawn; repeatable by `query.seed`."""
         safe = min(self.depth, len(candidates))
         size = min(query.size, safe)
-        quality = np.exp(self.theta * (standardised(scores)[:safe]))
+        # A single outlier would leave the rest of the kernel without weight, and so without rank.
+        quality = np.exp(self.theta * np.clip(standardised(scores)[:safe], -WIDEST, WIDEST))
         similarity = Similarity.of(self.shelf, candidates[:safe], self.weights).matrix()
         process = KDpp(quality[:, None] * similarity * quality, size)
         drawn = process.sample(np.random.default_rng(query.seed))

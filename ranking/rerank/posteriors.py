@@ -113,7 +113,7 @@ class BayesianLinear:
         """Draws of w: float64 array (count, dims)."""
         # Updates leave rounding of either sign in the off-diagonal; Cholesky reads the lower half only.
         root = np.linalg.cholesky(self.inverse)
-        return self.mean + self.noise * rng.standard_normal((count, self.dims)) @ root.T
+        return np.asarray(self.mean + self.noise * rng.standard_normal((count, self.dims)) @ root.T)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class LinearPosterior:
         """Standard deviation of the drawn predictions, sqrt(x' P x) times noise and `scale`."""
         features = self.features(rows)
         variance = np.einsum("ij,ij->i", features @ self.model.inverse, features)
-        return self.scale * self.model.noise * np.sqrt(np.maximum(variance, 0.0))
+        return np.asarray(self.scale * self.model.noise * np.sqrt(np.maximum(variance, 0.0)))
 
     def draw(self, rng: np.random.Generator, rows: Ids, count: int) -> Floats:
         """Drawn predictions, times `scale`."""

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -47,7 +48,7 @@ def run(options: Options) -> Result:
         "u", datetime(2026, 11, 24, tzinfo=UTC), History.empty(), rows[:0], None, "for_you", "default", SIZE, 1
     )
     for stage in stages(shelf):
-        figures[f"{stage.name}_ms"] = took = median_ms(lambda stage=stage: stage.order(query, rows, scores), rounds)
+        figures[f"{stage.name}_ms"] = took = median_ms(partial(stage.order, query, rows, scores), rounds)
         table.append((stage.name, f"{took:.2f} ms", ""))
     bar = Bar.at_most("rerank: milliseconds of the DPP, 300 to 20", dpp, MOST_DPP_MS)
     return Result("rerank", figures, ("stage", "median", "peer"), table, (bar,))

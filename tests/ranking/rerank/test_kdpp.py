@@ -99,3 +99,12 @@ def test_a_sampled_page_stays_among_the_safe_candidates():
         chosen = DiverseExploration(SHELF, depth=20).order(query(size=10, seed=seed), rows, scores)
         check_positions(chosen, 60, 10)
         assert chosen.picks[:10].max() < 20
+
+
+@pytest.mark.parametrize("rows", [np.zeros(60, np.int64), np.arange(60)])
+@pytest.mark.parametrize("outlier", [0.0, 1e6])
+def test_copies_and_outliers_can_be_sampled(rows, outlier):
+    scores = np.zeros(60, np.float32)
+    scores[0] = outlier
+    for seed in range(20):
+        check_positions(DiverseExploration(SHELF).order(query(size=30, seed=seed), rows, scores), 60, 30)
