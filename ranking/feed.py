@@ -31,9 +31,12 @@ from ranking.pipeline.run import Account, Pipeline, run
 from ranking.pipeline.shelf import SessionTaste, Shelf, refused, seen_rows, session_taste
 from ranking.pipeline.stages import FeedQuery, Ids, Ranker
 from ranking.registry import champion
-from ranking.rerank.exploration import EpsilonGreedy
+from ranking.rerank.assembly import Assemble
+from ranking.rerank.calibration import Calibration
+from ranking.rerank.diversity import Diversity
 from ranking.rerank.hybrid import LightRanker, ModelRanker
 from ranking.rerank.mix import Mix
+from ranking.rerank.thompson import Thompson
 from ranking.shelves import Stock, current_stock, ranker_features, served_features, taste_vector
 
 logger = logging.getLogger(__name__)
@@ -171,7 +174,11 @@ def for_you(
         ranker=ranker,
         light_ranker=light,
         trending=Popular(shelf),
-        rerankers=[Mix(shelf, taste.evidence), EpsilonGreedy()],
+        rerankers=[
+            Assemble([Diversity(shelf), Calibration(shelf, taste.positives)]),
+            Mix(shelf, taste.evidence),
+            Thompson([stock.belief], stock.new),
+        ],
     )
 
 

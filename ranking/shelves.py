@@ -11,25 +11,48 @@ from datetime import datetime
 
 import numpy as np
 from django.db import Error as DatabaseError
+from numpy.typing import NDArray
 
 from events.columnar.history import History
 from features import store
 from features.extraction import user
+from features.extraction.aggregates import smoothed_rate
 from features.extraction.assemble import FeatureBlocks, assemble
-from features.extraction.definitions import FEATURE_SET
+from features.extraction.content import PRIOR_STRENGTH
+from features.extraction.definitions import COUNTER_COLUMN, FEATURE_SET, PRIOR_RATE
 from features.extraction.snapshot import ContentSnapshot
+from ranking.candidates.fresh import RECENT_S
 from ranking.pipeline.shelf import Shelf
 from ranking.pipeline.stages import Ids, Vector
+from ranking.rerank.posteriors import BetaPosteriors
 
 logger = logging.getLogger(__name__)
 
 
+NEW_PEOPLE = 100.0
+"""Who was met by as many people is known well enough."""
+MOST_NEW = 0.5
+
+
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """One snapshot and its shelf."""
+    """One snapshot, its shelf, and what exploration must know of all contents; made once per snapshot.
+
+    Attributes
+    ----------
+    belief : rates of long views per person, from the week's counters
+    new : bool array (n,), which contents exploration counts as new
+    """
 
     snapshot: ContentSnapshot
     shelf: Shelf
+    belief: BetaPosteriors = field(init=False, repr=False)
+    new: NDArray[np.bool_] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        belief = belief_of(self.snapshot)
+        object.__setattr__(self, "belief", belief)
+        object.__setattr__(self, "new", new_contents(self.snapshot, belief))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +100,25 @@ def shelf_of(snapshot: ContentSnapshot) -> Shelf:
         nearest=snapshot.index.search if len(snapshot.index) else None,
         successors=None if sequential is None else sequential.scores,
     )
+
+
+def belief_of(snapshot: ContentSnapshot) -> BetaPosteriors:
+    """Long views per person who met a content in the last week; the prior is the mean of all."""
+    people = snapshot.counters[:, COUNTER_COLUMN["exposures", "7d"]].astype(np.float64)
+    long_views = snapshot.counters[:, COUNTER_COLUMN["long_views", "7d"]].astype(np.float64)
+    # Somebody may watch what a client never reported as shown.
+    people = np.maximum(people, long_views)
+    mean = smoothed_rate(long_views.sum(), people.sum(), prior=PRIOR_RATE["long_views"], strength=PRIOR_STRENGTH)
+    return BetaPosteriors(long_views, people, float(mean))
+
+
+def new_contents(snapshot: ContentSnapshot, belief: BetaPosteriors) -> NDArray[np.bool_]:
+    """Uploaded within the week before the snapshot and met by few people; none where most of the catalogue is.
+
+    In a catalogue that is mostly new the label says nothing, and a cap on its share would stop all exploration.
+    """
+    new = (snapshot.until - snapshot.upload_timestamp < RECENT_S) & (belief.trials < NEW_PEOPLE) & snapshot.active
+    return new if new.sum() <= MOST_NEW * max(snapshot.active.sum(), 1) else np.zeros(len(snapshot), np.bool_)
 
 
 def taste_vector(history: History, stock: Stock) -> Vector | None:

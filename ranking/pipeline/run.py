@@ -14,6 +14,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from ranking.pipeline.moves import Move, Passage, moves_of
 from ranking.pipeline.proposals import Proposals, merge
 from ranking.pipeline.stages import CandidateSource, FeedQuery, Filter, Ids, Positions, Ranker, ReRanker, Scores
 
@@ -90,6 +91,7 @@ class Run:
     level : which ranker served
     version : of that ranker
     account : counts, drops, failures, timings
+    trail : the order of every re-ranker that served, first one first
     """
 
     proposals: Proposals
@@ -98,9 +100,14 @@ class Run:
     level: Level
     version: str
     account: Account
+    trail: tuple[Passage, ...] = ()
 
     def __len__(self) -> int:
         return len(self.proposals)
+
+    def moves(self, place: int) -> tuple[Move, ...]:
+        """How re-ranking brought the candidate at `place` there from its place by score."""
+        return moves_of(place, self.trail)
 
 
 def run(query: FeedQuery, pipeline: Pipeline, *, catalogue_size: int, timer: Timer) -> Run:
@@ -112,6 +119,7 @@ def run(query: FeedQuery, pipeline: Pipeline, *, catalogue_size: int, timer: Tim
     best_first = np.argsort(-scores, kind="stable")
     proposals, scores = proposals.take(best_first), scores[best_first]
     propensity = np.ones(len(proposals), np.float32)
+    trail: list[Passage] = []
     for stage in pipeline.rerankers:
         with account.timed(stage.name, timer):
             try:
@@ -121,10 +129,12 @@ def run(query: FeedQuery, pipeline: Pipeline, *, catalogue_size: int, timer: Tim
             except Exception as error:  # an order of second choice is better than no feed
                 account.blame(stage.name, error)
                 continue
-        # Each re-ranker reports its choice given the order it was handed, so the chances multiply.
+        # Each re-ranker reports its choice given the order it was handed, so the chances multiply. The product is the
+        # chance over all draws as long as at most one stage of a pipeline is random.
         propensity = propensity[chosen.picks] * chosen.propensity
         proposals, scores = proposals.take(chosen.picks), scores[chosen.picks]
-    return Run(proposals, scores, propensity, level, version, account)
+        trail.append(Passage(stage.name, chosen.picks, chosen.reasons))
+    return Run(proposals, scores, propensity, level, version, account, tuple(trail))
 
 
 def _retrieve(query: FeedQuery, pipeline: Pipeline, size: int, account: Account, timer: Timer) -> Proposals:
@@ -221,3 +231,5 @@ def check_positions(chosen: Positions, candidates: int, size: int) -> None:
         raise ContractBroken(f"{chosen.propensity.shape} propensities for {chosen.picks.shape} positions")
     if not ((chosen.propensity > 0.0) & (chosen.propensity <= 1.0)).all():
         raise ContractBroken("a propensity lies outside (0, 1]")
+    if not all(0 <= position < len(chosen.picks) for position in chosen.reasons):
+        raise ContractBroken(f"reasons for positions {sorted(chosen.reasons)} of {len(chosen.picks)}")

@@ -5,7 +5,8 @@ rest (lengths, finiteness, unique positions) once for all. Stages do no I/O: the
 what they read of the catalogue was given to them when they were built.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from events.columnar.history import History
+from ranking.pipeline.moves import Reason
 
 Ids = NDArray[np.int64]
 """Rows of the content snapshot: dense integers, so that a lookup is one array index."""
@@ -57,10 +59,12 @@ class Positions:
     ----------
     picks : int64 array (k,), indices into the candidates it was given, no repeats
     propensity : float32 array (k,), probability that this policy shows this candidate at this position, in (0, 1]
+    reasons : position to why its pick went before better ones; a position that is not named took the best one left
     """
 
     picks: NDArray[np.int64]
     propensity: NDArray[np.float32]
+    reasons: Mapping[int, Reason] = field(default_factory=dict)
 
 
 class CandidateSource(Protocol):

@@ -44,17 +44,32 @@ class EpsilonGreedy:
         size = min(query.size, len(candidates))
         safe = min(self.config.depth, len(candidates))
         rng = np.random.default_rng(query.seed)
-        remaining = list(range(safe))
-        picks: list[int] = []
-        while remaining and len(picks) < size:
-            explores = rng.random() < self.config.epsilon
-            picks.append(remaining.pop(int(rng.integers(len(remaining))) if explores else 0))
-        chosen = np.array(picks, np.int64)
+        explored, pages = draw_pages(rng, 1, safe=safe, size=min(size, safe), epsilon=self.config.epsilon)
+        chosen = pages[0]
         behind = np.arange(safe, size, dtype=np.int64)
         propensity = position_propensity(chosen, safe, self.config.epsilon)
         return Positions(
-            np.concatenate([chosen, behind]), np.concatenate([propensity, np.ones(len(behind), np.float32)])
+            np.concatenate([chosen, behind]),
+            np.concatenate([propensity, np.ones(len(behind), np.float32)]),
+            dict.fromkeys(np.flatnonzero(explored[0]).tolist(), "exploration"),
         )
+
+
+def draw_pages(
+    rng: np.random.Generator, pages: int, *, safe: int, size: int, epsilon: float
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Independent pages of this policy: where a draw passed over better ones, and the picks; both (pages, size).
+
+    Each position says how many of the remaining candidates it passes over, 0 without exploration. Such a list is the
+    Lehmer code of the page, decoded from its end: a later pick moves up by one for each earlier one not above it.
+    """
+    left = safe - np.arange(size)
+    explores = rng.random((pages, size)) < epsilon
+    picks = np.where(explores, rng.integers(left, size=(pages, size)), 0)
+    explored = picks > 0
+    for position in range(size - 2, -1, -1):
+        picks[:, position + 1 :] += picks[:, position + 1 :] >= picks[:, position : position + 1]
+    return explored, picks
 
 
 def position_propensity(picks: NDArray[np.int64], safe: int, epsilon: float) -> NDArray[np.float32]:

@@ -1,17 +1,18 @@
-"""A page worth swiping: every source gets a chance, and no creator or topic fills the screen.
+"""A page worth swiping: every source gets a chance, and no creator, sound or topic fills the screen.
 
-It re-orders and never drops: where no alternative is left, the rule yields.
+It re-orders and never drops: where no alternative is left, the rules yield, the topic first and the creator last.
 """
 
-from collections import deque
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ranking.pipeline.moves import Reason
 from ranking.pipeline.proposals import Proposals
 from ranking.pipeline.shelf import Shelf
 from ranking.pipeline.stages import FeedQuery, Ids, Positions, Scores
+from ranking.rerank.caps import WindowCap, first_of, relaxed
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,12 @@ class MixRules:
     page of one topic only would never find the next one.
     """
 
-    window: int = 5
     per_creator: int = 2
+    creator_window: int = 10
+    per_sound: int = 1
+    sound_window: int = 6
     per_category: tuple[tuple[float, int], ...] = ((0.0, 2), (0.3, 3), (0.75, 4))
+    category_window: int = 5
     block: int = 10
 
     def category_cap(self, evidence: float) -> int:
@@ -39,17 +43,20 @@ class MixRules:
 
 @dataclass(slots=True)
 class Mix:
-    """Greedy: each position takes the best candidate that no rule forbids, or the best one if all are forbidden.
+    """Greedy: each position takes the best candidate that no rule forbids, or the rules give way (`caps.relaxed`).
 
-    A source counts as present through the candidates it is the primary source of. Within each block of `rules.block`
-    positions a source that still has candidates gets at least one; the last positions of the block are kept for
-    sources that had none by then, and they give their best candidate that the caps allow. Contents without a known
-    creator or category are never capped.
+    The order in which candidates arrive is the preference. A source counts as present through the candidates it is the
+    primary source of. Within each block of `rules.block` positions a source that still has candidates gets at least
+    one; the last positions of the block are kept for sources that had none by then, and they give their best candidate
+    that the caps allow. Contents without a known creator, sound or category are never capped.
+
+    `sound` holds one code per row of the catalogue, negative where a content has none; None caps no sounds.
     """
 
     shelf: Shelf
     evidence: float
     rules: MixRules = MixRules()
+    sound: NDArray[np.int32] | None = None
     proposals: Proposals | None = None
     name: str = "mix"
 
@@ -60,67 +67,60 @@ class Mix:
     def order(self, query: FeedQuery, candidates: Ids, scores: Scores) -> Positions:
         """All candidates: `query.size` positions by the rules, the rest as they came; certain, so propensity 1."""
         size = min(query.size, len(candidates))
-        caps = (
-            _Cap(self.shelf.creator[candidates], self.rules.per_creator, self.rules.window),
-            _Cap(self.shelf.category[candidates], self.rules.category_cap(self.evidence), self.rules.window),
-        )
+        caps = self._caps(candidates)
         source = self.proposals.primary if self.proposals is not None else np.zeros(len(candidates), np.int64)
         left_of_source = np.bincount(source)
         free = np.ones(len(candidates), np.bool_)
         picks: list[int] = []
+        reasons: dict[int, Reason] = {}
         shown: set[int] = set()
         for place in range(size):
             if place % self.rules.block == 0:
                 shown.clear()
             missing = [each for each in np.flatnonzero(left_of_source).tolist() if each not in shown]
             places_left = self.rules.block - place % self.rules.block
-            pick = _choose(free, caps, source, missing, must=min(places_left, size - place) <= len(missing))
+            blocked = [cap.blocked() for cap in caps]
+            pick = _choose(free, blocked, source, missing, must=min(places_left, size - place) <= len(missing))
+            best = int(free.argmax())
+            if pick != best:
+                against = (cap.reason for cap, mask in zip(caps, blocked, strict=True) if mask[best])
+                reasons[place] = next(against, "source_share")
             free[pick] = False
             left_of_source[source[pick]] -= 1
             shown.add(int(source[pick]))
             picks.append(pick)
             for cap in caps:
-                cap.show(pick)
+                cap.take(pick)
         order = np.concatenate([np.array(picks, np.int64), np.flatnonzero(free)])
-        return Positions(order, np.ones(len(order), np.float32))
+        return Positions(order, np.ones(len(order), np.float32), reasons)
+
+    def _caps(self, candidates: Ids) -> list[WindowCap]:
+        """The caps, strongest first; the topic comes last."""
+        rules, shelf = self.rules, self.shelf
+        caps = [WindowCap(shelf.creator[candidates], rules.per_creator, rules.creator_window, "creator_cap")]
+        if self.sound is not None:
+            caps.append(WindowCap(self.sound[candidates], rules.per_sound, rules.sound_window, "sound_cap"))
+        most = rules.category_cap(self.evidence)
+        return [*caps, WindowCap(shelf.category[candidates], most, rules.category_window, "category_cap")]
 
 
 def _choose(
-    free: NDArray[np.bool_], caps: tuple["_Cap", "_Cap"], source: NDArray[np.int64], missing: list[int], *, must: bool
+    free: NDArray[np.bool_],
+    blocked: list[NDArray[np.bool_]],
+    source: NDArray[np.int64],
+    missing: list[int],
+    *,
+    must: bool,
 ) -> int:
     """Index of the candidate for the next position.
 
     Where the topic cap turns the best candidate away, the place goes to a missing source: one detour serves both rules.
     """
-    creator, topic = caps
-    off_topic = topic.blocked()
-    allowed = free & ~off_topic & ~creator.blocked()
-    best = int(free.argmax())
-    if not missing or not (must or off_topic[best]):
-        return int(allowed.argmax()) if allowed.any() else best
-    owed = free & np.isin(source, missing)
-    for choice in (allowed & owed, owed) if must else (allowed & owed, allowed):
-        if choice.any():
-            return int(choice.argmax())
-    return best
-
-
-class _Cap:
-    """How often each creator (or category) stands in the last `window - 1` positions; negative codes never count."""
-
-    def __init__(self, codes: NDArray[np.int32], cap: int, window: int) -> None:
-        self._codes, self._cap = codes, cap
-        self._recent: deque[int] = deque(maxlen=window - 1)
-        # One entry more than codes: `UNKNOWN` (-1) indexes the last, which is never raised.
-        self._full = np.zeros(int(codes.max(initial=-1)) + 2, np.bool_)
-
-    def show(self, pick: int) -> None:
-        """Move the window on by one position."""
-        touched = {int(self._codes[pick]), *(self._recent if len(self._recent) == self._recent.maxlen else ())}
-        self._recent.append(int(self._codes[pick]))
-        for code in touched - {-1}:
-            self._full[code] = self._recent.count(code) >= self._cap
-
-    def blocked(self) -> NDArray[np.bool_]:
-        """True for candidates that would be one too many."""
-        return self._full[self._codes]
+    levels = relaxed(free, blocked)
+    off_topic = bool(blocked[-1][int(free.argmax())])
+    if not missing or not (must or off_topic):
+        return first_of(levels)
+    owed = np.isin(source, missing)
+    if must:
+        return first_of([level & owed for level in levels])
+    return first_of([levels[0] & owed, *levels])

@@ -1,6 +1,6 @@
 """The list of benchmarks. A new one is a module with a `run` and a line here."""
 
-from recsys.benchmarks import feed, history, import_rows, ingest, rebuild, sessions
+from recsys.benchmarks import exploration, feed, history, import_rows, ingest, rebuild, rerank, sessions
 from recsys.benchmarks.results import Benchmark
 
 BENCHMARKS = {
@@ -13,6 +13,12 @@ BENCHMARKS = {
         Benchmark("sessions", "cutting 10 million events into sessions, beside numpy and DuckDB", sessions.run),
         Benchmark("rebuild", "rebuilding the stored sessions, beside reading their events alone", rebuild.run),
         Benchmark("history", "reading one user's history from 60 partitions, beside one table", history.run),
+        Benchmark(
+            "exploration",
+            "watch time and new contents of Thompson's slot, beside greedy and epsilon-greedy",
+            exploration.run,
+        ),
+        Benchmark("rerank", "every re-ranker on 300 candidates, the DPP beside a search by determinants", rerank.run),
         Benchmark("feed", "latency of the feed of a live server, beside an endpoint that does nothing", feed.run),
     )
 }

@@ -108,7 +108,7 @@ def register_catalogue() -> None:
     register_contents(
         NewContent(
             content_id=f"{family}-{clip:02d}",
-            creator_id=f"{family}-maker-{clip % 3}",
+            creator_id=f"{family}-maker-{clip % 5}",
             upload_timestamp=NOW - timedelta(hours=float(rng.uniform(48, 480))),
             metadata={
                 "caption": f"{' '.join(rng.permutation(WORDS[family])[:3])} number {clip}",

@@ -213,6 +213,17 @@ class TestLog:
             assert seen.shape == (len(FEATURES),)
             assert np.isfinite(seen).all()
 
+    def test_one_position_in_ten_is_explored_and_logged_with_its_small_chance(self, snapshot):
+        for number in range(40):
+            page(Viewer(f"stranger {number}"))
+        propensity = np.array(Served.objects.order_by("user_id", "position").values_list("propensity", flat=True))
+        propensity = propensity.reshape(40, 10)
+        # A slot is one of nine positions here, so a position that follows the order has a chance of at least 1/9.
+        explored = propensity <= 1.0 / 9.0 - 1e-6
+        assert (explored.sum(axis=1) <= 1).all()
+        assert explored.sum(axis=1).mean() >= 0.5
+        assert (propensity[:, 0] == 1.0).all()
+
     def test_the_latest_level_is_logged_without_features(self, catalogue, viewer):
         feed = page(viewer)
         rows = Served.objects.filter(request_id=feed.request_id)

@@ -30,7 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("--list", action="store_true", help="only say which there are")
         parser.add_argument("--json", action="store_true", help="machine-readable output")
         parser.add_argument("--quick", action="store_true", help="smaller, under a minute each")
-        parser.add_argument("--path", type=Path, help="import: a real KuaiRand folder")
+        parser.add_argument("--path", type=Path, help="import, exploration: a real KuaiRand folder")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         self.stdout.ending = ""

@@ -6,6 +6,7 @@ from itertools import count
 import numpy as np
 import pytest
 
+from ranking.pipeline.moves import Move
 from ranking.pipeline.run import Pipeline, run
 from ranking.pipeline.stages import Positions
 from tests.worlds import query
@@ -134,6 +135,7 @@ def test_rerankers_follow_each_other_and_their_propensities_multiply():
         Positions(rows(0), np.ones(1, np.float32)),
         Positions(rows(0, 1, 2), np.ones(2, np.float32)),
         Positions(rows(0, 1, 2), np.array([1.0, 0.0, 1.0], np.float32)),
+        Positions(rows(0, 1, 2), np.ones(3, np.float32), {3: "diversity"}),
     ],
 )
 def test_a_broken_reranker_leaves_the_order_as_it_was(bad):
@@ -141,6 +143,17 @@ def test_a_broken_reranker_leaves_the_order_as_it_was(bad):
     assert result.proposals.rows.tolist() == [1, 2, 3]
     assert result.propensity.tolist() == [1.0, 1.0, 1.0]
     assert [stage for stage, _ in result.account.failures] == ["bad"]
+
+
+def test_every_candidate_knows_how_it_came_to_its_place():
+    ones = np.ones(3, np.float32)
+    first = Fixed(Positions(rows(2, 0, 1), ones, {0: "diversity"}), "first")
+    second = Fixed(Positions(rows(0, 2, 1), ones, {1: "creator_cap"}), "second")
+    result = go(replace(PIPELINE, rerankers=[first, BROKEN, second]))
+    assert result.proposals.rows.tolist() == [3, 2, 1]
+    assert result.moves(0) == (Move("first", 2, 0, "diversity"),)
+    assert result.moves(1) == (Move("first", 1, 2, None), Move("second", 2, 1, "creator_cap"))
+    assert result.moves(2) == (Move("first", 0, 1, None), Move("second", 1, 2, None))
 
 
 def test_every_stage_is_timed():

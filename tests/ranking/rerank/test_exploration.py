@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from ranking.pipeline.run import check_positions
-from ranking.rerank.exploration import EpsilonGreedy, ExplorationConfig, position_propensity
+from ranking.rerank.exploration import EpsilonGreedy, ExplorationConfig, draw_pages, position_propensity
 from tests.worlds import query
 
 
@@ -16,20 +16,29 @@ def order(candidates: int, *, epsilon: float, depth: int, size: int = 10, seed: 
     return chosen
 
 
-def test_frequencies_agree_with_the_reported_propensities():
-    candidates, size, runs = 6, 4, 20_000
-    shown = np.zeros((size, candidates))
-    reported = np.full((size, candidates), np.nan)
-    for seed in range(runs):
-        chosen = order(candidates, epsilon=0.4, depth=6, size=size, seed=seed)
-        shown[np.arange(size), chosen.picks] += 1
-        reported[np.arange(size), chosen.picks] = chosen.propensity
-    assert not np.isnan(reported).any()
-    np.testing.assert_allclose(reported.sum(axis=1), 1.0, rtol=1e-5)
+@pytest.mark.parametrize(("safe", "size", "epsilon"), [(6, 4, 0.4), (40, 10, 0.05), (5, 5, 1.0)])
+def test_the_frequencies_of_a_hundred_thousand_pages_agree_with_the_reported_propensities(safe, size, epsilon):
+    pages = 100_000
+    shown = draw_pages(np.random.default_rng(7), pages, safe=safe, size=size, epsilon=epsilon)[1]
     for position in range(size):
-        expected = runs * reported[position].astype(np.float64)
-        expected *= runs / expected.sum()
-        assert stats.chisquare(shown[position], expected).pvalue > 1e-3
+        # A page that has the asked candidate on the asked position, whatever stands on the others.
+        asked = [np.full(position + 1, candidate) for candidate in range(safe)]
+        reported = np.array([position_propensity(each, safe, epsilon)[position] for each in asked], np.float64)
+        assert reported.sum() == pytest.approx(1.0, rel=1e-5)
+        counts, cells = np.bincount(shown[:, position], minlength=safe), reported * pages >= 5.0
+        expected = reported[cells] / reported[cells].sum() * counts[cells].sum()
+        assert counts[~cells].sum() <= 20
+        assert stats.chisquare(counts[cells], expected).pvalue > 1e-3
+
+
+def test_the_stage_shows_what_the_policy_draws():
+    """The code of the drawn pages against taking candidates out of a list one by one."""
+    for seed in range(500):
+        rng = np.random.default_rng(seed)
+        explores, drawn = rng.random(10) < 0.5, rng.integers(20 - np.arange(10))
+        left = list(range(20))
+        expected = [left.pop(int(by) if explore else 0) for explore, by in zip(explores, drawn, strict=True)]
+        assert order(50, epsilon=0.5, depth=20, seed=seed).picks.tolist() == expected
 
 
 def test_the_first_position_by_hand():
@@ -45,6 +54,15 @@ def test_without_exploration_the_order_is_certain():
 
 def test_all_exploration_is_uniform():
     assert order(8, epsilon=1.0, depth=8, size=5).propensity.tolist() == pytest.approx([1 / 8] * 5)
+
+
+def test_what_was_drawn_before_better_ones_is_called_exploration():
+    chosen = order(50, epsilon=0.5, depth=40, seed=3)
+    left = list(range(50))
+    for place, pick in enumerate(chosen.picks.tolist()):
+        assert (chosen.reasons.get(place) == "exploration") == (pick != left[0])
+        left.remove(pick)
+    assert chosen.reasons
 
 
 def test_it_never_leaves_the_safe_candidates_while_there_are_some():

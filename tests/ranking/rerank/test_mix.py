@@ -16,13 +16,17 @@ USUAL = MixRules()
 LOOSE = MixRules(per_creator=99, per_category=((0.0, 99),))
 
 
-def ordered(candidates, *, shelf=SHELF, size=10, rules=USUAL, proposals=None, evidence=0.9):
-    mix = Mix(shelf, evidence, rules)
+def chosen(candidates, *, shelf=SHELF, size=10, rules=USUAL, sound=None, proposals=None, evidence=0.9):
+    mix = Mix(shelf, evidence, rules, sound)
     mix = mix if proposals is None else mix.knowing(proposals)
     scores = -np.arange(len(candidates), dtype=np.float32)
-    chosen = mix.order(query(size=size), candidates, scores)
-    check_positions(chosen, len(candidates), size)
-    return candidates[chosen.picks]
+    found = mix.order(query(size=size), candidates, scores)
+    check_positions(found, len(candidates), size)
+    return found
+
+
+def ordered(candidates, **settings):
+    return candidates[chosen(candidates, **settings).picks]
 
 
 def test_it_only_reorders():
@@ -35,11 +39,43 @@ def test_without_need_the_order_stays():
 
 
 @pytest.mark.parametrize("size", [5, 10, 30])
-def test_at_most_two_of_one_creator_in_any_five_positions(size):
+def test_at_most_two_of_one_creator_in_any_ten_positions(size):
     by_creator = ALL[np.argsort(SHELF.creator, kind="stable")]
     page = SHELF.creator[ordered(by_creator, size=size)[:size]]
-    for start in range(size - 4):
-        assert np.unique(page[start : start + 5], return_counts=True)[1].max() <= 2
+    for start in range(max(size - 9, 1)):
+        assert np.unique(page[start : start + 10], return_counts=True)[1].max() <= 2
+
+
+def test_no_sound_comes_twice_in_any_six_positions():
+    sound = (ALL // 10).astype(np.int32)
+    page = sound[ordered(ALL, size=30, sound=sound)[:30]]
+    for start in range(25):
+        assert len(set(page[start : start + 6])) == 6
+
+
+def test_the_topic_yields_before_the_sound_and_the_sound_before_the_creator():
+    rows = np.arange(4)
+    shelf = replace(SHELF, creator=np.array([0, 0, 1, 2], np.int32), category=np.array([0, 1, 0, 0], np.int32))
+    rules = MixRules(per_creator=1, creator_window=3, per_sound=1, sound_window=3, per_category=((0.0, 1),))
+    sound = np.array([0, 1, 0, 2], np.int32)
+    # After 0: 1 breaks the creator cap, 2 those of sound and topic, 3 that of the topic only.
+    found = chosen(rows, shelf=shelf, size=4, rules=rules, sound=sound)
+    assert found.picks[:2].tolist() == [0, 3]
+    assert found.reasons[1] == "creator_cap"
+    found = chosen(rows[:3], shelf=shelf, size=3, rules=rules, sound=sound)
+    assert found.picks.tolist() == [0, 2, 1]
+
+
+def test_every_move_has_the_rule_that_made_it():
+    by_creator = ALL[np.argsort(SHELF.creator, kind="stable")]
+    proposals = merge([("strong", 60, by_creator[:60]), ("weak", 30, by_creator[60:])])
+    found = chosen(proposals.rows, proposals=proposals, rules=replace(LOOSE, per_creator=2))
+    own = int((SHELF.creator == SHELF.creator[by_creator[0]]).sum())
+    assert found.picks[:3].tolist() == [0, 1, own]
+    assert found.reasons[2] == "creator_cap"
+    plain = chosen(proposals.rows, proposals=proposals, rules=LOOSE)
+    assert plain.picks[:10].tolist() == [*range(9), 60]
+    assert dict(plain.reasons) == {9: "source_share"}
 
 
 def test_one_topic_leaves_room_for_another():

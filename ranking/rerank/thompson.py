@@ -1,0 +1,188 @@
+"""Thompson sampling in one slot of every ten: exploration that asks who might be good, at a fixed price.
+
+The page is the order that came in, with one position in each block of `block` given away. The posterior is drawn once,
+and the best candidates by score plus draw win the slots, among the `depth` most promising ones that the page would not
+have shown: the best by score plus `OPTIMISM` standard deviations. All of them have passed every filter. A narrow
+posterior hardly moves a candidate, a wide one gives it its chance, and with every outcome it narrows (Thompson, 1933;
+Chapelle and Li, 2011). Uniform exploration spends the same slots on hopeless candidates as well.
+
+Slots go to new contents first, which nothing else would ever show. Guarded three ways: the budget of slots; a cap on
+the share of new contents of the page, above which slots go to known ones; and a user with little history never meets
+exploration on the first position.
+
+The chance of every position is logged. Where the slot lies is independent of who wins it, so positions that follow the
+order are exact, and an explored one is P(slot there), exact, times P(this candidate wins), which has no closed form: it
+is the share of `draws` further draws that it wins, at least 1 / (2 * draws).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ranking.pipeline.stages import FeedQuery, Ids, Positions, Scores
+from ranking.rerank.hybrid import standardised
+from ranking.rerank.posteriors import Posterior
+
+Indices = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+OPTIMISM = 2.0
+"""Who is further behind than this hardly ever wins, and drawing for all candidates would cost milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThompsonConfig:
+    """Budget 1 in 10, new contents at most 15 % of a page; see the module."""
+
+    block: int = 10
+    depth: int = 60
+    new_share: float = 0.15
+    draws: int = 256
+    newcomer_events: int = 10
+
+    def __post_init__(self) -> None:
+        for name in ("block", "depth", "draws"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0.0 <= self.new_share <= 1.0:
+            raise ValueError(f"new_share must lie in [0, 1], got {self.new_share}")
+
+
+USUAL_CONFIG = ThompsonConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """One explored position in each of the first `count` blocks of a page, uniform within the block.
+
+    `first` is the first position that may be explored. The last block may be cut off by the end of the page: a slot
+    that falls behind it is not used, so that the budget holds for every length.
+    """
+
+    size: int
+    block: int
+    count: int
+    first: int = 0
+
+    def draw(self, rng: np.random.Generator, pages: int) -> Indices:
+        """Slot positions: int64 array (pages, count)."""
+        starts = np.arange(self.count) * self.block
+        return rng.integers(np.maximum(starts, self.first), starts + self.block, size=(pages, self.count))
+
+    def fill(self, slots: Indices, winners: Indices) -> Indices:
+        """Pages as indices into the candidates: the slots hold `winners` (pages, count), the rest goes on in order."""
+        explored = np.zeros((len(slots), self.count * self.block + self.size), np.bool_)
+        np.put_along_axis(explored, slots, values=True, axis=1)
+        page = np.cumsum(~explored, axis=1) - 1
+        np.put_along_axis(page, slots, winners, axis=1)
+        return page[:, : self.size]
+
+    def chance(self, page: Indices, slots: Indices, wins: Floats) -> Floats:
+        """P(candidate page[t] on position t) for each t of one page; `wins[b]` is P(the b-th winner wins)."""
+        chance = np.ones(self.size)
+        for block in range(self.count):
+            start, end = block * self.block, (block + 1) * self.block
+            allowed = np.arange(max(start, self.first), end)
+            here = np.arange(start, min(end, self.size))
+            before = np.searchsorted(allowed, here, side="left")
+            after = len(allowed) - np.searchsorted(allowed, here, side="right")
+            # On an ordinary position the candidate tells whether the slot of this block came before it.
+            ordinary = np.where(page[here] == here - block, after, before)
+            chance[here] = np.where(here == slots[block], wins[block], ordinary) / len(allowed)
+        return chance
+
+
+@dataclass(slots=True)
+class Thompson:
+    """The re-ranker. `new` says of each row of the catalogue whether it still counts as new."""
+
+    posteriors: Sequence[Posterior]
+    new: NDArray[np.bool_]
+    config: ThompsonConfig = USUAL_CONFIG
+    name: str = "thompson"
+
+    def order(self, query: FeedQuery, candidates: Ids, scores: Scores) -> Positions:
+        """`query.size` positions (fewer if there are fewer candidates), repeatable by `query.seed`."""
+        contest = self.contest(query, candidates, scores)
+        # Streams of their own: the estimate must not know the draw it judges.
+        shown, judged = (np.random.default_rng([query.seed, stream]) for stream in range(2))
+        slots, picked = contest.slots.draw(shown, 1), contest.draw(shown, 1)
+        page = contest.slots.fill(slots, picked)[0]
+        wins = contest.win_rates(judged, self.config.draws)[np.arange(contest.slots.count), picked[0]]
+        chance = contest.slots.chance(page, slots[0], np.maximum(wins, 0.5 / self.config.draws))
+        explored = slots[0][slots[0] < len(page)]
+        return Positions(page, chance.astype(np.float32), dict.fromkeys(explored.tolist(), "exploration"))
+
+    def contest(self, query: FeedQuery, candidates: Ids, scores: Scores) -> "Contest":
+        """Who competes for how many slots of this page; nothing is drawn yet."""
+        block, size = self.config.block, min(query.size, len(candidates))
+        first = 1 if len(query.history) < self.config.newcomer_events else 0
+        # A block of one position has no second one to move to.
+        blocks = 0 if block == first else -(-size // block)
+        # Whole blocks are sure to push as many candidates off the end of the page.
+        stays = candidates[: size - min(size // block, blocks)]
+        new_left = max(int(self.config.new_share * size) - int(self.new[stays].sum()), 0)
+        behind, value = np.arange(size, len(candidates)), standardised(scores)
+        is_new = self.new[candidates[behind]]
+        heats, left = [], blocks
+        for group, most in ((behind[is_new], new_left), (behind[~is_new], blocks)):
+            count = min(len(group), most, left)
+            left -= count
+            if count:
+                heats.append(self._heat(group, candidates, value, count))
+        return Contest(Slots(size, block, blocks - left, first), len(candidates), tuple(heats), self.posteriors)
+
+    def _heat(self, group: Indices, candidates: Ids, value: Floats, count: int) -> "Heat":
+        """The `depth` candidates of the group with the highest optimistic value; at least as many as slots."""
+        hope = value[group]
+        for posterior in self.posteriors:
+            hope = hope + OPTIMISM * posterior.spread(candidates[group])
+        pool = group[np.argsort(-hope, kind="stable")[: max(self.config.depth, count)]]
+        return Heat(pool, candidates[pool], value[pool], count)
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """Competitors for `count` slots: indices into the candidates, rows of the catalogue, standardised scores."""
+
+    pool: Indices
+    rows: Ids
+    value: Floats
+    count: int
+
+    def winners(self, index: Floats) -> Indices:
+        """The `count` best of each row of `index` (pages, competitors), best first, as indices into the candidates."""
+        index, pages = index.copy(), np.arange(len(index))
+        found = np.empty((len(index), self.count), np.int64)
+        for place in range(self.count):
+            found[:, place] = best = index.argmax(axis=1)
+            index[pages, best] = -np.inf
+        return self.pool[found]
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """The slots of one page, and who competes for them among how many candidates."""
+
+    slots: Slots
+    candidates: int
+    heats: tuple[Heat, ...]
+    posteriors: Sequence[Posterior]
+
+    def draw(self, rng: np.random.Generator, pages: int) -> Indices:
+        """Winners of `pages` independent draws, as indices into the candidates: int64 array (pages, slots)."""
+        found = [np.empty((pages, 0), np.int64)]
+        for heat in self.heats:
+            index = np.tile(heat.value, (pages, 1))
+            for posterior in self.posteriors:
+                index += posterior.draw(rng, heat.rows, pages)
+            found.append(heat.winners(index))
+        return np.concatenate(found, axis=1)
+
+    def win_rates(self, rng: np.random.Generator, draws: int) -> Floats:
+        """Share of `draws` in which each candidate wins each slot: float64 array (slots, candidates)."""
+        found = self.draw(rng, draws)
+        counts = [np.bincount(found[:, slot], minlength=self.candidates) for slot in range(self.slots.count)]
+        return np.array(counts, np.float64).reshape(self.slots.count, self.candidates) / draws
