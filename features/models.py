@@ -161,3 +161,70 @@ class FillState(models.Model):
 
     def __str__(self) -> str:
         return f"{self.window_start:%Y-%m-%d %H:%M}: {self.events} events"
+
+
+class TrendKind(models.IntegerChoices):
+    """What a trend can be of."""
+
+    CONTENT = 1
+    CREATOR = 2
+    TAG = 3
+    CATEGORY = 4
+
+
+class TrendHour(models.Model):
+    """People of one hour of the log: what the shares of `TrendPoint` are shares of. Written by `trends.py`."""
+
+    hour = models.IntegerField(primary_key=True, help_text="Hours since 1970 UTC.")
+    people = models.IntegerField(help_text="People who engaged with anything.")
+    things = ArrayField(models.IntegerField(), help_text="How many things had any, by kind.")
+    touches = ArrayField(models.IntegerField(), help_text="People of those things, added up, by kind.")
+
+    class Meta:
+        db_table = "trend_hour"
+
+    def __str__(self) -> str:
+        return f"{self.people} people in the hour {self.hour}"
+
+
+class TrendPoint(models.Model):
+    """People who engaged with one thing in one hour; no row where nobody did. Forgotten after some weeks."""
+
+    pk = models.CompositePrimaryKey("kind", "name", "hour")
+    kind = models.SmallIntegerField(choices=TrendKind)
+    name = models.TextField(help_text="Id of the content or creator, the tag, the category.")
+    hour = models.IntegerField(help_text="Hours since 1970 UTC.")
+    people = models.IntegerField()
+
+    class Meta:
+        db_table = "trend_point"
+        indexes = (
+            # trends.refresh asks which things people touched in the last two hours, and drops hours it counts again.
+            models.Index(fields=["hour", "kind"], name="trend_point_hour"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.people} people, {self.name} in the hour {self.hour}"
+
+
+class Trend(models.Model):
+    """One thing that rises, or nearly does, as of the newest hour of the log; the whole table is written at once."""
+
+    kind = models.SmallIntegerField(choices=TrendKind)
+    name = models.TextField(help_text="Id of the content or creator, the tag, the category.")
+    hour = models.IntegerField(help_text="The newer hour of the window judged, hours since 1970 UTC.")
+    z = models.FloatField(help_text="How far above what was to be expected, in robust standard deviations.")
+    observed = models.FloatField(help_text="People in the two hours of the window, added up.")
+    expected = models.FloatField()
+    low = models.FloatField()
+    high = models.FloatField(help_text="From here on it is a trend.")
+    people = models.IntegerField(help_text="People in the busier hour.")
+    against = models.SmallIntegerField(help_text="What the expectation was made of.")
+    trending = models.BooleanField()
+
+    class Meta:
+        db_table = "trend"
+        constraints = (models.UniqueConstraint(fields=["kind", "name"], name="trend_once"),)
+
+    def __str__(self) -> str:
+        return self.name
