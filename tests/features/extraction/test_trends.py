@@ -153,7 +153,7 @@ class TestWhatIsNoTrend:
         loud.platform[at - 1 :] *= 2
         assert not verdicts(loud, at).trending.any()
         # What only one of them does, is a trend.
-        alone = quiet.plus(5, slice(at - 1, None), 5 * int(quiet.people[5, at]))
+        alone = quiet.plus(5, slice(at - 1, None), 60)
         assert np.flatnonzero(verdicts(alone, at).trending).tolist() == [5]
 
     @pytest.mark.parametrize(("period", "days"), [(DAY, 20), (WEEK, 28)])
