@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('features', '0001_initial'),
+        ('features', '0002_content_analysis'),
     ]
 
     operations = [
