@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from events.cleaning.schema import EVENT_TYPES
 from events.columnar.history import History
 from events.columnar.interactions import ABSENT, ContentTable, Interactions
-from events.models import REFUSALS, Content, UserProfile
+from events.models import REFUSALS, Content, Session, UserProfile
 
 COUNT_EXACTLY_BELOW: Final = 100_000
 # Each block builds a dictionary of its own, and merging them costs as much as parsing; larger blocks, fewer merges.
@@ -80,6 +80,18 @@ class ContentCard:
     media_url: str
     thumbnail_url: str
     status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One session of a user; see `models.Session`."""
+
+    started_at: datetime
+    ended_at: datetime
+    device: str
+    events: int
+    views: int
+    watch_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +244,12 @@ def content(content_id: str) -> Mapping[str, Any] | None:
 def profile(user_id: str) -> Mapping[str, Any] | None:
     """One user's profile with all its columns; None where there is none."""
     return UserProfile.objects.filter(user_id=user_id).values().first()
+
+
+def recent_sessions(user_id: str, *, limit: int) -> list[Visit]:
+    """The last sessions of one user, newest first. Served by the index session_user_start."""
+    rows = Session.objects.filter(user_id=user_id).order_by("-started_at")[:limit]
+    return [Visit(row.started_at, row.ended_at, row.device, row.events, row.views, row.watch_s) for row in rows]
 
 
 def demo_personas(limit: int = 6) -> list[tuple[str, str]]:
