@@ -40,9 +40,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # ModelAdmin t
 
         @admin.display(description=says)
         def page(row: Any) -> SafeString:
-            return format_html(
-                '<a href="{}">{}<span class="visually-hidden"> of {}</span></a>', address(row), says, row
-            )
+            return format_html('<a href="{}" aria-label="{} of {}">{}</a>', address(row), says, row, says)
 
         return [*columns, page]
 
