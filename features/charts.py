@@ -61,7 +61,7 @@ def band_chart(series: TrendSeries) -> BandChart | None:
     found = series.verdicts
     top = float(max(found.observed.max() * 1.08, found.expected.max() * 1.5, LEAST_TOP))
     step = (WIDTH - 2 * MARGIN) / max(len(series) - 1, 1)
-    x = MARGIN + step * np.arange(len(series))
+    x = MARGIN + step * np.arange(len(series), dtype=np.float64)
 
     def height(people: NDArray[np.float64]) -> NDArray[np.float64]:
         return HEIGHT - MARGIN - np.minimum(people / top, 1.0) * (HEIGHT - 2 * MARGIN)

@@ -243,19 +243,25 @@ def _with_snapshot(shown: ContentPage, snapshot: ContentSnapshot, at: int, now: 
         CounterRow(signal, tuple(float(state[COUNTER_COLUMN[signal, label]]) for label in HALF_LIVES_S))
         for signal in signals
     ]
-    vector, found = snapshot.embedding[at], ([], [])
-    if vector.any():
-        rows, cosine = snapshot.index.search(vector, NEIGHBOURS + 1)
-        found = rows[rows != at][:NEIGHBOURS].tolist(), cosine[rows != at][:NEIGHBOURS].tolist()
     changes = {
         "in_snapshot": True,
         "as_of": _moment(snapshot.until),
         "features": feature_rows("content", blocks.content[0]),
         "context": feature_rows("context", blocks.context[0]),
         "counters": counters,
-        "neighbours": _tiles(snapshot, *found),
+        "neighbours": _neighbours(snapshot, at),
     }
     return ContentPage(**({name: getattr(shown, name) for name in ContentPage.__slots__} | changes))
+
+
+def _neighbours(snapshot: ContentSnapshot, at: int) -> list[Tile]:
+    """The contents nearest to the one in row `at`; empty where nothing is known of it that could be compared."""
+    vector = snapshot.embedding[at]
+    if not vector.any():
+        return []
+    rows, cosine = snapshot.index.search(vector, NEIGHBOURS + 1)
+    others = np.flatnonzero(rows != at)[:NEIGHBOURS]
+    return _tiles(snapshot, rows[others].tolist(), cosine[others].tolist())
 
 
 def _vectors(content_id: str) -> list[VectorRow]:
@@ -274,8 +280,9 @@ def _analysis(content_id: str) -> Analysis | None:
         )
         for name in MODALITIES
     )  # fmt: skip
+    meaning = {field.attname: str(field.help_text) for field in ContentAnalysis._meta.concrete_fields}
     facts = tuple(
-        (name.replace("_", " "), getattr(row, name), str(ContentAnalysis._meta.get_field(name).help_text))
+        (name.replace("_", " "), getattr(row, name), meaning[name])
         for name in _FACTS
         if getattr(row, name) not in (None, "")
     )

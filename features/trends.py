@@ -265,8 +265,8 @@ def _platform(*, past: int = KEPT_HOURS) -> _Platform | None:
     first = known[0][0]
     people = np.zeros(newest - first + 1, np.int64)
     things, touches = (np.zeros((len(KINDS), len(people)), np.int64) for _ in range(2))
-    for hour, *facts in known:
-        people[hour - first], things[:, hour - first], touches[:, hour - first] = facts
+    for hour, everyone, of_kinds, touched in known:
+        people[hour - first], things[:, hour - first], touches[:, hour - first] = everyone, of_kinds, touched
     return _Platform(first, people, things, touches)
 
 
