@@ -7,14 +7,15 @@ the hour was counted.
 
 import io
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from itertools import chain
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models import Min
 from numpy.typing import NDArray
 
 from events import windows
@@ -36,19 +37,30 @@ RUN_WINDOWS: Final = 400
 def count_hours(until: datetime) -> tuple[int, int]:
     """Count the hours before `until` that differ from the log; returns how many they were and the points written."""
     span = log_span()
-    oldest = min(span[1], until) - timedelta(hours=KEPT_HOURS) if span else until
+    horizon = _hour(min(span[1], until) if span else until) - KEPT_HOURS
     # Hours with nothing left in them are done as well, however old.
-    opened = [w for w in windows.open_windows(FAMILY, until=until) if w.start >= oldest or w.events == 0]
+    opened = [w for w in windows.open_windows(FAMILY, until=until) if _hour(w.start) >= horizon or w.events == 0]
     done = points = 0
     for run in windows.runs(opened, max_events=RUN_EVENTS, max_windows=RUN_WINDOWS):
         with windows.fill(FAMILY, run, now=until) as mine:
             for part in _spans(mine):
                 points += _count_span(part, until)
             done += len(mine)
-    horizon = _hour(oldest)
-    TrendPoint.objects.filter(hour__lt=horizon).delete()
-    TrendHour.objects.filter(hour__lt=horizon).delete()
+    _prune(horizon)
     return done, points
+
+
+@transaction.atomic
+def _prune(horizon: int) -> None:
+    """Drop the hours before one; should the log end earlier again some day, they are counted once more."""
+    old = TrendHour.objects.filter(hour__lt=horizon)
+    first = old.aggregate(first=Min("hour"))["first"]
+    if first is None:
+        return
+    TrendPoint.objects.filter(hour__lt=horizon).delete()
+    old.delete()
+    start, end = (datetime.fromtimestamp(hour * HOUR_S, UTC) for hour in (first, horizon))
+    windows.reopen(start, end, family=FAMILY)
 
 
 def _spans(mine: Sequence[Window]) -> Iterator[list[Window]]:

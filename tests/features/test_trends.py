@@ -193,6 +193,16 @@ class TestCounting:
         assert TrendHour.objects.order_by("hour").first().hour >= int(later.timestamp()) // 3600 - KEPT_HOURS
         assert trends.refresh(until=later).windows == 0
 
+    def test_when_the_log_ends_earlier_again_what_was_dropped_is_counted_once_more(self, usual):
+        before = self.everything()
+        later = NOW + timedelta(days=400)
+        send([raw("like", "a", "neon-1", later - timedelta(minutes=1))], now=later)
+        trends.refresh(until=later)
+        assert TrendHour.objects.count() == 1
+        Event.objects.filter(timestamp__gt=NOW).delete()
+        trends.refresh(until=later)
+        assert self.everything() == before
+
     def test_names_with_commas_quotes_and_line_breaks_survive(self):
         odd = ['a,"b"', "ümlaut/%2F", " \\.", "\\N"]
         register(odd)
