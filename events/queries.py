@@ -105,11 +105,11 @@ class Counts:
 
 
 def interactions_between(
-    start: datetime | None, end: datetime, *, types: Collection[str] | None = None, only_people: bool = False
+    start: datetime | None, end: datetime, *, types: Collection[str] | None = None, people_only: bool = False
 ) -> Interactions:
     """Events with `start <= timestamp < end`, ordered by (timestamp, event id), as columns.
 
-    `start=None` reads from the beginning of the log; `types` restricts to some event types; `only_people` leaves out
+    `start=None` reads from the beginning of the log; `types` restricts to some event types; `people_only` leaves out
     what is marked as of bots and staff. Served by the index event_timestamp.
     """
     unknown = set(types or ()) - _CODE_OF.keys()
@@ -123,7 +123,7 @@ def interactions_between(
     if types is not None:
         clauses.append("event_type = ANY(%s)")
         values.append(sorted(types))
-    if only_people:
+    if people_only:
         clauses.append(_OF_PEOPLE)
     # Ordered by seconds, not by the column: in order of the column the planner walks the index and fetches each row at
     # random, three times slower than reading and sorting (1.2 million events: 4.7 against 1.5 s).

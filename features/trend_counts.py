@@ -83,7 +83,7 @@ def _count_span(part: Sequence[Window], until: datetime) -> int:
     alive = [_hour(window.start) for window in part if window.events]
     if not alive:
         return 0
-    log = interactions_between(part[0].start, min(part[-1].end, until), types=ENGAGING_TYPES, only_people=True)
+    log = interactions_between(part[0].start, min(part[-1].end, until), types=ENGAGING_TYPES, people_only=True)
     cards = content_cards([each for each in log.contents.tolist() if each])
     lengths = [getattr(cards.get(each), "duration_s", None) for each in log.contents.tolist()]
     duration_s = np.array([np.nan if length is None else length for length in lengths], np.float32)

@@ -96,7 +96,7 @@ def test_what_bots_and_staff_do_can_be_left_out():
     assert ingest(plain, now=NOW, source="test", sending=marked).accepted == 2
     crawled = [make_event("like", user_id="crawler")]
     assert ingest(crawled, now=NOW, source="test", sending=Sending(bot=True)).accepted == 1
-    everybody, people = (queries.interactions_between(None, LATER, only_people=only) for only in (False, True))
+    everybody, people = (queries.interactions_between(None, LATER, people_only=only) for only in (False, True))
     assert sorted(everybody.users) == ["anna", "crawler", "staff"]
     assert people.users.tolist() == ["anna"]
 
