@@ -1,11 +1,17 @@
 """What the admin pages of every app share: rows to look at, not to edit, in lists that do not count millions."""
 
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
 
 from django.contrib import admin
 from django.core.paginator import Paginator
 from django.http import HttpRequest
 from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+ROW_PAGES: Final[dict[str, tuple[str, Callable[[Any], str]]]] = {}
+"""Pages that later apps have about the rows of a list: by model label, what the link says and the row's address."""
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # Paginator takes no parameter at run time
@@ -27,6 +33,19 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # ModelAdmin t
 
     show_full_result_count = False
     paginator = BoundedPaginator
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """The columns, and a last one with the link to another app's page about the row, where there is one."""
+        columns = list(super().get_list_display(request))
+        if self.opts.label_lower not in ROW_PAGES:
+            return columns
+        says, address = ROW_PAGES[self.opts.label_lower]
+
+        @admin.display(description=says)
+        def page(row: Any) -> SafeString:
+            return format_html('<a href="{}" aria-label="{} of {}">{}</a>', address(row), says, row, says)
+
+        return [*columns, page]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         del request

@@ -22,7 +22,7 @@ from events.cleaning.schema import EVENT_TYPES
 from events.columnar.history import History
 from events.columnar.interactions import ContentTable, Interactions
 from events.copy_out import TEXT, copy_out, decoded, filled
-from events.models import Content, Event, EventId, UserProfile
+from events.models import Content, Event, EventId, Session, UserProfile
 
 COUNT_EXACTLY_BELOW: Final = 100_000
 _CODE_OF: Final = {name: code for code, name in enumerate(EVENT_TYPES)}
@@ -69,6 +69,18 @@ class ContentCard:
     media_url: str
     thumbnail_url: str
     status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One session of a user; see `models.Session`."""
+
+    started_at: datetime
+    ended_at: datetime
+    device: str
+    events: int
+    views: int
+    watch_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +262,12 @@ def event(event_id: UUID, *, at: datetime | None = None) -> Event | None:
 def profile(user_id: str) -> Mapping[str, Any] | None:
     """One user's profile with all its columns; None where there is none."""
     return UserProfile.objects.filter(user_id=user_id).values().first()
+
+
+def recent_sessions(user_id: str, *, limit: int) -> list[Visit]:
+    """The last sessions of one user, newest first. Served by the index session_user_start."""
+    rows = Session.objects.filter(user_id=user_id).order_by("-started_at")[:limit]
+    return [Visit(row.started_at, row.ended_at, row.device, row.events, row.views, row.watch_s) for row in rows]
 
 
 def demo_personas(limit: int = 6) -> list[tuple[str, str]]:

@@ -49,12 +49,14 @@ class ContentFeatures(models.Model):
 
 
 class Embedding(models.Model):
-    """The vector of one content's text, as one encoder made it."""
+    """The vector of one content, as one encoder made it of its text, its frames, its sound, or of all of them."""
 
     content_id = models.TextField()
-    as_of = models.DateTimeField(help_text="When the text was encoded.")
-    encoder = models.CharField(max_length=12, help_text="Version of the encoder; vectors of two do not compare.")
-    vector = ArrayField(RealField(), help_text="Unit vector, or zeros where the text says nothing.")
+    as_of = models.DateTimeField(help_text="When it was encoded.")
+    encoder = models.CharField(
+        max_length=32, help_text="What it encodes, and the version of the encoder; vectors of two do not compare."
+    )
+    vector = ArrayField(RealField(), help_text="Unit vector, or zeros where there is nothing to say.")
 
     class Meta:
         db_table = "embedding"
@@ -62,6 +64,85 @@ class Embedding(models.Model):
 
     def __str__(self) -> str:
         return f"{self.content_id} by {self.encoder}"
+
+
+class ContentAnalysis(models.Model):
+    """What was found out about one content from its text and its media, and how far that came.
+
+    Each modality says for itself whether it is known, absent, or failed and why, so that a content with a broken clip
+    is still recommended by its text. Vectors are rows of `Embedding`. Written by `content`.
+    """
+
+    class State(models.TextChoices):
+        PENDING = "pending", "waiting for its turn, or for another try"
+        RUNNING = "running", "in work"
+        DONE = "done", "all there is to know is known"
+        PARTIAL = "partial", "some of it failed"
+        FAILED = "failed", "nothing is known"
+
+    class ModalityState(models.TextChoices):
+        PENDING = "pending"
+        DONE = "done"
+        MISSING = "missing", "missing: the content has none"
+        FAILED = "failed"
+
+    content_id = models.TextField(primary_key=True)
+    media_digest = models.CharField(max_length=32, default="", help_text="Of the media's address, size and time.")
+    text_digest = models.CharField(max_length=32, default="", help_text="Of caption, tags and category.")
+    source_updated_at = models.DateTimeField(help_text="Last change of the content when it was looked at.")
+    state = models.CharField(max_length=8, choices=State, default=State.PENDING)
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="Since text or media changed last.")
+    next_try_at = models.DateTimeField(
+        null=True, help_text="When it is due; while it is in work, when it counts as abandoned. Empty: it is settled."
+    )
+    analysed_at = models.DateTimeField(null=True)
+    took_s = models.FloatField(null=True, help_text="Seconds the last analysis took.")
+
+    text_state = models.CharField(max_length=8, choices=ModalityState, default=ModalityState.PENDING)
+    text_code = models.CharField(max_length=32, default="", help_text="Reason, where it is missing or failed.")
+    text_detail = models.TextField(default="", help_text="The reason as a sentence.")
+    visual_state = models.CharField(max_length=8, choices=ModalityState, default=ModalityState.PENDING)
+    visual_code = models.CharField(max_length=32, default="")
+    visual_detail = models.TextField(default="")
+    audio_state = models.CharField(max_length=8, choices=ModalityState, default=ModalityState.PENDING)
+    audio_code = models.CharField(max_length=32, default="")
+    audio_detail = models.TextField(default="")
+    language_state = models.CharField(max_length=8, choices=ModalityState, default=ModalityState.PENDING)
+    language_code = models.CharField(max_length=32, default="")
+    language_detail = models.TextField(default="")
+
+    media_type = models.CharField(max_length=32, default="", help_text="By its first bytes, such as video/mp4.")
+    width = models.PositiveIntegerField(null=True, help_text="Pixels.")
+    height = models.PositiveIntegerField(null=True, help_text="Pixels.")
+    fps = models.FloatField(null=True, help_text="Frames per second.")
+    duration_s = models.FloatField(null=True, help_text="As the file itself says.")
+    frames = models.PositiveSmallIntegerField(null=True, help_text="Frames that were looked at.")
+    sample_rate = models.PositiveIntegerField(null=True, help_text="Hz, of the file's sound.")
+    loudness_db = models.FloatField(null=True, help_text="Root mean square of the sound, dB below full scale.")
+    tempo_bpm = models.FloatField(null=True, help_text="Beats per minute.")
+    language = models.CharField(max_length=8, default="", help_text="ISO 639 code, as recognised in the text.")
+    language_confidence = models.FloatField(null=True, help_text="0 to 1.")
+    perceptual_hashes = ArrayField(
+        models.BigIntegerField(), default=list, help_text="64-bit pHash of each frame; near-equal frames differ little."
+    )
+    versions = models.JSONField(default=dict, help_text="Encoder of each modality, as in `Embedding.encoder`.")
+
+    class Meta:
+        db_table = "content_analysis"
+        verbose_name_plural = "content analyses"
+        indexes = (
+            # content.claim: what is due, oldest first.
+            models.Index(
+                fields=["next_try_at"], name="content_analysis_due", condition=models.Q(next_try_at__isnull=False)
+            ),
+            # content.register: up to where the catalogue was read.
+            models.Index(fields=["source_updated_at"], name="content_analysis_source"),
+            # The admin list and the counts by reason.
+            models.Index(fields=["state", "-analysed_at"], name="content_analysis_state"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.content_id}: {self.state}"
 
 
 class FillState(models.Model):
@@ -80,3 +161,70 @@ class FillState(models.Model):
 
     def __str__(self) -> str:
         return f"{self.window_start:%Y-%m-%d %H:%M}: {self.events} events"
+
+
+class TrendKind(models.IntegerChoices):
+    """What a trend can be of."""
+
+    CONTENT = 1
+    CREATOR = 2
+    TAG = 3
+    CATEGORY = 4
+
+
+class TrendHour(models.Model):
+    """People of one hour of the log: what the shares of `TrendPoint` are shares of. Written by `trends.py`."""
+
+    hour = models.IntegerField(primary_key=True, help_text="Hours since 1970 UTC.")
+    people = models.IntegerField(help_text="People who engaged with anything.")
+    things = ArrayField(models.IntegerField(), help_text="How many things had any, by kind.")
+    touches = ArrayField(models.IntegerField(), help_text="People of those things, added up, by kind.")
+
+    class Meta:
+        db_table = "trend_hour"
+
+    def __str__(self) -> str:
+        return f"{self.people} people in the hour {self.hour}"
+
+
+class TrendPoint(models.Model):
+    """People who engaged with one thing in one hour; no row where nobody did. Forgotten after some weeks."""
+
+    pk = models.CompositePrimaryKey("kind", "name", "hour")
+    kind = models.SmallIntegerField(choices=TrendKind)
+    name = models.TextField(help_text="Id of the content or creator, the tag, the category.")
+    hour = models.IntegerField(help_text="Hours since 1970 UTC.")
+    people = models.IntegerField()
+
+    class Meta:
+        db_table = "trend_point"
+        indexes = (
+            # trends.refresh asks which things people touched in the last two hours, and drops hours it counts again.
+            models.Index(fields=["hour", "kind"], name="trend_point_hour"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.people} people, {self.name} in the hour {self.hour}"
+
+
+class Trend(models.Model):
+    """One thing that rises, or nearly does, as of the newest hour of the log; the whole table is written at once."""
+
+    kind = models.SmallIntegerField(choices=TrendKind)
+    name = models.TextField(help_text="Id of the content or creator, the tag, the category.")
+    hour = models.IntegerField(help_text="The newer hour of the window judged, hours since 1970 UTC.")
+    z = models.FloatField(help_text="How far above what was to be expected, in robust standard deviations.")
+    observed = models.FloatField(help_text="People in the two hours of the window, added up.")
+    expected = models.FloatField()
+    low = models.FloatField()
+    high = models.FloatField(help_text="From here on it is a trend.")
+    people = models.IntegerField(help_text="People in the busier hour.")
+    against = models.SmallIntegerField(help_text="What the expectation was made of.")
+    trending = models.BooleanField()
+
+    class Meta:
+        db_table = "trend"
+        constraints = (models.UniqueConstraint(fields=["kind", "name"], name="trend_once"),)
+
+    def __str__(self) -> str:
+        return self.name

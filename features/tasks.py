@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from celery import shared_task
 
 from features import materialize as service
+from features import trends
 
 
 @shared_task(name="features.tasks.materialize_features", acks_late=True)
@@ -17,3 +18,9 @@ def materialize_features(until: str | None = None) -> None:
 def refresh_snapshot() -> None:
     """Make a changed catalogue retrievable."""
     service.refresh_snapshot(until=datetime.now(UTC))
+
+
+@shared_task(name="features.tasks.refresh_trends", acks_late=True)
+def refresh_trends(until: str | None = None) -> None:
+    """Count the hours of the log that changed before `until` (ISO 8601, now by default), and judge the newest."""
+    trends.refresh(until=datetime.fromisoformat(until) if until else datetime.now(UTC))

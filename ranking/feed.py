@@ -4,8 +4,8 @@ Levels, best first: `ranked` (trained model), `light` (session signals without a
 needs nothing but the database. Whatever breaks, the next level answers, and the answer names it.
 
 Queries per page: the user's history, what was just served to them, eligibility and cards of the shortlist, the log of
-the page; at most once a second the champion's pointer. Only a page whose whole shortlist turns out to be withdrawn
-asks a second time.
+the page; at most once a second each the champion's pointer and the trends. Only a page whose whole shortlist turns out
+to be withdrawn asks a second time.
 """
 
 import logging
@@ -25,6 +25,7 @@ from ranking.candidates.filters import Active, NotRefused, Unseen
 from ranking.candidates.fresh import Fresh
 from ranking.candidates.popular import Popular
 from ranking.candidates.sequential import Sequential
+from ranking.candidates.trending import Trending
 from ranking.models import Served
 from ranking.pipeline.pending import Pending, pending
 from ranking.pipeline.run import Account, Pipeline, run
@@ -37,7 +38,7 @@ from ranking.rerank.diversity import Diversity
 from ranking.rerank.hybrid import LightRanker, ModelRanker
 from ranking.rerank.mix import Mix
 from ranking.rerank.thompson import Thompson
-from ranking.shelves import Stock, current_stock, ranker_features, served_features, taste_vector
+from ranking.shelves import Stock, current_stock, ranker_features, served_features, taste_vector, trending_rows
 
 logger = logging.getLogger(__name__)
 
@@ -168,6 +169,7 @@ def for_you(
             (Sequential(shelf, taste), 150),
             (ContentBased(shelf), 150),
             (Popular(shelf), 100),
+            (Trending(shelf, trending_rows(shelf)), 50),
             (Fresh(shelf), 50),
         ],
         filters=[Active(shelf), NotRefused(refused_rows), Unseen()],

@@ -14,7 +14,7 @@ from django.db import Error as DatabaseError
 from numpy.typing import NDArray
 
 from events.columnar.history import History
-from features import store
+from features import store, trends
 from features.extraction import user
 from features.extraction.aggregates import smoothed_rate
 from features.extraction.assemble import FeatureBlocks, assemble
@@ -128,6 +128,16 @@ def taste_vector(history: History, stock: Stock) -> Vector | None:
     except Exception:  # the feed copes with a stranger
         logger.exception("no taste vector; serving as for a new user")
         return None
+
+
+def trending_rows(shelf: Shelf) -> Ids:
+    """Rows of the contents that trend, strongest first; those that the snapshot lacks are left out.
+
+    Reads the database at most once a second per process, and never raises.
+    """
+    ids = trends.trending_contents()
+    rows = (shelf.row_of.get(each) for each in ids)
+    return np.array([row for row in rows if row is not None], np.int64)
 
 
 def ranker_features(history: History, stock: Stock, *, now: datetime) -> Callable[[Ids], FeatureBlocks]:

@@ -26,6 +26,8 @@ app.conf.beat_schedule = {
         ("materialize features", "features.tasks.materialize_features", MINUTE_S),
         # An upload is retrievable within about ten seconds.
         ("refresh the snapshot", "features.tasks.refresh_snapshot", 10.0),
+        # What many people turn to is a trend within minutes.
+        ("refresh trends", "features.tasks.refresh_trends", MINUTE_S),
         ("rebuild sessions", "events.tasks.rebuild_sessions", MINUTE_S),
         ("mark automated traffic", "events.tasks.mark_automated", 5 * MINUTE_S),
         ("measure KPIs", "dashboards.tasks.measure_kpis", 5 * MINUTE_S),

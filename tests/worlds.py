@@ -101,3 +101,34 @@ def query(
         size=size,
         seed=seed,
     )
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Engaged people per thing and hour, (things, hours), and of the whole platform, (hours,)."""
+
+    people: np.ndarray
+    platform: np.ndarray
+
+    def plus(self, thing: int, hours: slice, people) -> "Crowd":
+        """The same with people who turn to one thing, and who were not there otherwise."""
+        more, platform = self.people.copy(), self.platform.copy()
+        more[thing, hours] += people
+        platform[hours] += people
+        return Crowd(more, platform)
+
+
+def crowd(
+    *, things: int = 300, hours: int = 30 * 24, people: float = 400.0, restless: float = 0.3, seed: int = 3
+) -> Crowd:
+    """A world without trends: things as popular as Zipf says, days that peak at 20:00, and chance.
+
+    `restless` is the deviation of ln(popularity) of a thing from hour to hour, beside the scatter of counts; 0 leaves
+    only the latter.
+    """
+    rng = np.random.default_rng(seed)
+    hour_of_day = 0.1 + 0.9 * (1.0 + np.cos(2 * np.pi * (np.arange(hours) - 20) / 24)) / 2
+    share = 1.0 / np.arange(1, things + 1)
+    expected = people * hour_of_day * (share / share.sum())[:, None]
+    counts = rng.poisson(expected * rng.lognormal(-(restless**2) / 2, restless, size=expected.shape))
+    return Crowd(counts.astype(np.int64), counts.sum(axis=0).astype(np.int64))

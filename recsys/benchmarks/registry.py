@@ -1,6 +1,6 @@
 """The list of benchmarks. A new one is a module with a `run` and a line here."""
 
-from recsys.benchmarks import exploration, feed, history, import_rows, ingest, rebuild, rerank, sessions
+from recsys.benchmarks import exploration, feed, history, import_rows, ingest, rebuild, rerank, sessions, trends
 from recsys.benchmarks.results import Benchmark
 
 BENCHMARKS = {
@@ -19,6 +19,7 @@ BENCHMARKS = {
             exploration.run,
         ),
         Benchmark("rerank", "every re-ranker on 300 candidates, the DPP beside a search by determinants", rerank.run),
+        Benchmark("trends", "trends of a million events, beside SQL that counts the same windows", trends.run),
         Benchmark("feed", "latency of the feed of a live server, beside an endpoint that does nothing", feed.run),
     )
 }

@@ -9,10 +9,12 @@ from django.db import connection
 
 from events import catalogue, queries
 from events.catalogue import NewContent, NewProfile
+from events.cleaning.rules import Sending
 from events.cleaning.schema import EVENT_TYPES
 from events.columnar.interactions import ABSENT
 from events.ingestion import ingest
 from events.models import Event, EventId
+from events.sessions import rebuild_sessions
 from tests.events.conftest import NOW, make_event
 
 pytestmark = pytest.mark.django_db
@@ -87,6 +89,28 @@ def test_types_restrict_the_columns(log):
     assert {EVENT_TYPES[code] for code in columns.event_type} == {"like", "skip"}
     with pytest.raises(ValueError, match="dance"):
         queries.interactions_between(None, LATER, types=["dance"])
+
+
+def test_what_bots_and_staff_do_can_be_left_out():
+    plain = [make_event("like", user_id="anna"), make_event("like", user_id="staff")]
+    marked = Sending(internal=frozenset({"staff"}))
+    assert ingest(plain, now=NOW, source="test", sending=marked).accepted == 2
+    crawled = [make_event("like", user_id="crawler")]
+    assert ingest(crawled, now=NOW, source="test", sending=Sending(bot=True)).accepted == 1
+    everybody, people = (queries.interactions_between(None, LATER, people_only=only) for only in (False, True))
+    assert sorted(everybody.users) == ["anna", "crawler", "staff"]
+    assert people.users.tolist() == ["anna"]
+
+
+def test_the_last_sessions_come_newest_first(django_assert_num_queries):
+    times = [NOW - timedelta(hours=hours) for hours in (1, 5, 9)]
+    events = [make_event("like", user_id=user, timestamp=moment) for user in ("a", "b") for moment in times]
+    assert ingest(events, now=NOW, source="test", historical=True).accepted == 6
+    rebuild_sessions(until=NOW)
+    with django_assert_num_queries(1):
+        found = queries.recent_sessions("a", limit=2)
+    assert [visit.started_at for visit in found] == times[:2]
+    assert {visit.events for visit in found} == {1}
 
 
 def test_an_empty_log_has_no_span_and_no_columns():

@@ -18,16 +18,18 @@ def viewer() -> Any:
 @pytest.fixture
 def empty_catalogue(db: None, settings: Any, tmp_path: Any) -> Iterator[None]:
     """A database without contents, without a snapshot and without a model."""
-    from features import store
+    from features import store, trends
     from ranking import registry
 
     settings.SNAPSHOT_DIR = tmp_path / "snapshots"
     settings.MODEL_DIR = tmp_path / "models"
     registry.forget()
     store.forget()
+    trends.forget()
     yield
     registry.forget()
     store.forget()
+    trends.forget()
 
 
 @pytest.fixture

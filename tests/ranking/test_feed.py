@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from events.catalogue import set_moderation_state
+from events.ingestion import ingest
 from events.queries import newest_contents
+from features import trends
 from features.extraction.definitions import FEATURE_SET, FEATURES
 from ranking.feed import Feed, FeedRequest, build_feed
 from ranking.models import Served
-from tests.ranking.feeds import CLIPS_EACH, FAMILIES, NOW, Viewer, family_of
+from tests.ranking.feeds import CLIPS_EACH, FAMILIES, NOW, Viewer, event, family_of
 
 CATALOGUE_SIZE = len(FAMILIES) * CLIPS_EACH
 
@@ -234,8 +236,26 @@ class TestLog:
         assert len({item.source for item in page(viewer).items}) >= 3
 
 
+def test_what_trends_is_proposed_within_a_second(snapshot, viewer):
+    clips = [f"{family}-{clip:02d}" for family in FAMILIES for clip in range(CLIPS_EACH)]
+    usual = [
+        event("like", f"x{user}", clips[(12 * hour + user) % 64], NOW - timedelta(hours=hour + 0.5))
+        for hour in range(16)
+        for user in range(12)
+    ]
+    wave = [event("like", f"u{user}", "ocean-07", NOW - timedelta(seconds=1 + user)) for user in range(60)]
+    assert ingest(usual + wave, now=NOW, source="test").accepted == len(usual) + 60
+    trends.refresh(until=NOW)
+    trends.forget()
+    feed = page(viewer, limit=50)
+    assert feed.account.retrieved["trending"] == 1
+    assert "trending" in next(item.sources for item in feed.items if item.content_id == "ocean-07")
+
+
 @pytest.mark.parametrize("limit", [1, 10, 50])
 def test_a_page_takes_at_most_five_queries(champion, viewer, django_assert_max_num_queries, limit):
+    # Beside the trends, which all pages of a second share.
+    trends.trending_contents()
     champion()
     viewer.react(page(viewer), "ocean", count=5)
     with django_assert_max_num_queries(5):

@@ -8,6 +8,7 @@ from ranking.candidates.filters import Active, NotRefused, Unseen
 from ranking.candidates.fresh import Fresh
 from ranking.candidates.popular import Popular
 from ranking.candidates.sequential import Sequential
+from ranking.candidates.trending import Trending
 from ranking.pipeline.run import check_ids, check_mask
 from ranking.pipeline.shelf import session_taste
 from tests.worlds import families, history, query, watched
@@ -21,6 +22,7 @@ VECTOR = SHELF.embedding[np.flatnonzero(WORLD.family == 0)[0]]
 
 SOURCES = {
     "popular": lambda shelf, past: Popular(shelf),
+    "trending": lambda shelf, past: Trending(shelf, np.arange(len(shelf))[::-3]),
     "fresh": lambda shelf, past: Fresh(shelf),
     "content_based": lambda shelf, past: ContentBased(shelf),
     "sequential": lambda shelf, past: Sequential(shelf, session_taste(past, shelf)),
