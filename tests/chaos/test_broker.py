@@ -69,7 +69,7 @@ def test_the_clock_finds_the_lost_work_again_by_itself(system, ledger):
 
 @pytest.mark.slow
 def test_a_broker_that_stands_still_costs_a_request_now_and_then_a_moment(system, ledger):
-    token = system.call("POST", "/api/v1/auth/client-tokens", {"user_id": "u1"}).body["token"]
+    token = system.call("POST", "/api/v1/auth/client-token", {"user_id": "u1"}).body["token"]
     feed_seconds(system, FEEDS)
     before = feed_seconds(system, FEEDS)
     with load(system.port, system.key, ledger, clients=CLIENTS):
