@@ -14,11 +14,11 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from events import api_keys, authentication, letter_admin
+from events import api_keys, authentication, letter_admin, window_admin
 from events.admin_base import ReadOnlyAdmin
 from events.catalogue import set_moderation_state
 from events.cleaning.uploads import is_media_url
-from events.models import ApiKey, Content, DeadLetter, Event, ImportProgress, UserProfile
+from events.models import ApiKey, Content, DeadLetter, Event, ImportProgress, UserProfile, WindowFill
 from events.queries import describe
 from events.scopes import DESCRIPTIONS
 
@@ -97,6 +97,7 @@ class ImportProgressAdmin(ReadOnlyAdmin):
 
 
 admin.site.register(DeadLetter, letter_admin.DeadLetterAdmin)
+admin.site.register(WindowFill, window_admin.WindowFillAdmin)
 
 
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # ModelForm takes no parameter at run time

@@ -20,7 +20,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from events import dead_letters, replays
+from events import dead_letters, replays, windows
 from events.admin_base import ReadOnlyAdmin
 from events.models import DeadLetter
 
@@ -70,7 +70,10 @@ class DeadLetterAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list below the reasons."""
-        shown = {"groups": dead_letters.groups()} if self.has_view_permission(request) else {}
+        shown: dict[str, Any] = {}
+        if self.has_view_permission(request):
+            hours = {family: count for family, count in windows.set_aside().items() if count}
+            shown = {"groups": dead_letters.groups(), "hours_aside": hours}
         return super().changelist_view(request, {**shown, **(extra_context or {})})
 
     @admin.action(description="Replay", permissions=["settle"])

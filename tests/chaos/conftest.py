@@ -8,6 +8,7 @@ import pytest
 from tests.chaos.ledger import CONTENTS, Ledger
 from tests.chaos.system import System, running
 from tests.conftest import VAR_DIR
+from tests.events.conftest import _forget_keys, as_user, server, server_key  # noqa: F401
 
 
 @pytest.fixture(scope="session")

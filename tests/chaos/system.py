@@ -173,6 +173,15 @@ def eventually(condition: Callable[[], Any], *, limit_s: float = PATIENCE_S, or_
         time.sleep(POLL_S)
 
 
+def within(seconds: float, condition: Callable[[], Any]) -> bool:
+    """Whether a condition comes to hold within some seconds."""
+    try:
+        eventually(condition, limit_s=seconds)
+    except AssertionError:
+        return False
+    return True
+
+
 @contextmanager
 def stopped(*pids: int) -> Iterator[None]:
     """Let some processes hang meanwhile."""
