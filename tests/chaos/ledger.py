@@ -17,6 +17,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.chaos.system import Answer, decoded
+
 ACCEPTED, REFUSED = "accepted", "refused"
 USERS, CONTENTS = 40, 20
 BATCH, PAUSE_S, RETRY_S, LIMIT_S = 20, 0.2, 0.1, 60.0
@@ -38,20 +40,14 @@ class Ledger:
         with self._lock:
             self.sent.update(event["event_id"] for event in events)
 
-    def note_answer(
-        self, events: list[dict[str, Any]], status: int, headers: dict[str, str], text: bytes, seconds: float
-    ) -> bool:
+    def note_answer(self, events: list[dict[str, Any]], answer: Answer) -> bool:
         """Judge and write down an answer; True where the batch is settled."""
         with self._lock:
-            self.statuses[status] += 1
-            self.seconds.append(seconds)
-            try:
-                body = json.loads(text)
-            except ValueError:
-                self.faults.append(f"{status} without JSON: {text[:200]!r}")
-                return False
-            if status != 202:
-                self._judge_refusal(status, headers, body)
+            self.statuses[answer.status] += 1
+            self.seconds.append(answer.seconds)
+            body = answer.body
+            if answer.status != 202:
+                self._judge_refusal(answer)
                 return False
             refused = {one["index"] for one in body["rejected"]}
             if body["accepted"] + body["duplicates"] + len(refused) != len(events):
@@ -61,11 +57,12 @@ class Ledger:
                     file.write(f"{event['event_id']} {REFUSED if index in refused else ACCEPTED}\n")
             return True
 
-    def _judge_refusal(self, status: int, headers: dict[str, str], body: Any) -> None:
-        if set(body) != {"error"} or not {"code", "message"} <= set(body["error"]):
-            self.faults.append(f"{status} with a strange body: {body}")
-        if status != 503 or not headers.get("retry-after", "").isdecimal():
-            self.faults.append(f"{status} with {headers}: {body}")
+    def _judge_refusal(self, answer: Answer) -> None:
+        body = answer.body
+        if not isinstance(body, dict) or set(body) != {"error"} or not {"code", "message"} <= set(body["error"]):
+            self.faults.append(f"an error with a strange body: {answer}")
+        if answer.status != 503 or not answer.headers.get("retry-after", "").isdecimal():
+            self.faults.append(f"an error that no client should see: {answer}")
 
     def lose_connection(self) -> None:
         with self._lock:
@@ -99,20 +96,20 @@ class Client(threading.Thread):
         self._close()
 
     def _send(self, events: list[dict[str, Any]]) -> bool:
-        body = json.dumps({"events": events}).encode()
+        request = json.dumps({"events": events}).encode()
         started = time.monotonic()
         try:
             if self._connection is None:
                 self._connection = http.client.HTTPConnection("127.0.0.1", self._address, timeout=LIMIT_S)
-            self._connection.request("POST", "/api/v1/events", body, self._headers)
+            self._connection.request("POST", "/api/v1/events", request, self._headers)
             response = self._connection.getresponse()
             headers = {name.lower(): value for name, value in response.getheaders()}
-            text = response.read()
+            body = decoded(response.read())
         except (OSError, http.client.HTTPException):
             self._ledger.lose_connection()
             self._close()
             return False
-        return self._ledger.note_answer(events, response.status, headers, text, time.monotonic() - started)
+        return self._ledger.note_answer(events, Answer(response.status, headers, body, time.monotonic() - started))
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -137,11 +134,12 @@ def load(port: int, key: str, ledger: Ledger, *, clients: int):
     assert not any(thread.is_alive() for thread in threads), "a client is still waiting for its answer"
 
 
-def make_batch(rng: random.Random, size: int = BATCH) -> list[dict[str, Any]]:
-    """Events of the last hours that are over, so that no derived row depends on when it is computed; one is no good."""
+def make_batch(rng: random.Random, size: int = BATCH, *, refused: int = 1) -> list[dict[str, Any]]:
+    """Events of hours that are over, so that no derived row depends on when it is computed; some are no good."""
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     events = [make_event(rng, hour - timedelta(seconds=rng.randrange(1, 5 * 3600))) for _ in range(size)]
-    events[rng.randrange(size)]["event_type"] = "wink"
+    for index in rng.sample(range(size), refused):
+        events[index]["event_type"] = "wink"
     return events
 
 

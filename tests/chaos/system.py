@@ -33,7 +33,7 @@ POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one request was answered; `body` is the decoded JSON."""
+    """What one request was answered; `body` is the decoded JSON, or the bytes of what is none."""
 
     status: int
     headers: dict[str, str]
@@ -76,7 +76,7 @@ class System:
         except urllib.error.HTTPError as error:
             status, headers, text = error.code, error.headers, error.read()
         lower = {name.lower(): value for name, value in headers.items()}
-        return Answer(status, lower, json.loads(text), time.monotonic() - started)
+        return Answer(status, lower, decoded(text), time.monotonic() - started)
 
     def query(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """Rows of one statement, on a connection of its own."""
@@ -121,13 +121,20 @@ class System:
         return found[0]
 
 
+def decoded(text: bytes) -> Any:
+    """The JSON of a body, or the body."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def environment(var_dir: Path, port: int) -> dict[str, str]:
     """What a process of the system finds in its environment."""
     names = {"DATABASE_URL", "CELERY_BROKER_URL", "RECSYS_EMBEDDED", "DJANGO_SETTINGS_MODULE", "PG_BIN_DIR"}
     inherited = {name: value for name, value in os.environ.items() if name not in names}
     own = {"RECSYS_VAR_DIR": str(var_dir), "WEB_PORT": str(port), "DEMO_DATA": "0", "NO_COLOR": "1"}
-    # All load comes from one key and one address; what the limits do in a fault has a test of its own.
-    return {**inherited, **own, "OMP_NUM_THREADS": "1", "METRICS_TOKEN": "scraper"}
+    return {**inherited, **own, "OMP_NUM_THREADS": "1"}
 
 
 @contextmanager
@@ -195,9 +202,14 @@ def stopped(*pids: int) -> Iterator[None]:
                 os.kill(pid, signal.SIGCONT)
 
 
-def memory_mb(pid: int) -> float:
-    """Resident memory of a process."""
-    return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
+def memory_mb(pid: int, kind: str = "VmRSS") -> float:
+    """Resident memory of a process, or with "VmHWM" the most it ever had since `forget_peak`."""
+    return int(Path(f"/proc/{pid}/status").read_text().split(f"{kind}:")[1].split()[0]) / 1024
+
+
+def forget_peak(pid: int) -> None:
+    """Let the most memory that a process had be what it has now."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def processor_s(pid: int) -> float:
