@@ -28,9 +28,7 @@ def staff(client):
 @pytest.fixture
 def poisoned_log(db):
     """Three hours of the log; an event of the second one carries what no door would let in, and no rebuild can read."""
-    events = [
-        make_event(user_id=f"u{hour}", timestamp=(TEN - (4 - 2 * hour) * HOUR).isoformat()) for hour in range(3)
-    ]
+    events = [make_event(user_id=f"u{hour}", timestamp=(TEN - (4 - 2 * hour) * HOUR).isoformat()) for hour in range(3)]
     assert ingest(events, now=NOW, source="test").accepted == 3
     poisoned = Event.objects.filter(event_id=events[1]["event_id"])
     poisoned.update(additional_info={"watch_duration": "a while"})
