@@ -75,7 +75,7 @@ class Ledger:
 
 
 class Client(threading.Thread):
-    """Sends batches one after the other over a kept connection until it is told to stop; the last one too is settled."""
+    """Sends batches one after the other over a kept connection until told to stop; the last one is settled too."""
 
     def __init__(self, port: int, key: str, ledger: Ledger, stop: threading.Event, seed: int) -> None:
         super().__init__(daemon=True)

@@ -72,13 +72,12 @@ def test_a_broker_that_stands_still_costs_a_request_now_and_then_a_moment(system
     token = system.call("POST", "/api/v1/auth/client-token", {"user_id": "u1"}).body["token"]
     feed_seconds(system, FEEDS)
     before = feed_seconds(system, FEEDS)
-    with load(system.port, system.key, ledger, clients=CLIENTS):
-        with stopped(system.broker()):
-            end = time.monotonic() + HANG_S
-            during = []
-            while time.monotonic() < end:
-                during += feed_seconds(system, FEEDS)
-            assert limited(system, token), "without its store the limit holds in each process"
+    with load(system.port, system.key, ledger, clients=CLIENTS), stopped(system.broker()):
+        end = time.monotonic() + HANG_S
+        during = []
+        while time.monotonic() < end:
+            during += feed_seconds(system, FEEDS)
+        assert limited(system, token), "without its store the limit holds in each process"
     assert set(ledger.statuses) == {202}
     # The load beside it costs something too; a wait for the store at each request would cost 150 ms and more.
     assert statistics.median(during) < max(2 * statistics.median(before), 0.1), (before, during)
