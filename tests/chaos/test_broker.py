@@ -11,7 +11,7 @@ from celery import Celery
 
 from tests.chaos.checker import caught_up, check
 from tests.chaos.ledger import load
-from tests.chaos.system import eventually, stopped, within
+from tests.chaos.system import PATIENCE_S, eventually, stopped, within
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 CLIENTS = 12
@@ -48,8 +48,10 @@ def test_a_broker_that_is_emptied_and_killed_loses_no_event_and_no_work(system, 
         eventually(lambda: ledger.statuses[202] > acknowledged + CLIENTS)
     assert set(ledger.statuses) == {202}
     assert ledger.lost_connections == 0
+    end = time.monotonic() + PATIENCE_S
     with Celery(broker=system.broker_url, set_as_current=False) as clock:
         while not within(TICK_S, lambda: caught_up(system)):
+            assert time.monotonic() < end, system.log[-2000:]
             # As the system's own clock does, only more often: a tick names no work, that is found in the database.
             clock.send_task("events.tasks.rebuild_sessions", expires=TICK_S)
             clock.send_task("features.tasks.materialize_features", expires=TICK_S)
