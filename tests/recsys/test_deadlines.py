@@ -24,10 +24,8 @@ def own():
     yield other
     other.close()
     # A server process that lost its client goes on until it has something to say.
-    ask(
-        connection,
-        "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sl%'",
-    )
+    left = "FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
+    ask(connection, f"SELECT count(pg_terminate_backend(pid, 5000)) {left}")
 
 
 def ask(wrapper, sql):
