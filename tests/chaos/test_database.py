@@ -8,6 +8,7 @@ from contextlib import closing
 import psycopg2
 import pytest
 
+from recsys.management.commands.up import WEB_PATIENCE_S
 from tests.chaos.checker import check
 from tests.chaos.ledger import load
 from tests.chaos.system import eventually, stopped
@@ -59,9 +60,9 @@ def test_a_database_that_stands_still_takes_no_thread_for_good(system, ledger):
             probe_while(system, HANG_S / 2)
         acknowledged = ledger.statuses[202]
         eventually(lambda: ledger.statuses[202] > acknowledged + CLIENTS)
-    assert ledger.statuses[503] > 0, "nothing stood still: the test proved nothing"
-    assert set(ledger.statuses) == {202, 503}
-    assert max(ledger.seconds) < ANSWER_S
+    # Whoever was cut before it had said anything gets a fresh connection and its 202, late; the others get 503.
+    assert set(ledger.statuses) <= {202, 503}
+    assert WEB_PATIENCE_S < max(ledger.seconds) < ANSWER_S, "nothing stood still, or it did for too long"
     check(system, ledger, least=2 * CLIENTS)
 
 
