@@ -5,7 +5,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench lock format clean
+.PHONY: help setup run test chaos check bench lock format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -17,6 +17,9 @@ run: .venv/.runtime ## Run everything: servers, demo data, web, worker, clock; C
 
 test: .venv/.dev ## Run the tests; ARGS="tests/events -x" is handed to pytest
 	@$(PY) -m pytest $(ARGS)
+
+chaos: .venv/.dev ## Break a running system in every way we know, for about ten minutes; `make test` has the quick ones
+	@$(PY) -m pytest tests/chaos -m chaos $(ARGS)
 
 check: .venv/.dev ## Lint, types, import rules, missing migrations, Django's own checks
 	@.venv/bin/ruff check .

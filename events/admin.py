@@ -4,7 +4,7 @@ The log can be read and not touched. Contents change their moderation state thro
 the admin and the feed can never disagree on what "removed" means.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 from uuid import UUID
@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from events import api_keys, authentication, letter_admin, queries, windows
+from events import api_keys, authentication, letter_admin, queries, window_admin
 from events.admin_base import ReadOnlyAdmin
 from events.catalogue import set_moderation_state
 from events.cleaning.uploads import is_media_url
@@ -138,24 +138,6 @@ class AutomatedHourAdmin(ReadOnlyAdmin):
     ordering = ("-window_start",)
 
 
-@admin.register(WindowFill)
-class WindowFillAdmin(ReadOnlyAdmin):
-    list_display = ("window_start", "family", "state", "events", "started_at", "finished_at")
-    list_filter = ("family", "state")
-    ordering = ("-window_start", "family")
-    actions = ("do_again",)
-
-    def has_reopen_permission(self, request: HttpRequest) -> bool:
-        """Asking for another run needs the permission to change windows, although none is edited."""
-        return request.user.has_perm("events.change_windowfill")
-
-    @admin.action(description="Do again at the next tick", permissions=["reopen"])
-    def do_again(self, request: HttpRequest, fills: QuerySet[WindowFill]) -> None:
-        hour = timedelta(seconds=windows.WINDOW_S)
-        opened = sum(windows.reopen(fill.window_start, fill.window_start + hour, family=fill.family) for fill in fills)
-        self.message_user(request, f"{opened} hours will be done again.")
-
-
 @admin.register(UserProfile)
 class UserProfileAdmin(ReadOnlyAdmin):
     list_display = ("user_id", "created_at", "updated_at")
@@ -170,6 +152,7 @@ class ImportProgressAdmin(ReadOnlyAdmin):
 
 
 admin.site.register(DeadLetter, letter_admin.DeadLetterAdmin)
+admin.site.register(WindowFill, window_admin.WindowFillAdmin)
 
 
 def _uuid(text: str) -> UUID | None:

@@ -91,6 +91,9 @@ def read_body(request: HttpRequest) -> bytes:
         body = request.body
     except UnreadablePostError:
         raise ParseError("the body ended early") from None
+    # A web server may hand on what came before the line was cut, and that may be JSON by itself.
+    if request.META.get("CONTENT_LENGTH") not in {None, "", str(len(body))}:
+        raise ParseError(f"the body ended early: {len(body)} of {request.META['CONTENT_LENGTH'][:20]} bytes came")
     return _unpack(body) if encoding == "gzip" else body
 
 

@@ -6,6 +6,7 @@ Views raise `ApiError`s; whatever Django and the REST framework raise by themsel
 exception is not hidden: it is logged by Django and answered as JSON by `server_error`.
 """
 
+import sys
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -40,7 +41,11 @@ _FOREIGN: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], int, 
     (Http404, 404, "there is no such resource"),
     (PermissionDenied, 403, "not allowed"),
     (SuspiciousOperation, 400, "the request is malformed"),
-    ((OperationalError, InterfaceError), 503, "the database cannot be reached; nothing is confirmed, so send it again"),
+    (
+        (OperationalError, InterfaceError),
+        503,
+        "the database cannot be reached or does not answer in time; nothing is confirmed, so send it again",
+    ),
 )
 
 
@@ -147,10 +152,24 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """`handler500`: JSON below /api/, Django's page elsewhere. The exception itself is in the log."""
+    """`handler500`: JSON below /api/, Django's page elsewhere. The exception itself is in the log.
+
+    A database that is away is no fault of the page: 503, and when to come back.
+    """
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        return _database_away(request)
     if request.path.startswith(API_PREFIX):
         return JsonResponse(error_body("internal_error", "something went wrong; it has been logged"), status=500)
     return defaults.server_error(request)
+
+
+def _database_away(request: HttpRequest) -> HttpResponse:
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    status, message = next(row[1:] for row in _FOREIGN if row[0] == (OperationalError, InterfaceError))
+    if request.path.startswith(API_PREFIX):
+        return JsonResponse(error_body(_CODES[status], message), status=status, headers=headers)
+    text = f"Temporarily unavailable: {message}.\n"
+    return HttpResponse(text, status=status, headers=headers, content_type="text/plain; charset=utf-8")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

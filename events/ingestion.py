@@ -9,12 +9,12 @@ It does not compute features, sessions or KPIs: those read the log later, and ca
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
-from django.db import connection
+from django.db import Error, connection
 
 from events import durations, log_writer, telemetry
 from events.catalogue import NewContent
@@ -22,7 +22,7 @@ from events.cleaning.rules import PLAIN, CleanEvent, Sending, clean_event, read_
 from events.cleaning.schema import ForbiddenUser, InvalidEvent, RawEvent
 from events.cleaning.uploads import read_upload
 from events.dead_letters import Refused
-from events.group_commit import GroupCommit
+from events.group_commit import GroupCommit, is_transient
 from events.log_writer import Batch, Stored
 
 # Small requests share a commit up to these bounds. In a large one it is the rows that cost, and two connections store
@@ -126,7 +126,14 @@ def ingest(
         batch.refused += [
             Refused(_payload(raw_events[one.index]), one.code, one.detail, user_id, historical) for one in rejected
         ]
-    stored = _store(batch) if batch.rows or batch.refused else NOTHING
+    try:
+        stored = _store(batch) if batch.rows or batch.refused else NOTHING
+    except Error as error:
+        # Within a caller's transaction nothing can be tried again, and a database that is away refuses everything.
+        if is_transient(error) or connection.in_atomic_block:
+            raise
+        options = {"now": now, "source": source, "historical": historical, "user_id": user_id, "sending": sending}
+        return _ingest_apart(raw_events, error, keep_rejected=keep_rejected, **options)
     report = IngestReport(stored.accepted, stored.duplicates, tuple(rejected), stored.conflicts)
     telemetry.count_batch(
         source,
@@ -144,6 +151,39 @@ def _store(batch: Batch) -> Stored:
     if connection.in_atomic_block or len(batch.rows) >= GROUPED_BELOW_EVENTS:
         return log_writer.write([batch])[0]
     return _group.submit(batch, weight=len(batch.rows))
+
+
+def _ingest_apart(
+    raw_events: Sequence[Mapping[str, Any] | bytes], error: Error, *, keep_rejected: bool, **options: Any
+) -> IngestReport:
+    """Take in a batch that the database refused: by halves, down to the event that is to blame, which is rejected.
+
+    Every half is a transaction of its own, so a batch that meets this may be stored in part when the database goes away
+    meanwhile. Sending it again is safe, as ever.
+    """
+    if len(raw_events) > 1:
+        middle = len(raw_events) // 2
+        first = ingest(raw_events[:middle], keep_rejected=keep_rejected, **options)
+        second = ingest(raw_events[middle:], keep_rejected=keep_rejected, **options)
+        later = tuple(replace(one, index=one.index + middle) for one in second.rejected)
+        return IngestReport(
+            first.accepted + second.accepted,
+            first.duplicates + second.duplicates,
+            first.rejected + later,
+            first.conflicts + second.conflicts,
+        )
+    # The first line only: the others quote rows of the table.
+    rejection = Rejection(0, "unstorable", f"the database refuses it: {str(error).partition(chr(10))[0]}")
+    source = options["source"]
+    if keep_rejected:
+        batch = Batch(options["now"], source)
+        payload = _payload(raw_events[0])
+        batch.refused.append(
+            Refused(payload, rejection.code, rejection.detail, options["user_id"], options["historical"])
+        )
+        log_writer.write([batch])
+    telemetry.count_batch(source, 0, 0, [rejection.code])
+    return IngestReport(0, 0, (rejection,))
 
 
 def _payload(raw: Mapping[str, Any] | bytes) -> bytes:

@@ -21,7 +21,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from events import dead_letters, replays
+from events import dead_letters, replays, windows
 from events.admin_base import ReadOnlyAdmin
 from events.models import DeadLetter
 
@@ -84,6 +84,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         shown: dict[str, Any] = {"may_export": self.has_export_permission(request)}
         if self.has_view_permission(request):
             shown["groups"] = dead_letters.groups()
+            shown["hours_aside"] = {family: count for family, count in windows.set_aside().items() if count}
         return super().changelist_view(request, {**shown, **(extra_context or {})})
 
     @admin.action(description="Replay", permissions=["replay"])

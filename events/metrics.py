@@ -33,6 +33,8 @@ def _measure() -> None:
         telemetry.DEAD_LETTERS.set(dead_letters.depth())
         for family, lag_s in windows.lags(now=timezone.now()).items():
             telemetry.WINDOW_LAG.labels(family).set(lag_s)
+        for family, hours in windows.set_aside().items():
+            telemetry.WINDOWS_ASIDE.labels(family).set(hours)
     except Error:
         return
 

@@ -240,12 +240,14 @@ class DeadLetter(models.Model):
 class WindowFill(models.Model):
     """One hour of the log as one family of derived rows has taken it in. Written by `windows`.
 
-    A row that stays STARTED tells of a run that died; the hour is done again.
+    A row that stays STARTED tells of a run that died; the hour is done again. One that is ASIDE failed every time it
+    was tried, and waits for somebody.
     """
 
     class State(models.TextChoices):
         STARTED = "started"
         DONE = "done"
+        ASIDE = "aside"
 
     family = models.CharField(max_length=32)
     window_start = models.DateTimeField()
@@ -253,6 +255,9 @@ class WindowFill(models.Model):
     events = models.BigIntegerField(help_text="Events of the hour when the run began; -1 asks for another run.")
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.SmallIntegerField(default=0, help_text="Times in a row that it failed.")
+    retry_at = models.DateTimeField(null=True, blank=True, help_text="Not tried again before this moment.")
+    error = models.TextField(blank=True, default="", help_text="Why it failed last.")
 
     class Meta:
         db_table = "window_fill"

@@ -130,21 +130,23 @@ class _Stored(NamedTuple):
 def rebuild_sessions(*, until: datetime, now: datetime | None = None) -> SessionReport:
     """Bring the stored sessions in line with the log before `until`; one transaction for each run of hours.
 
-    Without new events it changes nothing. Hours that another scheduler is at are left to that one.
+    Without new events it changes nothing. Hours that another scheduler is at are left to that one, and an hour that
+    cannot be done holds up no other (`windows.work_off`).
     """
-    done = users = written = removed = 0
-    opened = windows.open_windows(FAMILY, until=until)
+    done = 0
+    counted: list[tuple[int, int, int]] = []
+
+    def work(mine: Sequence[Window]) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        # Counted all at once: of a run that fails nothing stays.
+        counted.extend([_rebuild(start, end, until=until) for start, end in _spans(mine)])
+
+    now = now or until
+    opened = windows.open_windows(FAMILY, until=until, now=now)
     for run in windows.runs(opened, max_events=RUN_EVENTS, max_windows=RUN_WINDOWS):
-        with windows.fill(FAMILY, run, now=now or until) as mine:
-            if mine:
-                with connection.cursor() as cursor:
-                    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-            for start, end in _spans(mine):
-                counts = _rebuild(start, end, until=until)
-                users, written, removed = (
-                    old + new for old, new in zip((users, written, removed), counts, strict=True)
-                )
-            done += len(mine)
+        done += len(windows.work_off(FAMILY, run, work, now=now))
+    users, written, removed = (sum(column) for column in zip((0, 0, 0), *counted, strict=True))
     return SessionReport(done, users, written, removed)
 
 

@@ -29,6 +29,12 @@ LAG = Histogram(
     buckets=LAG_BOUNDS_S,
 )
 DEAD_LETTERS = Gauge("recsys_dead_letters", "Refused events that wait for somebody.", multiprocess_mode="mostrecent")
+WINDOWS_ASIDE = Gauge(
+    "recsys_windows_aside",
+    "Hours of the log that a family of derived rows could not take in, however often it tried; they wait for somebody.",
+    ["family"],
+    multiprocess_mode="mostrecent",
+)
 WINDOW_LAG = Gauge(
     "recsys_window_lag_seconds",
     "How far a family of rows derived by the hour is behind the newest event.",

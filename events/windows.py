@@ -5,28 +5,38 @@ the number of events there that the family last saw: late events, imports and er
 them. What leaves the number as it was (an erasure made up for by a late event) has to be said with `reopen`.
 
 `fill` makes the work of some hours safe: each is done by one scheduler only, and one that dies leaves rows that say so
-and hours that are done again. What the work is, the caller knows.
+and hours that are done again. `work_off` keeps an hour whose work raises from holding up the others: it is found, tried
+again a few times, ever later, and then set aside with the reason, until somebody asks for it again. What the work is,
+the caller knows.
 """
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import Max, Min
+from django.db.models import Count, Max, Min
 
+from events.group_commit import is_transient
 from events.models import Event, WindowFill
 from events.queries import events_per_window
 
 WINDOW_S: Final = 3600
 # No log has so many events in an hour: the number of an hour that is to be done again whatever the log says.
 AGAIN: Final = -1
+MAX_ATTEMPTS: Final = 5
+# Doubled with every attempt: after one, two, four and eight minutes.
+BACKOFF_S: Final = 60
+MAX_ERROR_CHARS: Final = 1_000
+
+logger = logging.getLogger(__name__)
 
 _KNOW: Final = """
-    INSERT INTO window_fill (family, window_start, state, events, started_at)
-    SELECT %s, hour.start, 'started', hour.events, %s
+    INSERT INTO window_fill (family, window_start, state, events, started_at, attempts, error)
+    SELECT %s, hour.start, 'started', hour.events, %s, 0, ''
     FROM unnest(%s::timestamptz[], %s::bigint[]) AS hour (start, events)
     ON CONFLICT DO NOTHING
 """
@@ -44,9 +54,15 @@ _TAKE: Final = """
     ORDER BY window_start FOR UPDATE SKIP LOCKED
 """
 _DONE: Final = """
-    UPDATE window_fill known SET state = 'done', events = hour.events, finished_at = %s
+    UPDATE window_fill known
+    SET state = 'done', events = hour.events, finished_at = %s, attempts = 0, retry_at = NULL, error = ''
     FROM unnest(%s::timestamptz[], %s::bigint[]) AS hour (start, events)
     WHERE known.family = %s AND known.window_start = hour.start
+"""
+_FAILED: Final = """
+    UPDATE window_fill SET attempts = attempts + 1, error = %s, retry_at = %s + %s * 2 ^ attempts * interval '1 second',
+        state = CASE WHEN attempts + 1 >= %s THEN 'aside' ELSE state END
+    WHERE family = %s AND window_start = %s AND state = 'started' RETURNING attempts
 """
 
 
@@ -63,20 +79,26 @@ class Window:
         return self.start + timedelta(seconds=WINDOW_S)
 
 
-def open_windows(family: str, *, until: datetime) -> list[Window]:
+def open_windows(family: str, *, until: datetime, now: datetime | None = None) -> list[Window]:
     """The hours up to `until` that the family has to do, oldest first; the hour that runs counts as far as it has come.
 
-    An hour whose events are all gone is open once, with 0 events.
+    An hour whose events are all gone is open once, with 0 events. One that failed is left out while it is not to be
+    tried again `now` (by default `until`), and one that is set aside always.
     """
+    now = now or until
     numbers, counts = events_per_window(until, window_s=WINDOW_S)
     logged = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
-    done = {
-        int(start.timestamp()) // WINDOW_S: events if state == WindowFill.State.DONE else AGAIN
-        for start, events, state in WindowFill.objects.filter(family=family, window_start__lt=until).values_list(
-            "window_start", "events", "state"
-        )
-    }
-    hours = sorted(hour for hour in logged.keys() | done.keys() if done.get(hour) != logged.get(hour, 0))
+    done: dict[int, int] = {}
+    waiting: set[int] = set()
+    for start, events, state, retry_at in WindowFill.objects.filter(family=family, window_start__lt=until).values_list(
+        "window_start", "events", "state", "retry_at"
+    ):
+        hour = int(start.timestamp()) // WINDOW_S
+        done[hour] = events if state == WindowFill.State.DONE else AGAIN
+        if state == WindowFill.State.ASIDE or (retry_at is not None and retry_at > now):
+            waiting.add(hour)
+    differ = (hour for hour in logged.keys() | done.keys() if done.get(hour) != logged.get(hour, 0))
+    hours = sorted(hour for hour in differ if hour not in waiting)
     return [Window(datetime.fromtimestamp(hour * WINDOW_S, UTC), logged.get(hour, 0)) for hour in hours]
 
 
@@ -103,12 +125,64 @@ def fill(family: str, windows: Sequence[Window], *, now: datetime) -> Iterator[l
             cursor.execute(_DONE, [now, [window.start for window in mine], [window.events for window in mine], family])
 
 
+def work_off(
+    family: str, run: Sequence[Window], work: Callable[[Sequence[Window]], None], *, now: datetime
+) -> list[Window]:
+    """Do some hours with `fill`; returns those that were done, without those whose work raises.
+
+    Where the work of several hours fails, each half is tried by itself, down to the hour that is to blame. It is left
+    for later, and set aside after `MAX_ATTEMPTS`; the reason stands in its row. A database that is away is no hour's
+    fault: that error is raised.
+    """
+    try:
+        with fill(family, run, now=now) as mine:
+            if mine:
+                work(mine)
+        return mine
+    except Exception as error:
+        if is_transient(error):
+            raise
+        if len(run) == 1:
+            # Without a row it is not the work that failed, but what is around it.
+            if not _note_failure(family, run[0], error, now=now):
+                raise
+            return []
+    middle = len(run) // 2
+    return [*work_off(family, run[:middle], work, now=now), *work_off(family, run[middle:], work, now=now)]
+
+
+def _note_failure(family: str, window: Window, error: Exception, *, now: datetime) -> bool:
+    """Write the failure into the hour's row; False where there is no such row."""
+    # What the table cannot keep of a message is of no use to its reader either.
+    reason = f"{type(error).__name__}: {error}".replace("\0", "").strip()[:MAX_ERROR_CHARS]
+    with connection.cursor() as cursor:
+        cursor.execute(_FAILED, [reason, now, BACKOFF_S, MAX_ATTEMPTS, family, window.start])
+        row = cursor.fetchone()
+    if row is not None:
+        logger.error("%s of %s failed, attempt %d of %d", window.start, family, row[0], MAX_ATTEMPTS, exc_info=error)
+    return row is not None
+
+
+def set_aside() -> dict[str, int]:
+    """For each family: how many hours failed every time and wait for somebody; 0 where there are none."""
+    families = dict.fromkeys(WindowFill.objects.order_by().values_list("family", flat=True).distinct(), 0)
+    rows = WindowFill.objects.filter(state=WindowFill.State.ASIDE).order_by().values("family")
+    return families | {row["family"]: row["hours"] for row in rows.annotate(hours=Count("pk"))}
+
+
+def try_again(ids: Sequence[int]) -> int:
+    """Let failed hours be done at the next run, with as many attempts as a new one; returns how many."""
+    failed = WindowFill.objects.filter(pk__in=ids, attempts__gt=0)
+    return failed.update(state=WindowFill.State.STARTED, attempts=0, retry_at=None)
+
+
 def reopen(start: datetime, end: datetime, *, family: str | None = None) -> int:
     """Ask for the hours that overlap `start` to `end` to be done again, by every family unless one is named."""
     first = datetime.fromtimestamp(start.timestamp() // WINDOW_S * WINDOW_S, UTC)
     rows = WindowFill.objects.filter(window_start__gte=first, window_start__lt=end)
     if family is not None:
         rows = rows.filter(family=family)
+    rows.filter(attempts__gt=0).update(state=WindowFill.State.STARTED, attempts=0, retry_at=None)
     return rows.update(events=AGAIN)
 
 

@@ -49,6 +49,14 @@ def _json_texts(name: str) -> dict[str, str]:
     return value
 
 
+def _patience(seconds: int) -> dict[str, str]:
+    """Connection options that end a statement after so many seconds, and a wait for a lock after half of them."""
+    # PgBouncer refuses start-up options; there, its own query_timeout does this.
+    if not seconds or _flag("PGBOUNCER", default=False):
+        return {}
+    return {"options": f"-c statement_timeout={seconds}s -c lock_timeout={max(seconds // 2, 1)}s"}
+
+
 def _postgres(url: str) -> dict[str, object]:
     """Django's database entry for a URL like postgres://user:password@host:5432/name?sslmode=require."""
     parts = urlsplit(url)
@@ -67,7 +75,12 @@ def _postgres(url: str) -> dict[str, object]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": unquote(parts.hostname or ""),
         "PORT": str(port or ""),
-        "OPTIONS": {"connect_timeout": 5, "application_name": "recsys", **dict(parse_qsl(parts.query))},
+        "OPTIONS": {
+            "connect_timeout": 5,
+            "application_name": "recsys",
+            **_patience(DATABASE_PATIENCE_S),
+            **dict(parse_qsl(parts.query)),
+        },
         # A web thread keeps its connection: connecting costs more than the feed's own queries.
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
@@ -114,6 +127,7 @@ MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "recsys.deadlines.DatabaseDeadline",
     "recsys.middleware.ContentSecurityPolicy",
     "recsys.middleware.CrossOrigin",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -148,6 +162,9 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "admin:login"
 
 # --- Storage ---------------------------------------------------------------------------------------------------------
+# Seconds after which a statement is given up, 0 for never. `manage.py up` sets it for the web server, where somebody
+# waits for the answer and a thread is taken meanwhile; training and imports take the time they take.
+DATABASE_PATIENCE_S = _count("DATABASE_PATIENCE_S", 0, least=0)
 DATABASES = {"default": _postgres(os.environ.get("DATABASE_URL") or _embedded.database_url)}
 # Months of events kept beside the current one; 0 keeps them for good.
 EVENT_RETENTION_MONTHS = _count("EVENT_RETENTION_MONTHS", 0, least=0)

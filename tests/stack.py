@@ -57,12 +57,12 @@ class Stack:
 
     def web_workers(self) -> list[int]:
         """Process ids of the web server's workers: they hold the application, their parent does not."""
-        parents = _processes()
-        web = [pid for pid in parents if "granian" in _command(pid) and _descends(pid, self.pid, parents)]
+        parents = processes()
+        web = [pid for pid in parents if "granian" in command(pid) and _descends(pid, self.pid, parents)]
         return [pid for pid in parents if "onnxruntime" in _maps(pid) and any(_descends(pid, w, parents) for w in web)]
 
 
-def _processes() -> dict[int, int]:
+def processes() -> dict[int, int]:
     """Every process of this machine and its parent."""
     parents = {}
     for entry in Path("/proc").iterdir():
@@ -72,7 +72,7 @@ def _processes() -> dict[int, int]:
     return parents
 
 
-def _command(pid: int) -> str:
+def command(pid: int) -> str:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     return ""
@@ -92,7 +92,7 @@ def _descends(pid: int, ancestor: int, parents: dict[int, int]) -> bool:
     return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -131,7 +131,7 @@ def _answers(base_url: str, key: str) -> bool:
         return False
 
 
-def _forget(var_dir: Path) -> None:
+def forget(var_dir: Path) -> None:
     """Remove what an earlier run left, but for its clips: they are the same every time and take a minute to draw."""
     var_dir.mkdir(parents=True, exist_ok=True)
     for entry in var_dir.iterdir():
@@ -144,8 +144,8 @@ def _forget(var_dir: Path) -> None:
 @contextmanager
 def running_stack(var_dir: Path) -> Iterator[Stack]:
     """Start the system, wait until it serves ranked feeds, and stop it again."""
-    _forget(var_dir)
-    log, port = var_dir / "up.log", _free_port()
+    forget(var_dir)
+    log, port = var_dir / "up.log", free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "up"],

@@ -1,13 +1,18 @@
 """Bodies: gzip with a bound on what comes out, and JSON answers to whatever is no batch."""
 
 import gzip
+import io
 import json
 import time
 import tracemalloc
 import zlib
 
 import pytest
+from django.core.handlers.wsgi import WSGIRequest
+from django.test import RequestFactory
+from rest_framework.exceptions import ParseError
 
+from events.bodies import read_body
 from tests.events.conftest import make_event
 
 pytestmark = pytest.mark.django_db
@@ -88,3 +93,13 @@ def test_additional_info_holds_a_hundred_keys(server, keys):
     event = make_event(additional_info={f"k{number}": 1 for number in range(keys)})
     report = server.post(EVENTS, {"events": [event]}, format="json").json()
     assert [fault["code"] for fault in report["rejected"]] == ["too_large"] * (keys > 100)
+
+
+@pytest.mark.parametrize("missing", [1, 30, 5_000])
+def test_a_body_that_is_shorter_than_stated_is_refused_though_its_json_is_whole(missing):
+    body = batch()
+    stated = len(body) + missing
+    environ = {**RequestFactory()._base_environ(), "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(stated)}
+    with pytest.raises(ParseError, match=f"{len(body)} of {stated} bytes"):
+        read_body(WSGIRequest(environ))
+    assert read_body(WSGIRequest({**environ, "wsgi.input": io.BytesIO(body + b" " * missing)}))[: len(body)] == body

@@ -3,7 +3,7 @@
 from datetime import date
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
 from django.test import RequestFactory
 
 from events import errors, partitions
@@ -64,6 +64,32 @@ def test_an_unexpected_exception_is_left_to_django_which_answers_json_below_api(
     response = server_error(RequestFactory().get("/api/v1/feed"))
     assert (response.status_code, response["Content-Type"]) == (500, "application/json")
     assert b"internal_error" in response.content
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/api/v1/feed", "application/json"), ("/dashboards/", "text/plain; charset=utf-8")]
+)
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_a_database_that_is_away_is_503_on_every_page(path, kind, error):
+    try:
+        raise error("gone")
+    except error:
+        response = server_error(RequestFactory().get(path))
+    assert (response.status_code, response["Content-Type"]) == (503, kind)
+    assert response["Retry-After"] == str(errors.RETRY_AFTER_S)
+    assert b"cannot be reached" in response.content
+
+
+def test_a_page_of_people_says_so_too(client, admin_user, monkeypatch):
+    client.force_login(admin_user)
+    client.raise_request_exception = False
+
+    def refuse(*args, **options):
+        raise OperationalError("connection refused")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("django.db.backends.utils.CursorWrapper.execute", refuse)
+        assert client.get("/dashboards/").status_code == 503
 
 
 def test_pages_keep_their_html_errors():

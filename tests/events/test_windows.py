@@ -4,7 +4,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from events import windows
 from events.ingestion import ingest
@@ -113,6 +113,60 @@ def test_two_schedulers_never_do_an_hour_twice():
     with fill("tests", opened, now=NOW) as mine:
         answers.append(mine)
     assert answers == [opened[:1], opened[1:], []]
+
+
+def fails_at(*bad, error=ValueError):
+    """Work that cannot do some hours."""
+
+    def work(mine):
+        for window in mine:
+            if window.start in bad:
+                raise error(f"hour {window.start.hour} is no good")
+
+    return work
+
+
+@pytest.mark.django_db
+def test_of_many_hours_only_the_one_to_blame_is_left_for_later():
+    starts = [TEN - hour * HOUR for hour in range(9)]
+    send(*starts)
+    done = windows.work_off("tests", open_windows("tests", until=NOW), fails_at(starts[3], starts[4]), now=NOW)
+    assert [window.start for window in done] == sorted({*starts} - {starts[3], starts[4]})
+    assert open_windows("tests", until=NOW) == []
+    later = NOW + timedelta(seconds=windows.BACKOFF_S)
+    assert [window.start for window in open_windows("tests", until=NOW, now=later)] == [starts[4], starts[3]]
+    row = WindowFill.objects.get(window_start=starts[3])
+    assert (row.state, row.attempts, row.retry_at, row.error) == ("started", 1, later, "ValueError: hour 7 is no good")
+    assert windows.work_off("tests", open_windows("tests", until=NOW, now=later), fails_at(), now=later) != []
+    assert not WindowFill.objects.exclude(state="done", attempts=0, retry_at=None, error="").exists()
+
+
+@pytest.mark.django_db
+def test_a_database_that_is_away_is_no_hour_s_fault():
+    send(TEN)
+    with pytest.raises(OperationalError):
+        windows.work_off("tests", open_windows("tests", until=NOW), fails_at(TEN, error=OperationalError), now=NOW)
+    assert WindowFill.objects.get().attempts == 0
+
+
+@pytest.mark.django_db
+def test_a_message_that_no_table_keeps_is_cut_to_one_that_it_does():
+    send(TEN)
+
+    def work(mine):
+        raise ValueError("\0" + "long " * 1_000)
+
+    windows.work_off("tests", open_windows("tests", until=NOW), work, now=NOW)
+    assert len(WindowFill.objects.get().error) == windows.MAX_ERROR_CHARS
+
+
+@pytest.mark.django_db
+def test_only_hours_that_failed_can_be_tried_again():
+    send(TEN)
+    do()
+    ids = list(WindowFill.objects.values_list("pk", flat=True))
+    assert windows.try_again(ids) == 0
+    assert open_windows("tests", until=NOW) == []
 
 
 @pytest.mark.django_db

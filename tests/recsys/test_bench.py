@@ -75,11 +75,8 @@ def test_the_list_names_every_benchmark() -> None:
     out = StringIO()
     call_command("bench", "--list", stdout=out)
     listed = [line.split()[0] for line in out.getvalue().splitlines()]
-    assert (
-        listed
-        == list(BENCHMARKS)
-        == ["import", "ingest", "sessions", "rebuild", "history", "exploration", "rerank", "feed"]
-    )
+    assert listed == list(BENCHMARKS)
+    assert {"ingest", "feed"} <= set(listed)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,8 @@ WORKER_MAX_KB = 2_000_000
 # Requests wait for the database more than for the processor, and those that wait together share a commit: single events
 # over 32 connections, 2 workers: 720 requests/s with 4 threads, 950 and more with 16.
 WEB_THREADS = 16
+# Longer than any page takes. A database that stands still is then answered with 503, and the threads are free again.
+WEB_PATIENCE_S = 6
 COLOURS = {"web": "36", "work": "35", "beat": "33", "up": "32"}
 
 
@@ -201,6 +203,7 @@ class Readiness:
 def processes(web: WebAddress, var_dir: Path) -> list[Child]:
     """The children in their order of starting."""
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    patience = {"DATABASE_PATIENCE_S": os.environ.get("DATABASE_PATIENCE_S") or str(WEB_PATIENCE_S)}
     web_workers = preflight.number_from(os.environ, "WEB_WORKERS", 2, highest=64)
     task_workers = preflight.number_from(os.environ, "TASK_WORKERS", 2, highest=64)
     granian = ["granian", "--interface", "wsgi", "recsys.wsgi:application", "--host", web.host, "--port", str(web.port)]
@@ -212,7 +215,7 @@ def processes(web: WebAddress, var_dir: Path) -> list[Child]:
     worker += ["--without-gossip", "--without-mingle", "--max-memory-per-child", str(WORKER_MAX_KB)]
     beat = [*celery, "beat", "--schedule", str(var_dir / "celerybeat-schedule"), "--pidfile=", "--loglevel", "WARNING"]
     return [
-        child("web", granian, var_dir, threads, grace_s=8),
+        child("web", granian, var_dir, {**patience, **threads}, grace_s=8),
         # A worker whose supervisor is gone gives up its task at once: it was not acknowledged, and comes again.
         child("work", worker, var_dir, {}, grace_s=10, orphan_signal=signal.SIGQUIT),
         child("beat", beat, var_dir, {}, grace_s=4),
