@@ -71,6 +71,7 @@ class EventsDoor:
         return response
 
     def _is_plain(self, environ: dict[str, Any]) -> bool:
+        length = environ.get("CONTENT_LENGTH", "")
         return bool(
             environ["REQUEST_METHOD"] == "POST"
             and environ["PATH_INFO"] == self._path
@@ -78,7 +79,8 @@ class EventsDoor:
             and not environ.get("QUERY_STRING")
             and environ.get("CONTENT_TYPE", "").lower() in PLAIN_TYPES
             and environ.get("HTTP_ACCEPT", "") in PLAIN_ACCEPT
-            and environ.get("CONTENT_LENGTH", "0").lstrip("0")
+            and length.isdecimal()
+            and length.strip("0")
         )
 
     def _answer(self, environ: dict[str, Any]) -> HttpResponse | None:
