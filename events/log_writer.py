@@ -20,7 +20,7 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 
 from events import dead_letters, partitions
 from events.catalogue import NewContent, ensure_profiles, register_contents
@@ -39,6 +39,7 @@ REMEMBER_S: Final = 600.0
 EXPECT_KNOWN_S: Final = 10.0
 UNIQUE_VIOLATION: Final = "23505"
 CHECK_VIOLATION: Final = "23514"
+DEADLOCK: Final = "40P01"
 
 _COLUMNS: Final = (
     "event_id, event_type, user_id, content_id, creator_id, session_id, request_id, position, "
@@ -163,18 +164,18 @@ def forget() -> None:
 def _write_mended(
     rows: Mapping[str, Row], batches: Sequence[Batch], months: set[date]
 ) -> tuple[set[str], dict[str, str]]:
-    """`_write_once`, again after each of the two violations that tell what this process did not know."""
-    for unknown in (2, 1, 0):
+    """`_write_once`, again after what tells something that this process did not know, and after a deadlock."""
+    for tries_left in (2, 1, 0):
         try:
             return _write_once(rows, batches, months)
-        except IntegrityError as error:
+        except (IntegrityError, OperationalError) as error:
             state = getattr(error.__cause__, "pgcode", None)
-            if state == UNIQUE_VIOLATION and unknown:
-                _retries.met()
-            elif state == CHECK_VIOLATION and unknown:  # no partition takes the row: it was dropped
-                partitions.forget()
-            else:
+            if not tries_left or state not in {UNIQUE_VIOLATION, CHECK_VIOLATION, DEADLOCK}:
                 raise
+            if state == UNIQUE_VIOLATION:
+                _retries.met()
+            elif state == CHECK_VIOLATION:  # no partition takes the row: it was dropped
+                partitions.forget()
     raise AssertionError("the last try returns or raises")
 
 

@@ -1,11 +1,12 @@
 """How ids are taken: by COPY while none comes again, by the statement that looks out for known ones after that."""
 
+import threading
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
-from events import log_writer
+from events import catalogue, log_writer
 from events.cleaning.rules import clean_event, read_event
 from events.ingestion import ingest
 from events.log_writer import Batch, Stored
@@ -103,3 +104,30 @@ def test_a_moment_is_stored_to_the_microsecond(moment):
     event = make_event(timestamp=moment)
     ingest([event], now=NOW, source="test", historical=True)
     assert Event.objects.get().timestamp == EventId.objects.get().timestamp == moment
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_that_is_the_victim_of_a_deadlock_is_stored_all_the_same():
+    held, ended = threading.Event(), []
+
+    def hold_in_the_wrong_order():
+        try:
+            with transaction.atomic():
+                catalogue.ensure_profiles({"u2"})
+                held.set()
+                with connection.cursor() as cursor:
+                    # Patient, so that the batch is the one to notice.
+                    cursor.execute("SET LOCAL deadlock_timeout = '1min'")
+                    cursor.execute("SELECT pg_sleep(0.3)")
+                catalogue.ensure_profiles({"u1"})
+            ended.append("stored")
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=hold_in_the_wrong_order)
+    other.start()
+    assert held.wait(10)
+    report = ingest([make_event(user_id="u1"), make_event(user_id="u2")], now=NOW, source="test")
+    other.join(30)
+    assert (report.accepted, ended) == (2, ["stored"])
+    assert Event.objects.count() == 2
