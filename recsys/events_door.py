@@ -9,6 +9,7 @@ one place decides, one place explains, and a client cannot tell the doors apart.
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final
+from wsgiref.types import StartResponse, WSGIApplication
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
@@ -22,9 +23,6 @@ from rest_framework.renderers import JSONRenderer
 
 from events import intake
 from events.views import EventsView
-
-StartResponse = Callable[[str, list[tuple[str, str]]], Any]
-Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 # Cookies, forms and static files, none of which this path has; the counters are fed apart, see `_count`.
 LEFT_OUT: Final = frozenset(
@@ -50,7 +48,7 @@ class _LeftToDjango(Exception):
 class EventsDoor:
     """A WSGI application that answers accepted batches itself and hands all other requests to `django`."""
 
-    def __init__(self, django: Application) -> None:
+    def __init__(self, django: WSGIApplication) -> None:
         self._django = django
         self._path = reverse("events")
         self._match = resolve(self._path)
