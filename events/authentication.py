@@ -36,12 +36,8 @@ class BearerAuthentication(BaseAuthentication):
     """Turns the Authorization header into `request.auth`, a Credential."""
 
     def authenticate(self, request: Request) -> tuple[None, Credential] | None:
-        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-        secret = secret.strip()
-        if scheme.lower() != "bearer" or not secret:
-            return None
-        whole = request._request
-        return None, credential_of(secret, origin=origin_of(whole), address=address_of(whole))
+        credential = bearer_of(request._request)
+        return None if credential is None else (None, credential)
 
     def authenticate_header(self, request: Request) -> str:
         del request  # the same for all
@@ -56,15 +52,22 @@ class Closed(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         del view
-        if not isinstance(request.auth, Credential):
-            raise exceptions.NotAuthenticated("a key or an end-user token is needed: Authorization: Bearer ...")
-        ensure_scope(request.auth, self.scope if request.method in SAFE_METHODS else self.write_scope)
+        credential = request.auth if isinstance(request.auth, Credential) else None
+        ensure_credential(credential, self.scope if request.method in SAFE_METHODS else self.write_scope)
         return True
 
 
 def require_scope(scope: str, *, write: str | None = None) -> type[Closed]:
     """The permission of a view: `scope` is needed, and `write` (else the same) for whatever changes something."""
     return type("Scoped", (Closed,), {"scope": scope, "write_scope": write or scope})
+
+
+def ensure_credential(credential: Credential | None, scope: str) -> Credential:
+    """The credential of a request; raises NotAuthenticated without one, Forbidden where it lacks a scope."""
+    if credential is None:
+        raise exceptions.NotAuthenticated("a key or an end-user token is needed: Authorization: Bearer ...")
+    ensure_scope(credential, scope)
+    return credential
 
 
 def ensure_scope(credential: Credential, scope: str) -> None:
@@ -74,6 +77,15 @@ def ensure_scope(credential: Credential, scope: str) -> None:
     if credential.is_server or scope in USER_SCOPES:
         raise Forbidden(f"this key lacks the scope {scope!a}", code="missing_scope", scope=scope)
     raise Forbidden("only a server key may do this; an end-user token may not", code="server_key_required")
+
+
+def bearer_of(request: HttpRequest) -> Credential | None:
+    """What the Authorization header proves, None where it names no bearer; raises what `credential_of` raises."""
+    scheme, _, secret = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    secret = secret.strip()
+    if scheme.lower() != "bearer" or not secret:
+        return None
+    return credential_of(secret, origin=origin_of(request), address=address_of(request))
 
 
 def credential_of(secret: str, *, origin: str | None = None, address: str | None = None) -> Credential:

@@ -48,15 +48,7 @@ class JsonBody(BaseParser):
     ) -> Any:
         del stream, media_type
         assert parser_context is not None  # the framework always passes the request
-        body = read_body(parser_context["request"]._request)
-        try:
-            return msgspec.json.decode(body, type=self.shape)
-        except msgspec.ValidationError as error:
-            raise ParseError(f"the body has the wrong shape: {error}") from None
-        except (msgspec.DecodeError, UnicodeError) as error:
-            raise ParseError(f"the body is not valid JSON: {error}") from None
-        except RecursionError:
-            raise ParseError("the body is nested too deeply") from None
+        return read_json(parser_context["request"]._request, self.shape)
 
 
 class BatchBody(JsonBody):
@@ -71,6 +63,19 @@ class BeaconBody(BatchBody):
     media_type = "*/*"
 
 
+def read_json(request: HttpRequest, shape: Any = Any) -> Any:
+    """The body as a value of a shape; raises what `read_body` raises, and ParseError where it is no such value."""
+    body = read_body(request)
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except msgspec.ValidationError as error:
+        raise ParseError(f"the body has the wrong shape: {error}") from None
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise ParseError(f"the body is not valid JSON: {error}") from None
+    except RecursionError:
+        raise ParseError("the body is nested too deeply") from None
+
+
 def read_body(request: HttpRequest) -> bytes:
     """The body, unpacked.
 
@@ -83,7 +88,7 @@ def read_body(request: HttpRequest) -> bytes:
     ParseError
         Cut off, or not what Content-Encoding says.
     """
-    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    encoding = request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
     if encoding not in {"identity", "gzip", ""}:
         raise UnsupportedEncoding(f"Content-Encoding must be gzip or absent; got {encoding[:40]!a}")
     try:

@@ -108,12 +108,12 @@ def ensure_profiles(user_ids: Collection[str]) -> int:
     if not user_ids:
         return 0
     with connection.cursor() as cursor:
-        # Sorted, so that two batches with common users lock them in one order and cannot deadlock.
+        # In one order, so that batches with common users cannot deadlock. Sorted here, because a join keeps no order.
         cursor.execute(
             "INSERT INTO user_profile (user_id, demographics, preferences, created_at, updated_at) "
             "SELECT u, '{}', '{}', now(), now() FROM unnest(%s::text[]) u "
-            "WHERE NOT EXISTS (SELECT FROM user_profile p WHERE p.user_id = u) ON CONFLICT DO NOTHING",
-            [sorted(set(user_ids))],
+            "WHERE NOT EXISTS (SELECT FROM user_profile p WHERE p.user_id = u) ORDER BY u ON CONFLICT DO NOTHING",
+            [list(set(user_ids))],
         )
         return int(cursor.rowcount)
 

@@ -156,14 +156,17 @@ class RateLimit(BaseThrottle):
 
     def allow_request(self, request: Request, view: Any) -> bool:
         del view
-        if settings.RATE_LIMITS:
-            credential = request.auth if isinstance(request.auth, Credential) else None
-            buckets = owners(credential) if credential is not None else []
-            if credential is None or not credential.is_server:
-                address = client_address(request.META, hops=settings.TRUSTED_PROXY_HOPS)
-                buckets.append(("address", address))
-            check(buckets)
+        count_request(request.META, request.auth if isinstance(request.auth, Credential) else None)
         return True
+
+
+def count_request(meta: Mapping[str, Any], credential: Credential | None) -> None:
+    """Count a request by its environment and credential; raises TooManyRequests."""
+    if settings.RATE_LIMITS:
+        buckets = owners(credential) if credential is not None else []
+        if credential is None or not credential.is_server:
+            buckets.append(("address", client_address(meta, hops=settings.TRUSTED_PROXY_HOPS)))
+        check(buckets)
 
 
 def owners(credential: Credential) -> list[tuple[str, str]]:

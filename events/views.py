@@ -3,8 +3,7 @@
 A door parses, calls one service and renders. Only doors ask for the time.
 """
 
-from dataclasses import asdict
-from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import Error, connection
@@ -16,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from events import catalogue, client_tokens, openapi, queries, throttling
+from events import catalogue, client_tokens, intake, openapi, queries, throttling
 from events.authentication import (
     acting_user,
     address_of,
@@ -27,12 +26,8 @@ from events.authentication import (
     require_scope,
     valid_id,
 )
-from events.bodies import Batch, BatchBody, BeaconBody, JsonBody, events_of
-from events.cleaning.agents import is_bot
-from events.cleaning.rules import Sending
-from events.credential import Credential
+from events.bodies import Batch, BatchBody, BeaconBody, JsonBody
 from events.errors import Forbidden, InvalidRequest, NotFound
-from events.ingestion import ingest
 from events.serializers import (
     ClientTokenAnswer,
     ClientTokenBody,
@@ -52,7 +47,11 @@ class EventsView(APIView):
     """Take in a batch of events."""
 
     parser_classes = (BatchBody,)
-    permission_classes = (require_scope("events:write"),)
+    permission_classes = (require_scope(intake.SCOPE),)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        intake.raise_refusal(request.META)
+        super().initial(request, *args, **kwargs)
 
     @extend_schema(
         summary="Send events",
@@ -61,7 +60,7 @@ class EventsView(APIView):
         responses={202: IngestAnswer, **BODY_REFUSALS},
     )
     def post(self, request: Request) -> Response:
-        return _take_in(request, credential_from(request), source="api")
+        return _accepted(intake.take_in(request.data, credential_from(request), request.META, source="api"))
 
 
 class BeaconView(APIView):
@@ -87,11 +86,11 @@ class BeaconView(APIView):
         if credential.is_server:
             # A server key in a page would be a leak; do not make it work.
             raise Forbidden("a beacon needs an end-user token, not a server key", code="user_token_required")
-        ensure_scope(credential, "events:write")
+        ensure_scope(credential, intake.SCOPE)
         if settings.RATE_LIMITS:
             # The address was counted before the body was read.
             throttling.check(throttling.owners(credential))
-        return _take_in(request, credential, source="beacon")
+        return _accepted(intake.take_in(request.data, credential, request.META, source="beacon"))
 
 
 class ContentView(APIView):
@@ -186,28 +185,5 @@ def readyz(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok", "checks": {"database": "ok"}})
 
 
-def _take_in(request: Request, credential: Credential, *, source: str) -> Response:
-    batch = request.data
-    events = events_of(batch)
-    assert isinstance(batch, Batch)  # events_of has refused everything else
-    if batch.historical and not credential.is_server:
-        raise Forbidden("only a server key may backfill with historical", code="server_key_required")
-    now = timezone.now()
-    sending = Sending(
-        sent_at=batch.sent_at,
-        oldest=None if credential.is_server else now - timedelta(days=settings.EVENT_LATE_DAYS),
-        anonymous=credential.kind == "publishable",
-        # The host app's server is a program, and so says nothing about its users.
-        bot=not credential.is_server and is_bot(request.headers.get("User-Agent", "")),
-        internal=settings.INTERNAL_USERS,
-    )
-    report = ingest(
-        events,
-        now=now,
-        source=source,
-        historical=batch.historical,
-        user_id=credential.user_id,
-        sending=sending,
-    )
-    rejected = [asdict(rejection) for rejection in report.rejected]
-    return Response({"accepted": report.accepted, "duplicates": report.duplicates, "rejected": rejected}, status=202)
+def _accepted(report: dict[str, Any]) -> Response:
+    return Response(report, status=intake.STATUS)

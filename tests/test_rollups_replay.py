@@ -102,7 +102,7 @@ def by_api(events):
     return answer.json()["accepted"]
 
 
-class PowerCut(Exception):
+class PowerCut(BaseException):
     """What a process that dies leaves behind: an open transaction, rolled back."""
 
 

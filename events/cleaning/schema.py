@@ -85,8 +85,11 @@ class ForbiddenUser(InvalidEvent):
         super().__init__("forbidden_user", detail)
 
 
-class RawEvent(Struct, tag_field="event_type", forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """What every event carries. `event_id` is made once by the client and reused on retry."""
+class RawEvent(Struct, tag_field="event_type", forbid_unknown_fields=True, kw_only=True, frozen=True, gc=False):
+    """What every event carries. `event_id` is made once by the client and reused on retry.
+
+    Decoded from JSON it cannot be part of a cycle, so the garbage collector need not look at it.
+    """
 
     event_id: UUID
     timestamp: Instant

@@ -50,7 +50,7 @@ def _forget_keys() -> Iterator[None]:
 
     def forget() -> None:
         authentication.forget_keys()
-        log_writer.forget_users()
+        log_writer.forget()
         durations.forget()
         throttling.forget()
 
