@@ -84,6 +84,17 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
+class ContentSource:
+    """What can be understood of one content: `text` is caption and tags."""
+
+    content_id: str
+    text: str
+    category: str
+    media_url: str
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """Size of what is stored; `events` is the planner's estimate, because counting millions takes seconds."""
 
@@ -218,6 +229,25 @@ def catalogue_changed_at() -> datetime | None:
     """When the catalogue last changed; None while it is empty."""
     newest: datetime | None = Content.objects.aggregate(newest=Max("updated_at"))["newest"]
     return newest
+
+
+def content_changes(since: datetime | None) -> dict[str, datetime]:
+    """Contents that changed at or after a moment, or all of them, and when each did."""
+    rows = Content.objects.all() if since is None else Content.objects.filter(updated_at__gte=since)
+    return dict(rows.values_list("content_id", "updated_at"))
+
+
+def content_sources(content_ids: Collection[str]) -> list[ContentSource]:
+    """What can be understood of the given contents; unknown ids are absent."""
+    rows = Content.objects.filter(content_id__in=list(content_ids))
+    sources = []
+    for content_id, metadata, media_url, updated_at in rows.values_list(
+        "content_id", "metadata", "media_url", "updated_at"
+    ):
+        caption, tags, category = describe(metadata)
+        text = " ".join((caption, *tags)).strip()
+        sources.append(ContentSource(content_id, text, category, media_url, updated_at))
+    return sources
 
 
 def newest_contents(limit: int) -> list[str]:

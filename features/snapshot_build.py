@@ -10,18 +10,18 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from django.conf import settings
 from numpy.typing import NDArray
 
 from events.columnar.interactions import ContentTable
-from events.queries import catalogue_changed_at, interactions_between
-from features import log_windows, snapshot_files, store
+from events.queries import interactions_between
+from features import content_embeddings, log_windows, snapshot_files, store
+from features.content_embeddings import GROWTH, Known
 from features.embeddings import behaviour
 from features.embeddings.behaviour import SequentialItemModel
-from features.embeddings.text import TextEncoder, text_hash
+from features.embeddings.combine import ContentEncoder
 from features.extraction.definitions import COUNTER_SET
 from features.extraction.log_clock import LogClock
 from features.extraction.sequences import ENJOYABLE, enjoyed
@@ -29,9 +29,6 @@ from features.extraction.snapshot import UNKNOWN, ContentSnapshot, encode
 from features.snapshot_files import Manifest, SnapshotArrays, SnapshotError
 
 logger = logging.getLogger(__name__)
-
-GROWTH: Final = 0.2
-"""Encoder and sequential model are fitted again when catalogue or log grew by more than this share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ class _Previous:
 
     manifest: Manifest
     snapshot: ContentSnapshot
-    encoder: TextEncoder
+    encoder: ContentEncoder
 
 
 def build(catalogue: ContentTable, *, until: datetime, refit: bool) -> BuildReport:
@@ -64,27 +61,26 @@ def build(catalogue: ContentTable, *, until: datetime, refit: bool) -> BuildRepo
     if len(catalogue) == 0:
         return BuildReport(None, written=False, encoded=0, fitted=())
     previous = _previous()
-    encoder, encoder_contents = _encoder(previous, catalogue, refit=refit)
-    embedding, hashes, encoded = _embed(catalogue, encoder, previous)
-    if len(encoded):
-        new = catalogue.content_id[encoded].tolist()
-        store.put_embeddings(new, embedding[encoded], encoder=encoder.version_, now=until)
-    arrays, counted_until = _arrays(catalogue, embedding, hashes)
+    # Before anything is read, so that what changes meanwhile is found by the next call.
+    changed_at = content_embeddings.changed_at()
+    known = None if previous is None else Known(previous.snapshot, previous.encoder)
+    made = content_embeddings.make(catalogue, known=known, refit=refit, now=until)
+    arrays, counted_until = _arrays(catalogue, made.embedding, made.source_hash)
     sequential, sequential_events, learned = _sequential(previous, arrays, until=until, refit=refit)
     manifest = Manifest(
         until=counted_until,
         counter_set=COUNTER_SET,
-        encoder_version=encoder.version_,
-        encoder_contents=encoder_contents,
+        encoder_version=made.encoder.version_,
+        encoder_contents=made.encoder.contents_["words"],
         sequential_events=sequential_events,
-        catalogue_changed_at=_changed_at(),
+        catalogue_changed_at=changed_at,
     )
-    complete = snapshot_files.write(_root(), arrays, manifest=manifest, encoder=encoder, sequential=sequential)
-    fitted = {"encoder": previous is None or encoder is not previous.encoder, "sequential": learned}
+    complete = snapshot_files.write(_root(), arrays, manifest=manifest, encoder=made.encoder, sequential=sequential)
+    fitted = {"encoder": previous is None or made.encoder is not previous.encoder, "sequential": learned}
     return BuildReport(
         complete.version,
         written=previous is None or complete.version != previous.manifest.version,
-        encoded=len(encoded),
+        encoded=made.encoded,
         fitted=tuple(name for name, anew in fitted.items() if anew),
     )
 
@@ -96,7 +92,7 @@ def catalogue_moved() -> bool:
         known = "" if folder is None else snapshot_files.read_manifest(folder).catalogue_changed_at
     except SnapshotError:
         return True
-    return known != _changed_at()
+    return known != content_embeddings.changed_at()
 
 
 def _previous() -> _Previous | None:
@@ -106,36 +102,10 @@ def _previous() -> _Previous | None:
         return None
     try:
         manifest = snapshot_files.read_manifest(folder)
-        return _Previous(manifest, snapshot_files.load(folder), TextEncoder.load(folder))
+        return _Previous(manifest, snapshot_files.load(folder), ContentEncoder.load(folder))
     except (SnapshotError, OSError, ValueError, KeyError):
         logger.exception("the content snapshot %s cannot be used; making all of it anew", folder.name)
         return None
-
-
-def _encoder(previous: _Previous | None, catalogue: ContentTable, *, refit: bool) -> tuple[TextEncoder, int]:
-    """The encoder to use, and how many contents it was fitted on."""
-    if previous is not None and not refit:
-        fitted_on = previous.manifest.encoder_contents
-        if len(catalogue) <= (1 + GROWTH) * fitted_on:
-            return previous.encoder, fitted_on
-    return TextEncoder().fit(_documents(catalogue)), len(catalogue)
-
-
-def _embed(
-    catalogue: ContentTable, encoder: TextEncoder, previous: _Previous | None
-) -> tuple[NDArray[np.float32], NDArray[np.uint64], NDArray[np.int64]]:
-    """Vectors of all contents, the hashes of their texts, and the rows that had to be encoded."""
-    documents = _documents(catalogue)
-    hashes = np.array([text_hash(document) for document in documents], np.uint64)
-    embedding = np.zeros((len(catalogue), encoder.dimensions), np.float32)
-    known = np.zeros(len(catalogue), np.bool_)
-    if previous is not None and previous.manifest.encoder_version == encoder.version_:
-        old = previous.snapshot.rows(catalogue.content_id.tolist())
-        known = (old >= 0) & (previous.snapshot.text_hash[old] == hashes)
-        embedding[known] = previous.snapshot.embedding[old[known]]
-    encoded = np.flatnonzero(~known)
-    embedding[encoded] = encoder.transform([documents[row] for row in encoded.tolist()])
-    return embedding, hashes, encoded
 
 
 def _arrays(
@@ -182,16 +152,6 @@ def _sequential(
     log = interactions_between(None, until, types=ENJOYABLE)
     row = np.array([row_of.get(each, UNKNOWN) for each in log.contents.tolist()], np.int64)
     return behaviour.fit(*enjoyed(log, row, arrays.duration_s), len(row_of)), events, True
-
-
-def _documents(catalogue: ContentTable) -> list[str]:
-    """What the encoder reads of each content: caption, tags and category."""
-    return [f"{text} {category}".strip() for text, category in zip(catalogue.text, catalogue.category, strict=True)]
-
-
-def _changed_at() -> str:
-    changed_at = catalogue_changed_at()
-    return "" if changed_at is None else changed_at.isoformat()
 
 
 def _root() -> Path:

@@ -5,7 +5,8 @@
         manifest.json                        what it was made from, and the SHA-256 of every file
         counters.npy, embedding.npy, ...     arrays, memory-mapped by every web worker
         ids.json                             content ids and vocabularies
-        index.faiss, sequential.npz, text_encoder.npz, text_encoder.json
+        index.faiss, sequential.npz
+        content_encoder.*, text_encoder.*        how contents become vectors, for those that come next
 
 The name follows from the bytes: the same data gives the same folder, and writing it again changes nothing. Three
 folders are kept. A worker that still maps an older one keeps its pages until it lets go, as files do on Linux.
@@ -26,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.embeddings.behaviour import SequentialItemModel
+from features.embeddings.combine import ContentEncoder
 from features.embeddings.index import VectorIndex
-from features.embeddings.text import TextEncoder
 from features.extraction.snapshot import ContentSnapshot
 
 KEPT: Final = 3
@@ -56,7 +57,7 @@ class Manifest:
     ----------
     until : seconds since 1970 UTC, moment of the counters
     counter_set : layout of the counters
-    encoder_version : of the text encoder
+    encoder_version : of the content encoder
     encoder_contents : contents there were when the encoder was fitted
     sequential_events : events in the log when the sequential model was fitted
     catalogue_changed_at : last change of the catalogue when it was read, ISO 8601, "" while it was empty
@@ -97,7 +98,7 @@ def write(
     arrays: SnapshotArrays,
     *,
     manifest: Manifest,
-    encoder: TextEncoder,
+    encoder: ContentEncoder,
     sequential: SequentialItemModel | None,
 ) -> Manifest:
     """Write a snapshot and point at it; returns the manifest with version and files.
@@ -167,7 +168,7 @@ def load(folder: Path) -> ContentSnapshot:
 
 
 def _write_files(
-    folder: Path, arrays: SnapshotArrays, encoder: TextEncoder, sequential: SequentialItemModel | None
+    folder: Path, arrays: SnapshotArrays, encoder: ContentEncoder, sequential: SequentialItemModel | None
 ) -> None:
     for name in _ARRAYS:
         np.save(folder / f"{name}.npy", getattr(arrays, name), allow_pickle=False)

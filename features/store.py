@@ -97,16 +97,38 @@ def _states(content_ids: Sequence[str], condition: str, moments: list[datetime])
 
 @transaction.atomic
 def put_embeddings(content_ids: Sequence[str], vectors: NDArray[np.float32], *, encoder: str, now: datetime) -> None:
-    """Store vectors of new or changed texts; vectors of other encoders are dropped, as nothing compares with them."""
-    Embedding.objects.exclude(encoder=encoder).delete()
-    Embedding.objects.bulk_create(
-        [
-            Embedding(content_id=content_id, as_of=now, encoder=encoder, vector=vector)
-            for content_id, vector in zip(content_ids, vectors.tolist(), strict=True)
-        ],
-        batch_size=2000,
-        ignore_conflicts=True,
-    )
+    """Store combined vectors of new or changed contents; those of other encoders are dropped: nothing compares."""
+    kind = encoder.partition("-")[0]
+    Embedding.objects.filter(encoder__startswith=f"{kind}-").exclude(encoder=encoder).delete()
+    Embedding.objects.bulk_create(_rows(content_ids, vectors, encoder, now), batch_size=2000, ignore_conflicts=True)
+
+
+def forget_modality(content_ids: Sequence[str], kind: str) -> None:
+    """Drop the vectors of one modality, "sentence", "visual" or "audio", by whatever encoder."""
+    Embedding.objects.filter(content_id__in=content_ids, encoder__startswith=f"{kind}-").delete()
+
+
+def put_modality(content_ids: Sequence[str], vectors: NDArray[np.float32], *, encoder: str, now: datetime) -> None:
+    """Store vectors of one modality for contents that have none of it."""
+    Embedding.objects.bulk_create(_rows(content_ids, vectors, encoder, now), batch_size=2000)
+
+
+def modality(content_ids: Sequence[str], *, encoder: str, dimensions: int) -> NDArray[np.float32]:
+    """Vectors (n, d) of n contents by one encoder; zero rows for contents without one."""
+    row_of = {content_id: row for row, content_id in enumerate(content_ids)}
+    vectors = np.zeros((len(row_of), dimensions), np.float32)
+    # One descent of the index embedding_once per content.
+    known = Embedding.objects.filter(content_id__in=list(row_of), encoder=encoder)
+    for content_id, vector in known.values_list("content_id", "vector").iterator(chunk_size=2000):
+        vectors[row_of[content_id]] = vector
+    return vectors
+
+
+def _rows(content_ids: Sequence[str], vectors: NDArray[np.float32], encoder: str, now: datetime) -> list[Embedding]:
+    return [
+        Embedding(content_id=content_id, as_of=now, encoder=encoder, vector=vector)
+        for content_id, vector in zip(content_ids, vectors.tolist(), strict=True)
+    ]
 
 
 class _Current:

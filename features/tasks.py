@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from celery import shared_task
 
+from features import content, trends
 from features import materialize as service
-from features import trends
 
 
 @shared_task(name="features.tasks.materialize_features", acks_late=True)
@@ -24,3 +24,9 @@ def refresh_snapshot() -> None:
 def refresh_trends(until: str | None = None) -> None:
     """Count the hours of the log that changed before `until` (ISO 8601, now by default), and judge the newest."""
     trends.refresh(until=datetime.fromisoformat(until) if until else datetime.now(UTC))
+
+
+@shared_task(name="features.tasks.analyse_contents", acks_late=True)
+def analyse_contents() -> None:
+    """Look at contents that are new, changed or due for another try, for some seconds."""
+    content.analyse(now=datetime.now(UTC))

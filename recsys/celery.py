@@ -28,6 +28,8 @@ app.conf.beat_schedule = {
         ("refresh the snapshot", "features.tasks.refresh_snapshot", 10.0),
         # What many people turn to is a trend within minutes.
         ("refresh trends", "features.tasks.refresh_trends", MINUTE_S),
+        # Finds what was uploaded or changed; the text is in the next snapshot anyway, frames and sound follow.
+        ("analyse contents", "features.tasks.analyse_contents", 5.0),
         ("rebuild sessions", "events.tasks.rebuild_sessions", MINUTE_S),
         ("mark automated traffic", "events.tasks.mark_automated", 5 * MINUTE_S),
         ("measure KPIs", "dashboards.tasks.measure_kpis", 5 * MINUTE_S),

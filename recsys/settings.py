@@ -213,6 +213,18 @@ WHITENOISE_ROOT = VAR_DIR / "public"
 WHITENOISE_AUTOREFRESH = True
 WHITENOISE_USE_FINDERS = True
 
+# --- Content understanding -------------------------------------------------------------------------------------------
+ENCODER_DIR = VAR_DIR / "encoders"
+# Looks at frames: "efficientnet-lite0", whose weights a package ships, or "resnet50", whose weights are downloaded.
+VISUAL_BACKBONE = os.environ.get("VISUAL_BACKBONE") or "efficientnet-lite0"
+# A weight file instead: PyTorch's for the former, Keras's HDF5 for the latter.
+VISUAL_WEIGHTS = os.environ.get("VISUAL_WEIGHTS", "")
+# Media addresses are fetched from the public internet only, and from these hosts.
+MEDIA_PRIVATE_HOSTS = frozenset(_names("MEDIA_PRIVATE_HOSTS", ""))
+MEDIA_MAX_BYTES = _count("MEDIA_MAX_MB", 512, least=1) * 1024 * 1024
+# 0 leaves media alone: contents are then known by their text.
+ANALYSE_MEDIA = _flag("ANALYSE_MEDIA", True)
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["events.authentication.BearerAuthentication"],
     # Closed unless a view names the scope it needs.

@@ -8,7 +8,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("recsys", "events", "features", "ranking", "dashboards")
 SHELL = {"migrations", "management", "embedded", "benchmarks", "static", "__pycache__"}
-HEAVY = ("tensorflow", "keras", "tf2onnx", "sklearn", "gensim")
+HEAVY = (
+    "tensorflow", "keras", "tf2onnx", "sklearn", "gensim", "av", "librosa", "numba", "imagehash", "tokenizers",
+    "fasttext",
+)  # fmt: skip
 
 
 def test_every_folder_of_an_app_is_listed_as_pure():
@@ -21,7 +24,7 @@ def test_every_folder_of_an_app_is_listed_as_pure():
     assert on_disk == set(listed)
 
 
-def test_web_process_imports_no_training_library():
+def test_web_process_imports_no_training_library_and_no_decoder():
     code = (
         "import sys, recsys.wsgi; from django.urls import get_resolver; get_resolver().url_patterns; "
         f"print([name for name in {HEAVY!r} if name in sys.modules])"

@@ -32,12 +32,12 @@ class ContentSnapshot:
     upload_timestamp : float64 array (n,), seconds since 1970 UTC
     duration_s : float32 array (n,), NaN where unknown
     active : bool array (n,), whether serving might show it when the snapshot was made
-    embedding : float32 array (n, d), unit rows, zero rows where the text says nothing
-    text_hash : uint64 array (n,), of the text each embedding was made from
+    embedding : float32 array (n, d), unit rows, zero rows where nothing is known of a content
+    text_hash : uint64 array (n,), of what each embedding was made from
     counters : float32 array (n, len(COUNTERS)), as of `until`
     index : nearest neighbours in `embedding`
     sequential : what follows what; None before there are enough sequences
-    encoder_version : of the text encoder that made `embedding`
+    encoder_version : of the content encoder that made `embedding`
     """
 
     version: str

@@ -1,6 +1,17 @@
 """The list of benchmarks. A new one is a module with a `run` and a line here."""
 
-from recsys.benchmarks import exploration, feed, history, import_rows, ingest, rebuild, rerank, sessions, trends
+from recsys.benchmarks import (
+    content,
+    exploration,
+    feed,
+    history,
+    import_rows,
+    ingest,
+    rebuild,
+    rerank,
+    sessions,
+    trends,
+)
 from recsys.benchmarks.results import Benchmark
 
 BENCHMARKS = {
@@ -20,6 +31,11 @@ BENCHMARKS = {
         ),
         Benchmark("rerank", "every re-ranker on 300 candidates, the DPP beside a search by determinants", rerank.run),
         Benchmark("trends", "trends of a million events, beside SQL that counts the same windows", trends.run),
+        Benchmark(
+            "content",
+            "likeness of real clips, captions and sounds, hostile files, seconds per clip beside decoding",
+            content.run,
+        ),
         Benchmark("feed", "latency of the feed of a live server, beside an endpoint that does nothing", feed.run),
     )
 }

@@ -263,3 +263,21 @@ def test_times_are_utc_seconds():
     ingest([event], now=NOW, source="test")
     expected = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
     assert queries.interactions_between(None, LATER).timestamp.tolist() == [expected]
+
+
+def test_what_changed_and_what_can_be_understood_of_it():
+    described = {"caption": "neon night", "tags": ["city", 5], "category": "urban"}
+    catalogue.register_contents(
+        [
+            NewContent("a", "c", NOW, metadata=described, media_url="/media/a.mp4"),
+            NewContent("b", "c", NOW, metadata={"caption": 7}),
+        ]
+    )
+    changes = queries.content_changes(None)
+    assert changes.keys() == {"a", "b"}
+    assert queries.content_changes(changes["a"]) == changes
+    assert queries.content_changes(max(changes.values()) + timedelta(seconds=1)) == {}
+    found = {source.content_id: source for source in queries.content_sources(["a", "b", "unknown"])}
+    assert found["a"] == queries.ContentSource("a", "neon night city", "urban", "/media/a.mp4", changes["a"])
+    assert (found["b"].text, found["b"].category, found["b"].media_url) == ("", "", "")
+    assert len(found) == 2

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from features import snapshot_files
-from features.embeddings.text import TextEncoder
+from features.embeddings.combine import ContentEncoder
 from features.extraction.definitions import COUNTERS
 from features.snapshot_files import Manifest, SnapshotArrays, SnapshotError
 from tests.features.logs import T0, snapshot_of, texts
 
-ENCODER = TextEncoder().fit(["neon city", "ocean wave"])
+ENCODER = ContentEncoder().fit(["neon city", "ocean wave"], {}, {})
 
 
 def write(root, *, seed=0, until=T0, changed_at="2026-11-20T00:00:00+00:00"):

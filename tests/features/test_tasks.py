@@ -1,5 +1,5 @@
 from features import store, tasks
-from features.models import FillState
+from features.models import ContentAnalysis, FillState
 from tests.features.clips import CLIPS, NOW, days_of_events, register, send
 
 
@@ -20,6 +20,14 @@ def test_the_fast_tick_makes_an_upload_retrievable(transactional_db, snapshots):
     assert "neon-99" in store.snapshot().row_of
 
 
+def test_the_tick_of_content_understanding_needs_no_message_but_its_own(db, snapshots):
+    register(CLIPS)
+    tasks.analyse_contents()
+    assert set(ContentAnalysis.objects.values_list("state", flat=True)) == {"done"}
+    assert ContentAnalysis.objects.count() == len(CLIPS)
+
+
 def test_the_names_in_the_schedule_are_those_of_the_tasks():
     assert tasks.materialize_features.name == "features.tasks.materialize_features"
     assert tasks.refresh_snapshot.name == "features.tasks.refresh_snapshot"
+    assert tasks.analyse_contents.name == "features.tasks.analyse_contents"

@@ -30,7 +30,8 @@ class Command(BaseCommand):
         parser.add_argument("--list", action="store_true", help="only say which there are")
         parser.add_argument("--json", action="store_true", help="machine-readable output")
         parser.add_argument("--quick", action="store_true", help="smaller, under a minute each")
-        parser.add_argument("--path", type=Path, help="import, exploration: a real KuaiRand folder")
+        folders = "import, exploration: a real KuaiRand folder; content: a folder with video, audio and image in it"
+        parser.add_argument("--path", type=Path, help=folders)
 
     def handle(self, *_args: Any, **options: Any) -> None:
         self.stdout.ending = ""
