@@ -7,9 +7,9 @@
                          half of its lists to find 98 %; at 1,000,000 it takes a tenth of a millisecond, flat 17 ms
 
 How many lists a search looks into is not guessed: recall depends on the data, so `build` doubles it until recall@100 of
-probes between the stored rows, against the exact answer, reaches 0.985. HNSW was rejected: five times slower to build,
-0.96 recall where IVF reaches 0.98, and neither can take rows out. An eight-bit IVF loses 1 % that no probing brings
-back.
+probes between the stored rows, against the exact answer, reaches 0.985. HNSW was rejected: at 100,000 it needs a minute
+to build and 1.3 ms for 98 % of what flat finds whole in 1.6 ms, and it cannot take rows out either. An eight-bit IVF
+loses 1 % that no probing brings back.
 
 Nothing is ever removed from an index. What must not be shown is masked at the search, which fetches more until enough
 allowed rows are found or there are no more; the next snapshot is built without it.
