@@ -209,10 +209,10 @@ def recall(found: NDArray[np.int64], exact: NDArray[np.int64]) -> float:
 def _empty_ivf(rows: NDArray[np.float32], like: VectorIndex | None) -> Any:
     """A trained index without rows."""
     lists, dimensions = round(4.0 * math.sqrt(len(rows))), rows.shape[1]
-    if like is not None and like.kind == "ivf" and like._index.d == dimensions:  # noqa: SLF001  the same class
+    if like is not None and like.kind == "ivf" and like._index.d == dimensions:
         grown = max(len(rows) / len(like), len(like) / len(rows))
         if grown < _OUTGROWN:
-            centroids = like._index.quantizer.reconstruct_n(0, like._index.nlist)  # noqa: SLF001
+            centroids = like._index.quantizer.reconstruct_n(0, like._index.nlist)
             return _with_centroids(centroids, rows[:1])
     kmeans = faiss.Kmeans(
         dimensions, lists, niter=_ITERATIONS, max_points_per_centroid=_TRAINED_ON, seed=1, spherical=True
