@@ -1,6 +1,6 @@
 """The list of benchmarks. A new one is a module with a `run` and a line here."""
 
-from recsys.benchmarks import feed, import_rows, index, ingest, sessions
+from recsys.benchmarks import feed, import_rows, index, ingest, retrieval, sessions
 from recsys.benchmarks.results import Benchmark
 
 BENCHMARKS = {
@@ -13,5 +13,6 @@ BENCHMARKS = {
         Benchmark("sessions", "cutting 10 million events into sessions, beside numpy and DuckDB", sessions.run),
         Benchmark("feed", "latency of the feed of a live server, beside an endpoint that does nothing", feed.run),
         Benchmark("index", "nearest neighbours of 128-d vectors, beside numpy, hnswlib and pgvector", index.run),
+        Benchmark("retrieval", "what each embedding finds alone, on real data with --path", retrieval.run),
     )
 }
