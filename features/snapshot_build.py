@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from events.columnar.interactions import ContentTable
 from events.queries import catalogue_changed_at, interactions_between
 from features import log_windows, snapshot_files, store
-from features.embeddings import behaviour
+from features.embeddings import behaviour, word2vec
 from features.embeddings.behaviour import SequentialItemModel
+from features.embeddings.index import VectorIndex
 from features.embeddings.text import TextEncoder, text_hash
+from features.embeddings.word2vec import ItemVectors
 from features.extraction.definitions import COUNTER_SET
 from features.extraction.log_clock import LogClock
 from features.extraction.sequences import ENJOYABLE, enjoyed
@@ -31,7 +33,7 @@ from features.snapshot_files import Manifest, SnapshotArrays, SnapshotError
 logger = logging.getLogger(__name__)
 
 GROWTH: Final = 0.2
-"""Encoder and sequential model are fitted again when catalogue or log grew by more than this share."""
+"""Encoder and models of behaviour are fitted again when catalogue or log grew by more than this share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,16 @@ class _Previous:
     encoder: TextEncoder
 
 
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """Models of behaviour, how many events the log had when they were fitted, and whether that was now."""
+
+    sequential: SequentialItemModel | None
+    word_vectors: ItemVectors | None
+    events: int
+    anew: bool
+
+
 def build(catalogue: ContentTable, *, until: datetime, refit: bool) -> BuildReport:
     """Write a snapshot unless the one that serves is the same.
 
@@ -70,17 +82,20 @@ def build(catalogue: ContentTable, *, until: datetime, refit: bool) -> BuildRepo
         new = catalogue.content_id[encoded].tolist()
         store.put_embeddings(new, embedding[encoded], encoder=encoder.version_, now=until)
     arrays, counted_until = _arrays(catalogue, embedding, hashes)
-    sequential, sequential_events, learned = _sequential(previous, arrays, until=until, refit=refit)
+    learned = _learned(previous, arrays, until=until, refit=refit)
     manifest = Manifest(
         until=counted_until,
         counter_set=COUNTER_SET,
         encoder_version=encoder.version_,
         encoder_contents=encoder_contents,
-        sequential_events=sequential_events,
+        sequential_events=learned.events,
         catalogue_changed_at=_changed_at(),
     )
-    complete = snapshot_files.write(_root(), arrays, manifest=manifest, encoder=encoder, sequential=sequential)
-    fitted = {"encoder": previous is None or encoder is not previous.encoder, "sequential": learned}
+    complete = snapshot_files.write(
+        _root(), arrays, manifest=manifest, encoder=encoder, sequential=learned.sequential,
+        word_vectors=learned.word_vectors, index=_index(previous, embedding),
+    )  # fmt: skip
+    fitted = {"encoder": previous is None or encoder is not previous.encoder, "sequential": learned.anew}
     return BuildReport(
         complete.version,
         written=previous is None or complete.version != previous.manifest.version,
@@ -166,22 +181,34 @@ def _arrays(
     return arrays, counted_until
 
 
-def _sequential(
-    previous: _Previous | None, arrays: SnapshotArrays, *, until: datetime, refit: bool
-) -> tuple[SequentialItemModel | None, int, bool]:
-    """The sequential model to use, how many events the log had when it was fitted, and whether that was now."""
+def _index(previous: _Previous | None, embedding: NDArray[np.float32]) -> VectorIndex:
+    """The index of the embeddings: the one that serves while none has changed, else a new one with its lists."""
+    if previous is None:
+        return VectorIndex.build(embedding)
+    if np.array_equal(previous.snapshot.embedding, embedding):
+        return previous.snapshot.index
+    return VectorIndex.build(embedding, like=previous.snapshot.index)
+
+
+def _learned(previous: _Previous | None, arrays: SnapshotArrays, *, until: datetime, refit: bool) -> _Learned:
+    """The models of behaviour to use: those that serve, moved to the new rows, until the log has outgrown them."""
     row_of = {each: row for row, each in enumerate(arrays.content_id.tolist())}
     events = log_windows.filled_events()
     fitted_on = 0 if previous is None else previous.manifest.sequential_events
     if previous is not None and not refit and events <= (1 + GROWTH) * fitted_on:
-        model = previous.snapshot.sequential
-        if model is None:
-            return None, fitted_on, False
-        moved = np.array([row_of.get(each, UNKNOWN) for each in previous.snapshot.content_id.tolist()], np.int64)
-        return model.on(moved, len(row_of)), fitted_on, False
+        old = previous.snapshot
+        moved = np.array([row_of.get(each, UNKNOWN) for each in old.content_id.tolist()], np.int64)
+        sequential, vectors = (
+            None if model is None else model.on(moved, len(row_of)) for model in (old.sequential, old.word_vectors)
+        )
+        return _Learned(sequential, vectors, fitted_on, anew=False)
     log = interactions_between(None, until, types=ENJOYABLE)
     row = np.array([row_of.get(each, UNKNOWN) for each in log.contents.tolist()], np.int64)
-    return behaviour.fit(*enjoyed(log, row, arrays.duration_s), len(row_of)), events, True
+    user, enjoyments = enjoyed(log, row, arrays.duration_s)
+    # Vectors by gensim are for the contents beyond those that the sequential model can hold.
+    beyond = len(np.unique(enjoyments)) > behaviour.MAX_ITEMS
+    vectors = word2vec.fit(user, enjoyments, len(row_of)) if beyond else None
+    return _Learned(behaviour.fit(user, enjoyments, len(row_of)), vectors, events, anew=True)
 
 
 def _documents(catalogue: ContentTable) -> list[str]:

@@ -19,7 +19,7 @@ from features.extraction.assemble import FeatureBlocks, assemble
 from features.extraction.definitions import FEATURE_SET
 from features.extraction.snapshot import ContentSnapshot
 from ranking.pipeline.shelf import Shelf
-from ranking.pipeline.stages import Ids, Vector
+from ranking.pipeline.stages import Ids, Scores, Vector
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,6 @@ def current_stock() -> Stock | None:
 
 def shelf_of(snapshot: ContentSnapshot) -> Shelf:
     """The same arrays under the names the stages know; nothing is copied."""
-    sequential = snapshot.sequential
     return Shelf(
         version=snapshot.version,
         content_id=snapshot.content_id,
@@ -75,8 +74,24 @@ def shelf_of(snapshot: ContentSnapshot) -> Shelf:
         embedding=snapshot.embedding,
         popularity=snapshot.popularity,
         nearest=snapshot.index.search if len(snapshot.index) else None,
-        successors=None if sequential is None else sequential.scores,
+        successors=successors_of(snapshot),
     )
+
+
+def successors_of(snapshot: ContentSnapshot) -> Callable[[Ids], Scores] | None:
+    """What may follow, by the sequential model; by the vectors of all contents where it knows none of the positives.
+
+    The sequential model finds far better, but has a place for the most met contents only.
+    """
+    sequential, vectors = snapshot.sequential, snapshot.word_vectors
+    if sequential is None or vectors is None:
+        return None if sequential is None else sequential.scores
+
+    def scores(positives: Ids) -> Scores:
+        found = sequential.scores(positives)
+        return found if found.any() else vectors.scores(positives)
+
+    return scores
 
 
 def taste_vector(history: History, stock: Stock) -> Vector | None:

@@ -121,7 +121,7 @@ class SequentialItemModel:
             item_of_row=item_of_row,
             start=np.append(0, np.cumsum(np.bincount(number[owner[entry]], minlength=int(kept.sum())))),
             successor=number[self.successor[entry]].astype(np.int32),
-            weight=self.weight[:, entry],
+            weight=np.ascontiguousarray(self.weight[:, entry]),  # the same bytes in a file
             ease=self.ease[entry],
             decay=self.decay,
             lags=self.lags,
