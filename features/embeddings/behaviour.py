@@ -177,7 +177,7 @@ def fit(
     row: NDArray[np.int64],
     n: int,
     *,
-    max_items: int = MAX_ITEMS,
+    max_items: int | None = None,
     settings: Settings = DEFAULT,
 ) -> SequentialItemModel | None:
     """Learn from sequences of enjoyed contents.
@@ -187,6 +187,7 @@ def fit(
     user : int array (p,), whose sequence each entry belongs to; entries of a user stand together, oldest first
     row : int array (p,), rows of the snapshot
     n : number of contents of the snapshot
+    max_items : contents that take part, the most met ones; `MAX_ITEMS` by default
 
     Returns
     -------
@@ -194,7 +195,7 @@ def fit(
     """
     user, row = without_repeats(np.asarray(user, np.int64), np.asarray(row, np.int64))
     met = np.bincount(row, minlength=n)
-    items = np.sort(np.argsort(-met, kind="stable")[: min(max_items, int((met > 0).sum()))])
+    items = np.sort(np.argsort(-met, kind="stable")[: min(max_items or MAX_ITEMS, int((met > 0).sum()))])
     item_of_row = np.full(n, -1, np.int32)
     item_of_row[items] = np.arange(len(items))
     item = item_of_row[row].astype(np.int64)
