@@ -198,10 +198,12 @@ def _learned(previous: _Previous | None, arrays: SnapshotArrays, *, until: datet
     if previous is not None and not refit and events <= (1 + GROWTH) * fitted_on:
         old = previous.snapshot
         moved = np.array([row_of.get(each, UNKNOWN) for each in old.content_id.tolist()], np.int64)
-        sequential, vectors = (
-            None if model is None else model.on(moved, len(row_of)) for model in (old.sequential, old.word_vectors)
+        return _Learned(
+            None if old.sequential is None else old.sequential.on(moved, len(row_of)),
+            None if old.word_vectors is None else old.word_vectors.on(moved, len(row_of)),
+            fitted_on,
+            anew=False,
         )
-        return _Learned(sequential, vectors, fitted_on, anew=False)
     log = interactions_between(None, until, types=ENJOYABLE)
     row = np.array([row_of.get(each, UNKNOWN) for each in log.contents.tolist()], np.int64)
     user, enjoyments = enjoyed(log, row, arrays.duration_s)

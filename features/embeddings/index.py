@@ -168,7 +168,9 @@ class VectorIndex:
             products, rows = self._index.search(query, fetch)
         else:
             lists = min(self.probes * wider, self._index.nlist)
-            products, rows = self._index.search(query, fetch, params=faiss.SearchParametersIVF(nprobe=lists))
+            # faiss's own stubs do not know the keyword.
+            wanted = faiss.SearchParametersIVF(nprobe=lists)  # type: ignore[call-arg,unused-ignore]
+            products, rows = self._index.search(query, fetch, params=wanted)
         return rows[0], products[0]
 
     def _exhausted(self, fetch: int, wider: int) -> bool:
@@ -218,7 +220,7 @@ def _empty_ivf(rows: NDArray[np.float32], like: VectorIndex | None) -> Any:
         dimensions, lists, niter=_ITERATIONS, max_points_per_centroid=_TRAINED_ON, seed=1, spherical=True
     )
     kmeans.train(rows)
-    return _with_centroids(kmeans.centroids, rows[:1])
+    return _with_centroids(np.asarray(kmeans.centroids, np.float32), rows[:1])
 
 
 def _with_centroids(centroids: NDArray[np.float32], some_rows: NDArray[np.float32]) -> Any:
@@ -228,8 +230,8 @@ def _with_centroids(centroids: NDArray[np.float32], some_rows: NDArray[np.float3
     index = faiss.IndexIVFScalarQuantizer(
         quantizer, dimensions, lists, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
     )
-    # The index frees nothing that Python still owns.
-    quantizer.this.disown()
+    # The index frees nothing that Python still owns. The stubs hide SWIG's handle.
+    quantizer.this.disown()  # type: ignore[attr-defined,unused-ignore]
     index.own_fields = True
     # With a filled quantizer this trains only the codes, and float16 has nothing to train.
     index.train(some_rows)

@@ -34,7 +34,8 @@ class ItemVectors:
     Attributes
     ----------
     items : int64 array (m,), rows of the contents, ascending
-    vector : float32 array (m, 128), unit rows
+    vector : float32 array (m, 128), of the length they were learned with: what many people enjoy has a longer one,
+        and cutting it off halves what is found
     item_of_row : int32 array (n,), the item of a row, -1 for contents without a vector
     """
 
@@ -64,7 +65,7 @@ class ItemVectors:
     def scores(
         self, positives: NDArray[np.int64], *, decay: float = QUERY_DECAY, last: int | None = QUERY_LENGTH
     ) -> NDArray[np.float32]:
-        """Cosine of every content with `user_vector`, float32 (n,); 0 where either is unknown."""
+        """Inner product of every content with `user_vector`, float32 (n,); 0 where either is unknown."""
         result = np.zeros(len(self.item_of_row), np.float32)
         vector = self.user_vector(positives, decay=decay, last=last)
         if vector is not None:
@@ -121,7 +122,7 @@ def fit(
     from gensim.models import Word2Vec  # noqa: PLC0415  a web worker never fits: 1 s, 111 MB
 
     # gensim thins out words above a share of 0.001, which in a small catalogue is all of them.
-    sample = max(1e-3, 10.0 / len(np.unique(row)))
+    sample = max(1e-3, 1.0 / len(np.unique(row)))
     cuts = np.flatnonzero(session[1:] != session[:-1]) + 1
     sentences = [part.tolist() for part in np.split(row, cuts)]
     model = Word2Vec(
@@ -129,6 +130,4 @@ def fit(
         seed=seed, sample=sample,
     )  # fmt: skip
     items = np.array(sorted(model.wv.index_to_key), np.int64)
-    vector = model.wv[items.tolist()].astype(np.float32)
-    length = np.linalg.norm(vector, axis=1, keepdims=True)
-    return of_rows(items, vector / np.where(length > 0.0, length, 1.0), n)
+    return of_rows(items, np.asarray(model.wv[items.tolist()], np.float32), n)

@@ -129,7 +129,7 @@ def _has_hnswlib() -> bool:
 
 
 def _hnswlib(vectors: Vectors) -> Engine:
-    import hnswlib  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415  only benchmarks have it
+    import hnswlib  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: PLC0415  only benchmarks have it
 
     started = time.perf_counter()
     index = hnswlib.Index(space="ip", dim=DIMENSIONS)
