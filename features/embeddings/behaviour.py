@@ -67,10 +67,9 @@ class SequentialItemModel:
     ----------
     items : int64 array (m,), rows of the items
     item_of_row : int32 array (n,), the item of a row, -1 for contents that are no item
-    start : int64 array (m + 1,), where each item's entries begin
-    successor : int32 array (e,), items that may follow
-    weight : float32 array (K, e), by how much, per channel
-    ease : float32 array (e,), by how much in EASE
+    successor : int32 array (m, k), items that may follow each one
+    weight : float32 array (K, m, k), by how much, per channel
+    ease : float32 array (m, k), by how much in EASE
     decay : float64 array (K,), of the channels
     lags : int64 array (K,), of the channels
     ease_weight : float64 array (), see `Settings`
@@ -78,7 +77,6 @@ class SequentialItemModel:
 
     items: NDArray[np.int64]
     item_of_row: NDArray[np.int32]
-    start: NDArray[np.int64]
     successor: NDArray[np.int32]
     weight: NDArray[np.float32]
     ease: NDArray[np.float32]
@@ -111,18 +109,18 @@ class SequentialItemModel:
         """
         moved = row[self.items]
         kept = moved >= 0
-        owner = np.repeat(np.arange(len(self.items)), np.diff(self.start))
-        entry = kept[owner] & kept[self.successor]
         number = np.cumsum(kept) - 1
+        stays = kept[self.successor[kept]]
         item_of_row = np.full(n, -1, np.int32)
         item_of_row[moved[kept]] = np.arange(kept.sum())
         return SequentialItemModel(
             items=moved[kept],
             item_of_row=item_of_row,
-            start=np.append(0, np.cumsum(np.bincount(number[owner[entry]], minlength=int(kept.sum())))),
-            successor=number[self.successor[entry]].astype(np.int32),
-            weight=np.ascontiguousarray(self.weight[:, entry]),  # the same bytes in a file
-            ease=self.ease[entry],
+            # What pointed at a content that is gone points anywhere, with weight zero.
+            successor=np.where(stays, number[self.successor[kept]], 0).astype(np.int32),
+            # Contiguous, so that it has the same bytes in a file.
+            weight=np.ascontiguousarray(np.where(stays, self.weight[:, kept], np.float32(0.0))),
+            ease=np.where(stays, self.ease[kept], np.float32(0.0)),
             decay=self.decay,
             lags=self.lags,
             ease_weight=self.ease_weight,
@@ -130,33 +128,33 @@ class SequentialItemModel:
 
     def _item_scores(self, positives: NDArray[np.int64]) -> NDArray[np.float64]:
         """Scores of the m items: a sum over the rows of the history, some tenths of a millisecond."""
-        history = self.item_of_row[positives[-max(EASE_HISTORY, int(self.lags.max(initial=0))) :]][::-1]
+        reach = int(self.lags.max(initial=0))
+        history = self.item_of_row[positives[-max(EASE_HISTORY, reach) :]][::-1]
         lag = np.flatnonzero(history >= 0)
-        first = self.start[history[lag]]
-        length = self.start[history[lag] + 1] - first
-        if length.sum() == 0:
+        if len(lag) == 0:
             return np.zeros(len(self.items))
-        entry = np.repeat(first - np.cumsum(length) + length, length) + np.arange(length.sum())
-        recent = int(length[lag < self.lags.max(initial=0)].sum())
-        by_lag = np.where(lag < self.lags[:, None], self.decay[:, None] ** lag, 0.0)
-        follows = np.zeros(recent, np.float64)
-        for share, weight in zip(by_lag, self.weight, strict=True):
-            follows += np.repeat(share, length)[:recent] * weight[entry[:recent]]
-        regression = self._summed(entry[:recent], follows)
+        item = history[lag]
+        recent, lag = item[lag < reach], lag[lag < reach]
+        follows = np.zeros((len(recent), self.successor.shape[1]), np.float32)
+        for decay, lags, weight in zip(self.decay, self.lags, self.weight, strict=True):
+            near = recent[lag < lags]
+            by_lag = (decay ** lag[: len(near)]).astype(np.float32)
+            follows[: len(near)] += by_lag[:, None] * weight[near]
+        regression = self._summed(recent, follows)
         if not self.ease_weight:
             return regression
         # A content enjoyed twice is one content to EASE.
-        once = np.zeros(len(lag), np.bool_)
-        once[np.unique(history[lag], return_index=True)[1]] = True
-        once &= lag < EASE_HISTORY
-        chosen = entry[np.repeat(once, length)]
-        ease = self._summed(chosen, self.ease[chosen])
+        once = np.unique(self.item_of_row[positives[-EASE_HISTORY:]])
+        once = once[once >= 0]
+        ease = self._summed(once, self.ease[once])
         spread, other = regression.std(), ease.std()
         scale = spread / other if spread > 0.0 and other > 0.0 else 1.0
         return np.asarray(regression + float(self.ease_weight) * scale * ease)
 
-    def _summed(self, entry: NDArray[np.int64], weight: NDArray[Any]) -> NDArray[np.float64]:
-        return np.bincount(self.successor[entry], weights=weight, minlength=len(self.items)).astype(np.float64)
+    def _summed(self, item: NDArray[Any], entries: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Add up the entries (h, k) of the rows of some items."""
+        successor = self.successor[item].ravel()
+        return np.bincount(successor, weights=entries.ravel(), minlength=len(self.items)).astype(np.float64)
 
     def save(self, folder: Path) -> None:
         """Write `sequential.npz` into an existing folder."""
@@ -256,12 +254,11 @@ def _pruned(
     return SequentialItemModel(
         items=items,
         item_of_row=item_of_row,
-        start=np.arange(size + 1, dtype=np.int64) * kept,
-        successor=best.astype(np.int32).ravel(),
-        weight=np.stack([np.take_along_axis(each, best, axis=1).ravel() for each in weight])
+        successor=best.astype(np.int32),
+        weight=np.stack([np.take_along_axis(each, best, axis=1) for each in weight])
         if len(weight)
-        else np.zeros((0, size * kept), np.float32),
-        ease=np.take_along_axis(ease, best, axis=1).ravel(),
+        else np.zeros((0, size, kept), np.float32),
+        ease=np.take_along_axis(ease, best, axis=1),
         decay=np.array([each.decay for each in settings.channels], np.float64),
         lags=np.array([each.lags for each in settings.channels], np.int64),
         ease_weight=np.array(settings.ease_weight),
