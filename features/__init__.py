@@ -4,6 +4,6 @@ Others may call
 - `store`: `put`, `latest`, `as_of` in Postgres, and `snapshot()`, the memory-mapped arrays that serving reads,
 - `materialize.materialize(until=...)`: read the log up to a moment and bring store and snapshot up to it,
 - `extraction`: the one ordered list of features, and the pure functions that compute them for training and serving,
-- `embeddings`: text encoder, sequential item model, FAISS index.
+- `embeddings`: text encoder, linear item models and the sums they grow from, word2vec, FAISS index.
 Nobody but this app imports `features.models`.
 """

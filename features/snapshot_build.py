@@ -19,9 +19,11 @@ from events.columnar.interactions import ContentTable
 from events.queries import interactions_between
 from features import content_embeddings, log_windows, snapshot_files, store
 from features.content_embeddings import GROWTH, Known
-from features.embeddings import behaviour
+from features.embeddings import behaviour, word2vec
 from features.embeddings.behaviour import SequentialItemModel
 from features.embeddings.combine import ContentEncoder
+from features.embeddings.index import VectorIndex
+from features.embeddings.word2vec import ItemVectors
 from features.extraction.definitions import COUNTER_SET
 from features.extraction.log_clock import LogClock
 from features.extraction.sequences import ENJOYABLE, enjoyed
@@ -50,6 +52,16 @@ class _Previous:
     encoder: ContentEncoder
 
 
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """Models of behaviour, how many events the log had when they were fitted, and whether that was now."""
+
+    sequential: SequentialItemModel | None
+    word_vectors: ItemVectors | None
+    events: int
+    anew: bool
+
+
 def build(catalogue: ContentTable, *, until: datetime, refit: bool) -> BuildReport:
     """Write a snapshot unless the one that serves is the same.
 
@@ -66,17 +78,20 @@ def build(catalogue: ContentTable, *, until: datetime, refit: bool) -> BuildRepo
     known = None if previous is None else Known(previous.snapshot, previous.encoder)
     made = content_embeddings.make(catalogue, known=known, refit=refit, now=until)
     arrays, counted_until = _arrays(catalogue, made.embedding, made.source_hash)
-    sequential, sequential_events, learned = _sequential(previous, arrays, until=until, refit=refit)
+    learned = _learned(previous, arrays, until=until, refit=refit)
     manifest = Manifest(
         until=counted_until,
         counter_set=COUNTER_SET,
         encoder_version=made.encoder.version_,
         encoder_contents=made.encoder.contents_["words"],
-        sequential_events=sequential_events,
+        sequential_events=learned.events,
         catalogue_changed_at=changed_at,
     )
-    complete = snapshot_files.write(_root(), arrays, manifest=manifest, encoder=made.encoder, sequential=sequential)
-    fitted = {"encoder": previous is None or made.encoder is not previous.encoder, "sequential": learned}
+    complete = snapshot_files.write(
+        _root(), arrays, manifest=manifest, encoder=made.encoder, sequential=learned.sequential,
+        word_vectors=learned.word_vectors, index=_index(previous, made.embedding),
+    )  # fmt: skip
+    fitted = {"encoder": previous is None or made.encoder is not previous.encoder, "sequential": learned.anew}
     return BuildReport(
         complete.version,
         written=previous is None or complete.version != previous.manifest.version,
@@ -136,22 +151,36 @@ def _arrays(
     return arrays, counted_until
 
 
-def _sequential(
-    previous: _Previous | None, arrays: SnapshotArrays, *, until: datetime, refit: bool
-) -> tuple[SequentialItemModel | None, int, bool]:
-    """The sequential model to use, how many events the log had when it was fitted, and whether that was now."""
+def _index(previous: _Previous | None, embedding: NDArray[np.float32]) -> VectorIndex:
+    """The index of the embeddings: the one that serves while none has changed, else a new one with its lists."""
+    if previous is None:
+        return VectorIndex.build(embedding)
+    if np.array_equal(previous.snapshot.embedding, embedding):
+        return previous.snapshot.index
+    return VectorIndex.build(embedding, like=previous.snapshot.index)
+
+
+def _learned(previous: _Previous | None, arrays: SnapshotArrays, *, until: datetime, refit: bool) -> _Learned:
+    """The models of behaviour to use: those that serve, moved to the new rows, until the log has outgrown them."""
     row_of = {each: row for row, each in enumerate(arrays.content_id.tolist())}
     events = log_windows.filled_events()
     fitted_on = 0 if previous is None else previous.manifest.sequential_events
     if previous is not None and not refit and events <= (1 + GROWTH) * fitted_on:
-        model = previous.snapshot.sequential
-        if model is None:
-            return None, fitted_on, False
-        moved = np.array([row_of.get(each, UNKNOWN) for each in previous.snapshot.content_id.tolist()], np.int64)
-        return model.on(moved, len(row_of)), fitted_on, False
+        old = previous.snapshot
+        moved = np.array([row_of.get(each, UNKNOWN) for each in old.content_id.tolist()], np.int64)
+        return _Learned(
+            None if old.sequential is None else old.sequential.on(moved, len(row_of)),
+            None if old.word_vectors is None else old.word_vectors.on(moved, len(row_of)),
+            fitted_on,
+            anew=False,
+        )
     log = interactions_between(None, until, types=ENJOYABLE)
     row = np.array([row_of.get(each, UNKNOWN) for each in log.contents.tolist()], np.int64)
-    return behaviour.fit(*enjoyed(log, row, arrays.duration_s), len(row_of)), events, True
+    user, enjoyments = enjoyed(log, row, arrays.duration_s)
+    # Vectors by gensim are for the contents beyond those that the sequential model can hold.
+    beyond = len(np.unique(enjoyments)) > behaviour.MAX_ITEMS
+    vectors = word2vec.fit(user, enjoyments, len(row_of)) if beyond else None
+    return _Learned(behaviour.fit(user, enjoyments, len(row_of)), vectors, events, anew=True)
 
 
 def _root() -> Path:

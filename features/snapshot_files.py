@@ -5,7 +5,7 @@
         manifest.json                        what it was made from, and the SHA-256 of every file
         counters.npy, embedding.npy, ...     arrays, memory-mapped by every web worker
         ids.json                             content ids and vocabularies
-        index.faiss, sequential.npz
+        index.faiss, sequential.npz, word2vec.npz
         content_encoder.*, text_encoder.*        how contents become vectors, for those that come next
 
 The name follows from the bytes: the same data gives the same folder, and writing it again changes nothing. Three
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from features.embeddings.behaviour import SequentialItemModel
 from features.embeddings.combine import ContentEncoder
 from features.embeddings.index import VectorIndex
+from features.embeddings.word2vec import ItemVectors
 from features.extraction.snapshot import ContentSnapshot
 
 KEPT: Final = 3
@@ -100,17 +101,23 @@ def write(
     manifest: Manifest,
     encoder: ContentEncoder,
     sequential: SequentialItemModel | None,
+    word_vectors: ItemVectors | None = None,
+    index: VectorIndex | None = None,
 ) -> Manifest:
     """Write a snapshot and point at it; returns the manifest with version and files.
 
-    A crash leaves the old pointer and a partial folder that a later call removes.
+    A crash leaves the old pointer and a partial folder that a later call removes. `index` is built where none is given.
     """
     root.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=root))
     # mkdtemp closes the folder to others, but web workers may run as another user.
     partial.chmod(0o755)
     try:
-        _write_files(partial, arrays, encoder, sequential)
+        _write_files(partial, arrays, encoder)
+        for model in (sequential, word_vectors):
+            if model is not None:
+                model.save(partial)
+        (index or VectorIndex.build(arrays.embedding)).save(partial / _INDEX)
         complete = _identified(partial, manifest)
         folder = root / complete.version
         (partial / MANIFEST).write_text(json.dumps(asdict(complete), indent=2, sort_keys=True), encoding="utf-8")
@@ -161,23 +168,19 @@ def load(folder: Path) -> ContentSnapshot:
             **{name: _mapped(folder / f"{name}.npy") for name in _ARRAYS},
             index=VectorIndex.load(folder / _INDEX),
             sequential=SequentialItemModel.load(folder),
+            word_vectors=ItemVectors.load(folder),
             encoder_version=manifest.encoder_version,
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise SnapshotError(f"{folder} cannot be read: {error!r}") from error
 
 
-def _write_files(
-    folder: Path, arrays: SnapshotArrays, encoder: ContentEncoder, sequential: SequentialItemModel | None
-) -> None:
+def _write_files(folder: Path, arrays: SnapshotArrays, encoder: ContentEncoder) -> None:
     for name in _ARRAYS:
         np.save(folder / f"{name}.npy", getattr(arrays, name), allow_pickle=False)
     texts = {name: getattr(arrays, name).tolist() for name in _TEXTS}
     (folder / _IDS).write_text(json.dumps(texts), encoding="utf-8")
-    VectorIndex.build(arrays.embedding).save(folder / _INDEX)
     encoder.save(folder)
-    if sequential is not None:
-        sequential.save(folder)
 
 
 def _identified(folder: Path, manifest: Manifest) -> Manifest:

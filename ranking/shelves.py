@@ -23,7 +23,7 @@ from features.extraction.definitions import COUNTER_COLUMN, FEATURE_SET, PRIOR_R
 from features.extraction.snapshot import ContentSnapshot
 from ranking.candidates.fresh import RECENT_S
 from ranking.pipeline.shelf import Shelf
-from ranking.pipeline.stages import Ids, Vector
+from ranking.pipeline.stages import Ids, Scores, Vector
 from ranking.rerank.posteriors import BetaPosteriors
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,6 @@ def current_stock() -> Stock | None:
 
 def shelf_of(snapshot: ContentSnapshot) -> Shelf:
     """The same arrays under the names the stages know; nothing is copied."""
-    sequential = snapshot.sequential
     return Shelf(
         version=snapshot.version,
         content_id=snapshot.content_id,
@@ -98,7 +97,7 @@ def shelf_of(snapshot: ContentSnapshot) -> Shelf:
         embedding=snapshot.embedding,
         popularity=snapshot.popularity,
         nearest=snapshot.index.search if len(snapshot.index) else None,
-        successors=None if sequential is None else sequential.scores,
+        successors=successors_of(snapshot),
     )
 
 
@@ -119,6 +118,22 @@ def new_contents(snapshot: ContentSnapshot, belief: BetaPosteriors) -> NDArray[n
     """
     new = (snapshot.until - snapshot.upload_timestamp < RECENT_S) & (belief.trials < NEW_PEOPLE) & snapshot.active
     return new if new.sum() <= MOST_NEW * max(snapshot.active.sum(), 1) else np.zeros(len(snapshot), np.bool_)
+
+
+def successors_of(snapshot: ContentSnapshot) -> Callable[[Ids], Scores] | None:
+    """What may follow, by the sequential model; by the vectors of all contents where it knows none of the positives.
+
+    The sequential model finds far better, but has a place for the most met contents only.
+    """
+    sequential, vectors = snapshot.sequential, snapshot.word_vectors
+    if sequential is None or vectors is None:
+        return None if sequential is None else sequential.scores
+
+    def scores(positives: Ids) -> Scores:
+        found = sequential.scores(positives)
+        return found if found.any() else vectors.scores(positives)
+
+    return scores
 
 
 def taste_vector(history: History, stock: Stock) -> Vector | None:

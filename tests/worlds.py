@@ -37,9 +37,10 @@ def families(
     embedding = (embedding / np.linalg.norm(embedding, axis=1, keepdims=True)).astype(np.float32)
     content_id = np.array([f"clip-{row:03d}" for row in range(n)], dtype=object)
 
-    def nearest(vector, k):
+    def nearest(vector, k, allowed):
         cosine = embedding @ vector
-        rows = np.argsort(-cosine, kind="stable")[:k]
+        rows = np.argsort(-cosine, kind="stable")
+        rows = rows[allowed[rows]][:k]
         return rows, cosine[rows]
 
     def successors(rows):

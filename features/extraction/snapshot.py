@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from features.embeddings.behaviour import SequentialItemModel
 from features.embeddings.index import VectorIndex
+from features.embeddings.word2vec import ItemVectors
 from features.extraction.definitions import COUNTER_COLUMN, COUNTERS
 
 UNKNOWN = -1
@@ -38,6 +39,7 @@ class ContentSnapshot:
     index : nearest neighbours in `embedding`
     sequential : what follows what; None before there are enough sequences
     encoder_version : of the content encoder that made `embedding`
+    word_vectors : vectors of all contents ever enjoyed; None while the sequential model has a place for each of them
     """
 
     version: str
@@ -58,6 +60,7 @@ class ContentSnapshot:
     index: VectorIndex
     sequential: SequentialItemModel | None
     encoder_version: str
+    word_vectors: ItemVectors | None = None
     row_of: Mapping[str, int] = field(init=False, repr=False)
     creator_of: Mapping[str, int] = field(init=False, repr=False)
     total: NDArray[np.float64] = field(init=False, repr=False)

@@ -20,10 +20,11 @@ class ContentBased:
     name: str = "content_based"
 
     def retrieve(self, query: FeedQuery, limit: int) -> Ids:
-        """At most `limit` rows, most similar first, without what the user has seen; empty on a cold start."""
+        """At most `limit` rows, most similar first, active and unseen; none on a cold start."""
         if query.user_vector is None or self.shelf.nearest is None or len(self.shelf) == 0:
             return np.empty(0, np.int64)
-        # The index does not know what was seen, so it is asked for that many more.
-        rows, cosine = self.shelf.nearest(query.user_vector, min(limit + len(query.seen), len(self.shelf)))
-        keep = (cosine > self.threshold) & ~np.isin(rows, query.seen)
-        return rows[keep][:limit].astype(np.int64)
+        # The index forgets nothing, so it is told what may come out, and fetches more where that is in the way.
+        allowed = self.shelf.active.astype(np.bool_)
+        allowed[query.seen] = False
+        rows, cosine = self.shelf.nearest(query.user_vector, limit, allowed)
+        return rows[cosine > self.threshold].astype(np.int64)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from events.columnar.history import History
 from features.extraction.definitions import LAG_DECAY
 from features.extraction.engagement import WORTH_LIMIT, still_refused, worth
-from ranking.pipeline.stages import Ids, Scores, Vector
+from ranking.pipeline.stages import Ids, Mask, Scores, Vector
 
 UNKNOWN = -1
 """Code of a creator, category or row that the snapshot does not know."""
@@ -40,7 +40,7 @@ class Shelf:
     active : bool array (n,), whether serving might show it when the snapshot was made
     embedding : float32 array (n, d), unit rows or zero rows
     popularity : float32 array (n,), decayed engagement, >= 0, comparable between contents
-    nearest : (unit vector, k) -> rows and cosines, best first; None without an index
+    nearest : (unit vector, k, mask of rows that may come out) -> rows and cosines, best first; None without an index
     successors : rows of the last positives, oldest first -> one score per content; None without a sequential model
     hottest : int64 array, active rows with any popularity, most popular first; sorted once, not on every request
     newest : int64 array, active rows, latest upload first
@@ -56,7 +56,7 @@ class Shelf:
     active: NDArray[np.bool_]
     embedding: NDArray[np.float32]
     popularity: NDArray[np.float32]
-    nearest: Callable[[Vector, int], tuple[Ids, Scores]] | None
+    nearest: Callable[[Vector, int, Mask], tuple[Ids, Scores]] | None
     successors: Callable[[Ids], Scores] | None
     hottest: Ids = field(init=False, repr=False)
     newest: Ids = field(init=False, repr=False)
@@ -83,7 +83,8 @@ class SessionTaste:
     Attributes
     ----------
     category, creator : float32 arrays, one affinity in [-3, 3] per code; the last entry (index `UNKNOWN`) is 0
-    positives : rows of contents the user liked or watched at least half of, oldest first
+    positives : rows of all contents the user liked or watched at least half of, oldest first; models that look back
+        further than a session take what they need
     evidence : in [0, 1), how much was seen of this user: judged / (judged + 2)
     """
 
@@ -113,10 +114,10 @@ def session_taste(history: History, shelf: Shelf) -> SessionTaste:
     order = telling[::-1]
     contents, first, inverse = np.unique(rows[order], return_index=True, return_inverse=True)
     total = np.bincount(inverse, weights=value[order], minlength=len(contents)).clip(-WORTH_LIMIT, WORTH_LIMIT)
-    latest = np.argsort(first)[:SESSION_LENGTH]
-    judged, verdict = contents[latest], total[latest]
+    newest = np.argsort(first)
+    positives = contents[newest][total[newest] >= POSITIVE_WORTH][::-1]
+    judged, verdict = contents[newest[:SESSION_LENGTH]], total[newest[:SESSION_LENGTH]]
     weight = np.power(LAG_DECAY, np.arange(len(judged), dtype=np.float64))
-    positives = judged[verdict >= POSITIVE_WORTH][::-1]
     return SessionTaste(
         category=_affinity(shelf.category, judged, verdict, weight),
         creator=_affinity(shelf.creator, judged, verdict, weight),

@@ -14,6 +14,7 @@ def main() -> None:
     parser.add_argument("answer", type=Path)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--path", type=Path)
+    parser.add_argument("--dataset")
     arguments = parser.parse_args()
     django.setup()
 
@@ -24,7 +25,7 @@ def main() -> None:
     from recsys.benchmarks.results import Options  # noqa: PLC0415
 
     call_command("migrate", verbosity=0)
-    result = BENCHMARKS[arguments.name].run(Options(arguments.quick, arguments.path))
+    result = BENCHMARKS[arguments.name].run(Options(arguments.quick, arguments.path, arguments.dataset))
     arguments.answer.write_text(json.dumps(result.to_json()))
 
 

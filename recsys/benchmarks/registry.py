@@ -6,9 +6,11 @@ from recsys.benchmarks import (
     feed,
     history,
     import_rows,
+    index,
     ingest,
     rebuild,
     rerank,
+    retrieval,
     sessions,
     trends,
 )
@@ -37,5 +39,7 @@ BENCHMARKS = {
             content.run,
         ),
         Benchmark("feed", "latency of the feed of a live server, beside an endpoint that does nothing", feed.run),
+        Benchmark("index", "nearest neighbours of 128-d vectors, beside numpy, hnswlib and pgvector", index.run),
+        Benchmark("retrieval", "what each embedding finds alone, on real data with --path", retrieval.run),
     )
 }

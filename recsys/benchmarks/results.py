@@ -8,10 +8,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`quick` asks for less than a minute; `path` names real data where a benchmark can use it."""
+    """`quick` asks for less than a minute; `path` names real data where a benchmark can use it, `dataset` which."""
 
     quick: bool = False
     path: Path | None = None
+    dataset: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def run_apart(name: str, options: Options) -> Result:
         command = [sys.executable, "-m", "recsys.benchmarks", name, str(answer)]
         command += ["--quick"] if options.quick else []
         command += ["--path", str(options.path.resolve())] if options.path else []
+        command += ["--dataset", options.dataset] if options.dataset else []
         # Nothing a benchmark prints may mix with the JSON of the command.
         status = subprocess.run(command, env=environment, cwd=ROOT, stdout=sys.stderr.fileno(), check=False).returncode
         if status != 0 or not answer.exists():

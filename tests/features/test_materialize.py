@@ -11,6 +11,8 @@ from events.models import Event
 from events.queries import interactions_between
 from features import log_windows, snapshot_files, store
 from features import materialize as module
+from features.embeddings import behaviour
+from features.embeddings.index import VectorIndex
 from features.extraction import timeline
 from features.extraction.definitions import COUNTER_COLUMN, COUNTERS
 from features.materialize import materialize, refresh_snapshot
@@ -246,6 +248,41 @@ def test_the_sequential_model_follows_its_contents_to_new_rows(world):
     old, new = before.sequential.scores(np.array(liked)), after.sequential.scores(np.array(liked) + 1)
     assert np.array_equal(new[1:], old)
     assert new[0] == 0.0
+
+
+def test_contents_beyond_the_sequential_model_have_vectors_of_their_own(world, monkeypatch):
+    monkeypatch.setattr(behaviour, "MAX_ITEMS", 5)
+    materialize(until=NOW)
+    before = store.snapshot()
+    assert len(before.sequential.items) == 5
+    assert len(before.word_vectors.items) > 5
+    store.forget()
+    register(["aaa-first"])
+    assert materialize(until=NOW).fitted == ()
+    after = store.snapshot()
+    row = int(before.word_vectors.items[-1])
+    assert np.array_equal(
+        after.word_vectors.scores(np.array([row + 1]))[1:], before.word_vectors.scores(np.array([row]))
+    )
+    store.forget()
+    monkeypatch.undo()
+    materialize(until=NOW, refit=True)
+    assert store.snapshot().word_vectors is None, "with room for all, nothing needs them"
+
+
+def test_the_index_is_made_again_only_when_an_embedding_changed(world, monkeypatch):
+    materialize(until=NOW)
+    built = []
+    build = VectorIndex.build
+    monkeypatch.setattr(VectorIndex, "build", lambda *a, **k: built.append(1) or build(*a, **k))
+    send(days_of_events(events=30, seed=9))
+    assert materialize(until=NOW).written
+    assert built == []
+    register(["aaa-first"])
+    assert materialize(until=NOW).written
+    assert built == [1]
+    snapshot = store.snapshot()
+    assert snapshot.index.search(np.array(snapshot.embedding[3]), 1)[1] == pytest.approx([1.0], abs=1e-5)
 
 
 def test_a_damaged_snapshot_is_made_anew(world):

@@ -16,6 +16,7 @@ from rich.table import Table
 from recsys.benchmarks import machine
 from recsys.benchmarks.registry import BENCHMARKS
 from recsys.benchmarks.results import Options, Result
+from recsys.benchmarks.retrieval_data import DATASETS
 from recsys.benchmarks.scratch import BenchmarkFailedError, run_apart
 
 Runner = Callable[[str, Options], Result]
@@ -30,8 +31,9 @@ class Command(BaseCommand):
         parser.add_argument("--list", action="store_true", help="only say which there are")
         parser.add_argument("--json", action="store_true", help="machine-readable output")
         parser.add_argument("--quick", action="store_true", help="smaller, under a minute each")
-        folders = "import, exploration: a real KuaiRand folder; content: a folder with video, audio and image in it"
+        folders = "import, exploration, retrieval: real data; content: a folder with video, audio and image in it"
         parser.add_argument("--path", type=Path, help=folders)
+        parser.add_argument("--dataset", choices=DATASETS, help="retrieval: what lies in --path, if that is unclear")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         self.stdout.ending = ""
@@ -42,7 +44,7 @@ class Command(BaseCommand):
         chosen = choose(options["name"], every=options["all"], known=tuple(BENCHMARKS))
         if options["path"] is not None and not options["path"].is_dir():
             raise CommandError(f"{options['path']} is no folder.")
-        asked = Options(options["quick"], options["path"])
+        asked = Options(options["quick"], options["path"], options["dataset"])
         failed = measure(chosen, asked, output, run=run_apart, as_json=options["json"], as_list=options["all"])
         if failed:
             raise CommandError(f"Below the bar: {', '.join(failed)}.", returncode=1)

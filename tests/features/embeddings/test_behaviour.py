@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from features.embeddings import behaviour
-from features.embeddings.behaviour import SequentialItemModel, fit
+from features.embeddings.behaviour import SequentialItemModel, Settings, fit
+from features.embeddings.statistics import Channel, SequenceStatistics
 
 
 def walks(successor, *, users=30, length=20, seed=0):
@@ -18,22 +19,35 @@ def walks(successor, *, users=30, length=20, seed=0):
     return np.array(user), np.array(row)
 
 
-def dense(user, row, n):
-    """The model without sparse matrices, pruning or item selection, prefix by prefix."""
-    s, t = [], []
+def dense(user, row, n, history):
+    """Scores without sums, pruning or item selection: prefix by prefix, user by user."""
+    channels, settings = behaviour.DEFAULT.channels, behaviour.DEFAULT
+    blocks = [[] for _ in channels]
+    t = []
     for end in range(1, len(row)):
         if user[end] != user[end - 1]:
             continue
-        vector = np.zeros(n)
-        for lag in range(behaviour.LAGS):
-            at = end - 1 - lag
-            if at >= 0 and user[at] == user[end]:
-                vector[row[at]] += behaviour.LAG_DECAY**lag
-        s.append(vector)
+        for block, channel in zip(blocks, channels, strict=True):
+            block.append(looking_back(row[:end][user[:end] == user[end]], n, channel))
         t.append(np.eye(n)[row[end]])
-    gram = np.array(s).T @ np.array(s)
-    ridge = behaviour.RIDGE * np.trace(gram) / n
-    return np.linalg.solve(gram + ridge * np.eye(n), np.array(s).T @ np.array(t))
+    s, t = np.hstack([np.array(block) for block in blocks]), np.array(t)
+    means = [np.trace(np.array(block).T @ np.array(block)) / n for block in blocks]
+    ridge = [min(r, behaviour.RIDGE_LIMIT * max(m, 1.0)) for r, m in zip(settings.ridge, means, strict=True)]
+    b = np.linalg.solve(s.T @ s + np.diag(np.repeat(ridge, n)), s.T @ t)
+    x = np.array([np.bincount(row[user == each], minlength=n) > 0 for each in np.unique(user)], float)
+    p = np.linalg.inv(x.T @ x + min(settings.ease_ridge, behaviour.RIDGE_LIMIT * x.sum() / n) * np.eye(n))
+    e = -p / np.diag(p)
+    np.fill_diagonal(e, 0.0)
+    regression = np.hstack([looking_back(history, n, channel) for channel in channels]) @ b
+    ease = (np.bincount(history, minlength=n) > 0) @ e
+    return regression + settings.ease_weight * regression.std() / ease.std() * ease
+
+
+def looking_back(history, n, channel):
+    vector = np.zeros(n)
+    for lag, row in enumerate(history[::-1][: channel.lags]):
+        vector[row] += channel.decay**lag
+    return vector
 
 
 def test_a_fixed_successor_is_found_for_every_content():
@@ -62,12 +76,49 @@ def test_on_a_checkerboard_even_histories_are_followed_by_even_contents():
 
 def test_the_solution_is_that_of_the_dense_formula():
     rng = np.random.default_rng(3)
-    user, row = np.repeat(np.arange(25), 12), rng.integers(0, 14, 300)
-    user, row = behaviour._without_repeats(user, row)
-    model, b = fit(user, row, 14), dense(user, row, 14)
-    for history in ([3], [3, 5], [5, 3], list(range(14)), [7, 7]):
-        weights = behaviour.LAG_DECAY ** np.arange(len(history))[::-1]
-        assert model.scores(np.array(history)) == pytest.approx(weights @ b[history], abs=1e-4)
+    user, row = np.repeat(np.arange(25), 60), rng.integers(0, 14, 1500)
+    user, row = behaviour.without_repeats(user, row)
+    model = fit(user, row, 14)
+    for history in ([3], [3, 5], [5, 3], list(range(14)), [7, 6, 7], [*range(13), *range(13), *range(13), 13]):
+        expected = dense(user, row, 14, np.array(history))
+        assert model.scores(np.array(history)) == pytest.approx(expected, abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(ease_weight=0.0),
+        Settings(channels=(), ridge=()),
+        Settings(channels=(Channel(0.8, 20),), ridge=(400.0,), ease_weight=0.4),
+    ],
+)
+def test_each_part_alone_answers_for_the_world_it_saw(settings):
+    rng = np.random.default_rng(2)
+    user = np.repeat(np.arange(60), 15)
+    row = 2 * rng.integers(0, 10, len(user)) + user % 2
+    scores = fit(user, row, 20, settings=settings).scores(np.array([0, 4, 8]))
+    others = [row for row in range(0, 20, 2) if row not in {0, 4, 8}]
+    assert scores[others].min() > scores[1::2].max()
+
+
+def test_sums_that_grew_event_by_event_give_the_model_of_a_fit():
+    rng = np.random.default_rng(5)
+    user, row = behaviour.without_repeats(np.sort(rng.integers(0, 20, 400)), rng.integers(0, 9, 400))
+    sums = SequenceStatistics(9, channels=behaviour.DEFAULT.channels)
+    for part in np.array_split(np.arange(len(user)), 7):
+        sums.add(user[part], row[part])
+    grown, whole = behaviour.solve(sums, np.arange(9), 9), fit(user, row, 9)
+    assert grown.scores(np.array([2, 5])) == pytest.approx(whole.scores(np.array([2, 5])), abs=1e-5)
+    with pytest.raises(ValueError, match="channels"):
+        behaviour.solve(sums, np.arange(9), 9, settings=Settings(channels=()))
+
+
+def test_only_the_largest_entries_of_a_row_are_kept(monkeypatch):
+    monkeypatch.setattr(behaviour, "KEPT_PER_ITEM", 3)
+    model = fit(*walks(np.roll(np.arange(10), -1)), 10)
+    assert model.successor.shape == (10, 3)
+    for row in range(10):
+        assert int(np.argmax(model.scores(np.array([row])))) == (row + 1) % 10
 
 
 def test_scores_of_some_rows_are_those_of_all():
@@ -83,9 +134,9 @@ def test_an_empty_or_unknown_history_scores_zero():
     assert not model.scores(np.array([11])).any()
 
 
-def test_only_the_last_twenty_of_a_history_count():
+def test_only_the_last_hundred_of_a_history_count():
     model = fit(*walks(np.roll(np.arange(10), -1)), 10)
-    recent = np.tile([4, 5], 10)
+    recent = np.tile([4, 5], 50)
     assert np.array_equal(model.scores(recent), model.scores(np.concatenate([[8, 9, 1], recent])))
 
 
@@ -127,7 +178,7 @@ def test_a_model_moves_with_its_contents_to_other_rows():
 
 
 def test_contents_that_are_gone_leave_the_model_and_the_rest_stays():
-    model = fit(*walks(np.roll(np.arange(10), -1)), 10)
+    model = fit(*walks(np.roll(np.arange(10), -1)), 10, settings=Settings(ease_weight=0.0))
     to = np.arange(10) - 1
     moved = model.on(to, 9)
     before = model.scores(np.array([4, 6]))

@@ -1,5 +1,7 @@
 """Likeness to the taste vector, above a threshold."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ranking.candidates.content_based import ContentBased
@@ -20,3 +22,15 @@ def test_what_is_no_likeness_is_left_to_other_sources():
     rows = ContentBased(SHELF, threshold=0.5).retrieve(query(user_vector=SHELF.embedding[3]), 64)
     assert set(WORLD.family[rows]) == {WORLD.family[3]}
     assert len(rows) == 16
+
+
+def test_hidden_and_seen_contents_stay_away_and_the_answer_stays_full():
+    vector = SHELF.embedding[3]
+    nearest = np.argsort(-(SHELF.embedding @ vector), kind="stable")
+    active = np.ones(len(SHELF), np.bool_)
+    active[nearest[:5]] = False
+    seen = nearest[5:9].tolist()
+    rows = ContentBased(replace(SHELF, active=active), threshold=-1.0).retrieve(
+        query(user_vector=vector, seen=seen), 20
+    )
+    assert rows.tolist() == nearest[9:29].tolist()

@@ -68,6 +68,12 @@ def test_only_the_last_twenty_judged_contents_count():
     assert taste.category[3] == 0.0
 
 
+def test_positives_reach_back_beyond_the_session():
+    clips = [f"clip-{row:03d}" for row in range(40)]
+    taste = session_taste(history(*(event for clip in clips for event in watched(clip))), SHELF)
+    assert taste.positives.tolist() == [SHELF.row_of[clip] for clip in clips]
+
+
 def test_positives_are_oldest_first():
     past = history(("like", one_of(1)), ("like", one_of(2)), ("like", one_of(1)))
     assert session_taste(past, SHELF).positives.tolist() == [SHELF.row_of[one_of(2)], SHELF.row_of[one_of(1)]]
