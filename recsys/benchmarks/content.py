@@ -231,7 +231,7 @@ def _judge(figures: Mapping[str, float], hostile: Mapping[str, _Hostile], *, lim
             for name, each in hostile.items()
         ),
     ]
-    bars = (
+    bars: tuple[Bar, ...] = (
         Bar.at_least("content: cosine of one clip in two containers", figures["same_clip_cosine"], LEAST_SAME),
         Bar.at_least("content: captions about one thing nearer", figures["captions_nearer_share"], LEAST_CAPTIONS),
         Bar.at_least("content: sounds of one kind nearer", figures["made_sounds_nearer_share"], LEAST_SOUNDS),
