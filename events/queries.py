@@ -39,14 +39,36 @@ _LOG_COLUMNS: Final = {
     "long_view": pa.int8(),
     "session_id": _TEXT,
     "request_id": _TEXT,
+    "surface": _TEXT,
+    "position": pa.int16(),
 }
 _LONG_VIEW: Final = {None: -1, "false": 0, "true": 1}
 _SELECT_LOG: Final = """
     SELECT event_type, user_id, content_id, creator_id, date_part('epoch', event."timestamp") AS timestamp,
            additional_info->>'watch_duration' AS watch_s,
            CASE additional_info->>'long_view' WHEN 'true' THEN 1 WHEN 'false' THEN 0 END AS long_view,
-           session_id, request_id
+           session_id, request_id, additional_info->>'surface' AS surface, position
     FROM event
+"""
+
+HOUR_S: Final = 3600.0
+_COUNTING_COLUMNS: Final = {
+    "event_type": _TEXT,
+    "user_id": _TEXT,
+    "content_id": _TEXT,
+    "hour": pa.int32(),
+    "watch_s": pa.float32(),
+    "long_view": pa.int8(),
+    "surface": _TEXT,
+    "position": pa.int16(),
+}
+_SELECT_COUNTING: Final = """
+    SELECT event_type, user_id, content_id, floor(date_part('epoch', event."timestamp") / 3600)::int,
+           CASE WHEN event_type = 'view' THEN additional_info->>'watch_duration' END,
+           CASE WHEN event_type = 'view'
+                THEN CASE additional_info->>'long_view' WHEN 'true' THEN 1 WHEN 'false' THEN 0 END END,
+           additional_info->>'surface', position
+    FROM event WHERE event."timestamp" >= %s AND event."timestamp" < %s
 """
 
 _SELECT_HISTORY: Final = """
@@ -60,7 +82,7 @@ _SELECT_HISTORY: Final = """
             AND "timestamp" < (SELECT min("timestamp") FROM recent)
     )
     SELECT event_type, content_id, creator_id, date_part('epoch', "timestamp"),
-           additional_info->>'watch_duration', additional_info->>'long_view'
+           additional_info->>'watch_duration', additional_info->>'long_view', additional_info->>'surface'
     FROM remembered ORDER BY remembered."timestamp", event_id
 """
 
@@ -123,6 +145,7 @@ def interactions_between(
     creator, creators = _decoded(table, "creator_id")
     session, sessions = _decoded(table, "session_id")
     request, requests = _decoded(table, "request_id")
+    surface, surfaces = _decoded(table, "surface")
     return Interactions(
         event_type=to_code[type_codes],
         user=user,
@@ -138,7 +161,57 @@ def interactions_between(
         creators=creators,
         sessions=sessions,
         requests=requests,
+        surface=surface,
+        position=_filled(table, "position", np.int16(ABSENT)),
+        surfaces=surfaces,
     )
+
+
+class CountingLog:
+    """Events of a span as the server sent them; `parsed` makes columns of them, which can be done by another thread.
+
+    Reading keeps the server busy and parsing this process, so whoever reads several spans can do both at once.
+    """
+
+    __slots__ = ("_buffer",)
+
+    def __init__(self, buffer: io.BytesIO) -> None:
+        self._buffer = buffer
+
+    def parsed(self) -> Interactions:
+        """The events in no particular order: without creators, sessions and requests, and dated by the start of their
+        hour."""
+        table = _parsed(self._buffer, _COUNTING_COLUMNS)
+        type_codes, type_names = _decoded(table, "event_type")
+        to_code = np.array([_CODE_OF[name] for name in type_names], dtype=np.uint8)
+        user, users = _decoded(table, "user_id")
+        content, contents = _decoded(table, "content_id")
+        surface, surfaces = _decoded(table, "surface")
+        absent, nothing = np.full(len(user), ABSENT, np.int32), np.empty(0, object)
+        return Interactions(
+            event_type=to_code[type_codes],
+            user=user,
+            content=content,
+            creator=absent,
+            timestamp=table["hour"].to_numpy().astype(np.float64) * HOUR_S,
+            watch_s=_filled(table, "watch_s", np.float32(np.nan)),
+            long_view=_filled(table, "long_view", np.int8(-1)),
+            session=absent,
+            request=absent,
+            users=users,
+            contents=contents,
+            creators=nothing,
+            sessions=nothing,
+            requests=nothing,
+            surface=surface,
+            position=_filled(table, "position", np.int16(ABSENT)),
+            surfaces=surfaces,
+        )
+
+
+def counting_log(start: datetime, end: datetime) -> CountingLog:
+    """Events with `start <= timestamp < end` for whoever counts them by the hour. Served by the index event_timestamp."""
+    return CountingLog(_copied(_SELECT_COUNTING, [start, end]))
 
 
 def recent_history(user_id: str, *, limit: int = 1000) -> History:
@@ -151,7 +224,7 @@ def recent_history(user_id: str, *, limit: int = 1000) -> History:
         rows = cursor.fetchall()
     if not rows:
         return History.empty()
-    types, contents, creators, times, watched, long_views = zip(*rows, strict=True)
+    types, contents, creators, times, watched, long_views, surfaces = zip(*rows, strict=True)
     return History(
         event_type=np.array([_CODE_OF[name] for name in types], dtype=np.uint8),
         content_id=_texts(contents),
@@ -159,6 +232,7 @@ def recent_history(user_id: str, *, limit: int = 1000) -> History:
         timestamp=np.array(times, dtype=np.float64),
         watch_s=np.array([np.nan if watch is None else float(watch) for watch in watched], dtype=np.float32),
         long_view=np.array([_LONG_VIEW[flag] for flag in long_views], dtype=np.int8),
+        surface=_texts(surfaces),
     )
 
 
@@ -300,10 +374,19 @@ def _texts(values: Sequence[str | None]) -> NDArray[np.object_]:
 
 def _copy_out(statement: str, values: Sequence[Any], columns: dict[str, pa.DataType]) -> pa.Table:
     """Run a SELECT through COPY and parse its CSV with text columns dictionary-encoded."""
+    return _parsed(_copied(statement, values), columns)
+
+
+def _copied(statement: str, values: Sequence[Any]) -> io.BytesIO:
+    """The CSV of a SELECT."""
     buffer = io.BytesIO()
     with connection.wrap_database_errors, connection.cursor() as cursor:
         query = cursor.mogrify(statement, values).decode()
         cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT csv)", buffer)
+    return buffer
+
+
+def _parsed(buffer: io.BytesIO, columns: dict[str, pa.DataType]) -> pa.Table:
     if not buffer.tell():
         return pa.table({name: pa.array([], kind) for name, kind in columns.items()})
     return pyarrow.csv.read_csv(

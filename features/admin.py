@@ -4,7 +4,7 @@ from django.contrib import admin
 
 from events.admin_base import ReadOnlyAdmin
 from features.extraction.definitions import COUNTER_SET, COUNTERS
-from features.models import ContentFeatures, Embedding, FillState
+from features.models import ContentFeatures, ContentWindow, Embedding
 
 
 @admin.register(ContentFeatures)
@@ -40,9 +40,10 @@ class EmbeddingAdmin(ReadOnlyAdmin):
         return len(row.vector)
 
 
-@admin.register(FillState)
-class FillStateAdmin(ReadOnlyAdmin):
+@admin.register(ContentWindow)
+class ContentWindowAdmin(ReadOnlyAdmin):
     """Hours of the log that are taken in."""
 
-    list_display = ("window_start", "as_of", "events", "feature_set")
+    list_display = ("window_start", "events", "folded", "counter_set")
     ordering = ("-window_start",)
+    exclude = ("contents", "cells", "counts")

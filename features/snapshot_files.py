@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from features.embeddings.behaviour import SequentialItemModel
 from features.embeddings.index import VectorIndex
 from features.embeddings.text import TextEncoder
+from features.extraction.definitions import FEATURE_SET
 from features.extraction.snapshot import ContentSnapshot
 
 KEPT: Final = 3
@@ -40,8 +41,9 @@ _INDEX: Final = "index.faiss"
 _IDS: Final = "ids.json"
 _ARRAYS: Final = (
     "creator", "category", "language", "upload_timestamp", "duration_s", "active", "embedding", "text_hash", "counters",
+    "features", "popularity", "watch", "surface",
 )  # fmt: skip
-_TEXTS: Final = ("content_id", "creators", "categories", "languages")
+_TEXTS: Final = ("content_id", "creators", "categories", "languages", "surfaces")
 
 
 class SnapshotError(RuntimeError):
@@ -60,6 +62,7 @@ class Manifest:
     encoder_contents : contents there were when the encoder was fitted
     sequential_events : events in the log when the sequential model was fitted
     catalogue_changed_at : last change of the catalogue when it was read, ISO 8601, "" while it was empty
+    feature_set : layout of the ready-made features
     files : name to SHA-256
     """
 
@@ -69,6 +72,7 @@ class Manifest:
     encoder_contents: int
     sequential_events: int
     catalogue_changed_at: str
+    feature_set: str = FEATURE_SET
     version: str = ""
     files: dict[str, str] = field(default_factory=dict)
 
@@ -90,6 +94,11 @@ class SnapshotArrays:
     embedding: NDArray[np.float32]
     text_hash: NDArray[np.uint64]
     counters: NDArray[np.float32]
+    features: NDArray[np.float32]
+    popularity: NDArray[np.float32]
+    watch: NDArray[np.float32]
+    surfaces: NDArray[np.object_]
+    surface: NDArray[np.float32]
 
 
 def write(
@@ -147,6 +156,8 @@ def read_manifest(folder: Path) -> Manifest:
 def load(folder: Path) -> ContentSnapshot:
     """Check the hashes of a snapshot and map it; `SnapshotError` when it is not whole."""
     manifest = read_manifest(folder)
+    if manifest.feature_set != FEATURE_SET:
+        raise SnapshotError(f"{folder} has the feature set {manifest.feature_set}, the code has {FEATURE_SET}")
     for name, sha256 in manifest.files.items():
         found = _sha256(folder / name)
         if found != sha256:
@@ -182,7 +193,7 @@ def _write_files(
 def _identified(folder: Path, manifest: Manifest) -> Manifest:
     """The manifest with the hashes of the files and the version that follows from them."""
     files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
-    digest = hashlib.sha256(json.dumps([files, manifest.until, manifest.counter_set]).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps([files, manifest.until, manifest.counter_set, manifest.feature_set]).encode()).hexdigest()
     moment = datetime.fromtimestamp(manifest.until, UTC).strftime("%Y%m%dT%H%M%S")
     return Manifest(**{**asdict(manifest), "version": f"{moment}-{digest[:12]}", "files": files})
 
