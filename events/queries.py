@@ -305,6 +305,11 @@ def profile(user_id: str) -> Mapping[str, Any] | None:
     return UserProfile.objects.filter(user_id=user_id).values().first()
 
 
+def profiles(user_ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
+    """Profiles of the given users with all their columns; users without one are absent."""
+    return {row["user_id"]: row for row in UserProfile.objects.filter(user_id__in=list(user_ids)).values()}
+
+
 def demo_personas(limit: int = 6) -> list[tuple[str, str]]:
     """Users seeded for the demo, as (user id, label): ids that start with "demo-", in order of id."""
     demo = UserProfile.objects.filter(user_id__startswith="demo-").order_by("user_id")[:limit]

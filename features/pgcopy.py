@@ -120,7 +120,7 @@ def integer(value: int) -> bytes:
     return struct.pack(">q", value)
 
 
-def boolean(value: bool) -> bytes:  # noqa: FBT001  it is the value itself
+def boolean(value: bool) -> bytes:
     """A boolean."""
     return b"\x01" if value else b"\x00"
 

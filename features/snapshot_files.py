@@ -193,7 +193,9 @@ def _write_files(
 def _identified(folder: Path, manifest: Manifest) -> Manifest:
     """The manifest with the hashes of the files and the version that follows from them."""
     files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
-    digest = hashlib.sha256(json.dumps([files, manifest.until, manifest.counter_set, manifest.feature_set]).encode()).hexdigest()
+    digest = hashlib.sha256(
+        json.dumps([files, manifest.until, manifest.counter_set, manifest.feature_set]).encode()
+    ).hexdigest()
     moment = datetime.fromtimestamp(manifest.until, UTC).strftime("%Y%m%dT%H%M%S")
     return Manifest(**{**asdict(manifest), "version": f"{moment}-{digest[:12]}", "files": files})
 

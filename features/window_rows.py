@@ -221,7 +221,7 @@ def _read(condition: str, values: list[Any]) -> Iterator[Hour]:
     with connection.cursor() as cursor:
         query = cursor.mogrify(
             "SELECT window_start, events, folded, contents, cells, counts FROM content_window "
-            f"WHERE counter_set = %s AND {condition} ORDER BY window_start",  # noqa: S608  fixed conditions
+            f"WHERE counter_set = %s AND {condition} ORDER BY window_start",
             [COUNTER_SET, *values],
         ).decode()
         cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT binary)", buffer)

@@ -7,7 +7,7 @@ feed has a level for that.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 from django.db import Error as DatabaseError
@@ -17,6 +17,7 @@ from features import store
 from features.extraction import user
 from features.extraction.assemble import FeatureBlocks, assemble
 from features.extraction.definitions import FEATURE_SET
+from features.extraction.profile import Profile
 from features.extraction.snapshot import ContentSnapshot
 from ranking.pipeline.shelf import Shelf
 from ranking.pipeline.stages import Ids, Vector
@@ -34,10 +35,14 @@ class Stock:
 
 @dataclass(frozen=True, slots=True)
 class ServedFeatures:
-    """What the ranker sees of contents: float32 bytes by content id, in the order of the feature set."""
+    """What the ranker sees of contents: float32 bytes by content id, in the order of the feature set.
+
+    `counted_until` is the moment the counters hold for, which training needs to compute the same rows again.
+    """
 
     feature_set: str = ""
     rows: Mapping[str, bytes] = field(default_factory=dict)
+    counted_until: datetime | None = None
 
 
 _latest: list[Stock] = []
@@ -88,13 +93,21 @@ def taste_vector(history: History, stock: Stock) -> Vector | None:
         return None
 
 
-def ranker_features(history: History, stock: Stock, *, now: datetime) -> Callable[[Ids], FeatureBlocks]:
+def ranker_features(
+    history: History, stock: Stock, *, now: datetime, profile: Profile, surface: str
+) -> Callable[[Ids], FeatureBlocks]:
     """Features of candidates, as the model ranker asks for them."""
-    return lambda rows: assemble(history, stock.snapshot, rows, now=now)
+    return lambda rows: assemble(history, stock.snapshot, rows, now=now, profile=profile, surface=surface)
 
 
 def served_features(
-    content_ids: Sequence[str], history: History, stock: Stock | None, *, now: datetime
+    content_ids: Sequence[str],
+    history: History,
+    stock: Stock | None,
+    *,
+    now: datetime,
+    profile: Profile,
+    surface: str,
 ) -> ServedFeatures:
     """What the ranker saw of the contents of a page.
 
@@ -107,10 +120,11 @@ def served_features(
         return ServedFeatures()
     try:
         rows = np.array([stock.shelf.row_of[each] for each in known], np.int64)
-        blocks = assemble(history, stock.snapshot, rows, now=now)
+        blocks = assemble(history, stock.snapshot, rows, now=now, profile=profile, surface=surface)
     except Exception:  # a page without logged features is worth less to training, but still a page
         logger.exception("features of a served page cannot be assembled")
         return ServedFeatures()
     of_user = np.broadcast_to(blocks.user, (len(rows), blocks.user.shape[-1]))
     joined = np.concatenate([of_user, blocks.content, blocks.context], axis=1).astype("<f4")
-    return ServedFeatures(FEATURE_SET, {each: row.tobytes() for each, row in zip(known, joined, strict=True)})
+    of_content = {each: row.tobytes() for each, row in zip(known, joined, strict=True)}
+    return ServedFeatures(FEATURE_SET, of_content, datetime.fromtimestamp(stock.snapshot.until, UTC))

@@ -103,9 +103,7 @@ def stated_columns(profile: Profile, snapshot: ContentSnapshot, rows: NDArray[np
     return {
         "category_stated": _stated(profile.categories, snapshot.categories, snapshot.category[rows]),
         "creator_stated": _stated(profile.creators, snapshot.creators, snapshot.creator[rows]),
-        "language_stated": _stated(
-            dict.fromkeys(profile.languages, 1.0), snapshot.languages, snapshot.language[rows]
-        ),
+        "language_stated": _stated(dict.fromkeys(profile.languages, 1.0), snapshot.languages, snapshot.language[rows]),
     }
 
 

@@ -85,7 +85,12 @@ Entity = Literal[
     "user", "content", "creator", "category", "user x content", "user x category", "user x creator", "context"
 ]
 Fitted = Literal["watch times", "surfaces", "sequential model", "content encoder"]
-_BLOCK_OF: Final[Mapping[str, Block]] = {"user": "user", "content": "content", "creator": "content", "category": "content"}
+_BLOCK_OF: Final[Mapping[str, Block]] = {
+    "user": "user",
+    "content": "content",
+    "creator": "content",
+    "category": "content",
+}
 
 
 @dataclass(frozen=True, slots=True)

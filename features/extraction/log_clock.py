@@ -55,10 +55,10 @@ class LogClock:
         return np.where(last >= 0, moments - left_out, moments)
 
     def boundary(self, moments: NDArray[np.float64]) -> NDArray[np.float64]:
-        """End of the last hour with events that was complete by each moment (n,); -inf before the first.
+        """End of the last hour with events that was complete by each moment (n,); 0 before the first.
 
         >>> LogClock.of(np.array([0, 5])).boundary(np.array([3599.0, 3600.0, 6 * 3600.0 - 1, 1e9])).tolist()
-        [-inf, 3600.0, 3600.0, 21600.0]
+        [0.0, 3600.0, 3600.0, 21600.0]
         """
-        ends = np.append(-np.inf, self.start + WINDOW_S)
+        ends = np.append(0.0, self.start + WINDOW_S)
         return np.asarray(ends[np.searchsorted(ends[1:], moments, side="right")])

@@ -15,7 +15,9 @@ from features.extraction.snapshot import UNKNOWN, ContentSnapshot
 WATCH_RATIO_CAP = 2.0
 FLAGS: Final = tuple(RATED)
 """What can happen in an encounter: the signals that are read as rates, in their order."""
-_FLAGS_OF_KIND: Final = (SIGNAL_BITS[:, None] >> np.array([SIGNALS.index(name) for name in FLAGS]) & 1).astype(np.float64)
+_FLAGS_OF_KIND: Final = (SIGNAL_BITS[:, None] >> np.array([SIGNALS.index(name) for name in FLAGS]) & 1).astype(
+    np.float64
+)
 
 
 @dataclass(frozen=True, slots=True)

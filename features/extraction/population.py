@@ -150,9 +150,7 @@ def watch_bin(watch_s: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.searchsorted(_WATCH_EDGES, watch_s, side="right")
 
 
-def count_population(
-    log: Interactions, *, content: NDArray[np.int64], duration_s: NDArray[np.float32]
-) -> Population:
+def count_population(log: Interactions, *, content: NDArray[np.int64], duration_s: NDArray[np.float32]) -> Population:
     """Count the population per hour with any event; arguments as in `counting.count_windows`.
 
     Watches are counted of contents with a code; surfaces from every event that names one. A log in order of time.
@@ -197,7 +195,9 @@ def _on(population: Population, surfaces: NDArray[np.object_]) -> NDArray[np.flo
     at = {name: place for place, name in enumerate(surfaces.tolist())}
     surface = np.zeros((len(population), len(surfaces), len(SURFACE_COUNTS)), np.float32)
     surface[:, [at[name] for name in population.surfaces.tolist()]] = population.surface
-    return np.concatenate([population.watch, surface.reshape(len(population), len(surfaces) * len(SURFACE_COUNTS))], axis=1)
+    return np.concatenate(
+        [population.watch, surface.reshape(len(population), len(surfaces) * len(SURFACE_COUNTS))], axis=1
+    )
 
 
 def _apart(

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from events.cleaning.schema import EVENT_TYPES
-from features.extraction.engagement import CODE
 
 STEP: Final = 0.25
 KEPT: Final = 50
@@ -66,9 +65,7 @@ def stepped(preference: float, sign: float) -> float:
     return preference + STEP * (sign - preference)
 
 
-def preference_of(
-    code: NDArray[np.int32] | NDArray[np.int64], event_type: NDArray[np.uint8]
-) -> dict[int, float]:
+def preference_of(code: NDArray[np.int32] | NDArray[np.int64], event_type: NDArray[np.uint8]) -> dict[int, float]:
     """The same replayed over the events of one user, oldest first: code (of a category, a creator) to preference.
 
     >>> preference_of(np.array([3, -1, 3]), np.array([CODE["like"], CODE["like"], CODE["hide"]], np.uint8))

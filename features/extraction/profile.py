@@ -65,7 +65,9 @@ def read_profile(
         | dict.fromkeys(_texts(preferences.get(f"muted_{kind}")), -1.0)
         for kind in STATED
     }
-    return Profile(zone or default_zone, **stated, languages=frozenset(_texts(preferences.get("languages"))), since=since)
+    return Profile(
+        zone or default_zone, **stated, languages=frozenset(_texts(preferences.get("languages"))), since=since
+    )
 
 
 def _texts(value: object) -> list[str]:

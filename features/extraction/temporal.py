@@ -36,7 +36,7 @@ def zone_of(name: str) -> tzinfo | None:
         return timezone(-length if sign == "-" else length) if length <= _LARGEST_OFFSET else None
     try:
         return ZoneInfo(name.strip()) if 0 < len(name) <= _LONGEST_NAME else None
-    except (OSError, ValueError):  # a name with a slash too many is looked up as a file
+    except (OSError, ValueError, KeyError):  # it is looked up as a file, so any of these may come of a name
         return None
 
 

@@ -12,8 +12,8 @@ from events import windows
 from events.catalogue import set_moderation_state
 from events.models import Event
 from events.queries import interactions_between
-from features import snapshot_files, store
 from features import materialize as module
+from features import snapshot_files, store
 from features.extraction import timeline
 from features.extraction.definitions import COUNTER_COLUMN, COUNTERS
 from features.materialize import materialize, refresh_snapshot

@@ -7,7 +7,7 @@ import pytest
 from events.queries import interactions_between
 from features import snapshot_files, store
 from features.extraction import timeline
-from features.extraction.aggregates import NEVER, advance
+from features.extraction.aggregates import NEVER
 from features.materialize import materialize
 from features.models import ContentFeatures
 from tests.features.clips import CLIPS, NOW, days_of_events, register, send
