@@ -179,8 +179,7 @@ class CountingLog:
         self._buffer = buffer
 
     def parsed(self) -> Interactions:
-        """The events in no particular order: without creators, sessions and requests, and dated by the start of their
-        hour."""
+        """The events in no particular order, dated by their hour, without creators, sessions and requests."""
         table = _parsed(self._buffer, _COUNTING_COLUMNS)
         type_codes, type_names = _decoded(table, "event_type")
         to_code = np.array([_CODE_OF[name] for name in type_names], dtype=np.uint8)
@@ -210,7 +209,10 @@ class CountingLog:
 
 
 def counting_log(start: datetime, end: datetime) -> CountingLog:
-    """Events with `start <= timestamp < end` for whoever counts them by the hour. Served by the index event_timestamp."""
+    """Events with `start <= timestamp < end` for whoever counts them by the hour.
+
+    Served by the index event_timestamp.
+    """
     return CountingLog(_copied(_SELECT_COUNTING, [start, end]))
 
 

@@ -22,7 +22,7 @@ def moment(window: int) -> datetime:
 
 
 def newest_as_of() -> datetime | None:
-    """Up to where the store knows the log: the end of the last hour, or the start of the running one; None before any."""
+    """Up to where the store knows the log: the end of its last hour, or the start of the running one; None at first."""
     newest: datetime | None = ContentWindow.objects.aggregate(newest=Max("window_start"))["newest"]
     if newest is None:
         return None

@@ -194,7 +194,7 @@ class _Counted:
 
 
 def _counted(catalogue: ContentTable) -> _Counted:
-    """Complete hours only, as training sees them (`extraction.timeline`); the popularity alone knows the running one."""
+    """Complete hours only, as training sees them (`extraction.timeline`); only the popularity knows the running one."""
     ids = catalogue.content_id.tolist()
     hours = log_windows.filled_hours()
     clock = LogClock.of(hours)

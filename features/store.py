@@ -56,7 +56,7 @@ def put_states(
     # Of several windows of a day the last one is assigned last.
     last[day - first, content] = np.arange(len(window))
     kept = np.sort(last[last >= 0])
-    moments = [(day[kept] * DAY_S).astype(np.float64), window[kept] * WINDOW_S, states.as_of[kept]]
+    moments = [(day[kept] * DAY_S).astype(np.float64), (window[kept] * WINDOW_S).astype(np.float64), states.as_of[kept]]
     rows = encode_rows(content_ids, content[kept], moments, COUNTER_SET, states.state[kept])
     again = [content_ids[place] for place in np.flatnonzero(last[0] >= 0).tolist()]
     with connection.cursor() as cursor:

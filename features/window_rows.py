@@ -25,6 +25,7 @@ _PUT: Final = (
     "COPY content_window (window_start, events, counter_set, folded, contents, cells, counts) "
     "FROM STDIN (FORMAT binary)"
 )
+_SELECT: Final = "SELECT window_start, events, folded, contents, cells, counts FROM content_window"
 _PUT_POPULATION: Final = (
     "COPY population_window (window_start, surfaces, watch, surface, watch_state, surface_state) "
     "FROM STDIN (FORMAT binary)"
@@ -219,11 +220,9 @@ def put_population(counts: Population, states: Population, *, since: int) -> Non
 def _read(condition: str, values: list[Any]) -> Iterator[Hour]:
     buffer = io.BytesIO()
     with connection.cursor() as cursor:
-        query = cursor.mogrify(
-            "SELECT window_start, events, folded, contents, cells, counts FROM content_window "
-            f"WHERE counter_set = %s AND {condition} ORDER BY window_start",
-            [COUNTER_SET, *values],
-        ).decode()
+        # Conditions are written in this file.
+        statement = f"{_SELECT} WHERE counter_set = %s AND {condition} ORDER BY window_start"
+        query = cursor.mogrify(statement, [COUNTER_SET, *values]).decode()
         cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT binary)", buffer)
     for start, events, folded, contents, cells, counts in pgcopy.split_rows(buffer.getbuffer()):
         yield Hour(

@@ -3,9 +3,9 @@
 Levels, best first: `ranked` (trained model), `light` (session signals without a model), `trending`, and `latest`, which
 needs nothing but the database. Whatever breaks, the next level answers, and the answer names it.
 
-Queries per page: the user's history and profile, what was just served to them, eligibility and cards of the shortlist, the log of
-the page; at most once a second the champion's pointer. Only a page whose whole shortlist turns out to be withdrawn
-asks a second time.
+Queries per page: the user's history and profile, what was just served to them, eligibility and cards of the shortlist,
+the log of the page; at most once a second the champion's pointer. Only a page whose whole shortlist turns out to be
+withdrawn asks a second time.
 """
 
 import logging

@@ -200,7 +200,7 @@ def _personal(
         past, met, followed, vector, snapshot=snapshot, sequential=sequential, rows=rows, now=moment
     )
     age = age_s(snapshot.upload_timestamp[rows], moment)
-    columns = {
+    columns: dict[str, NDArray[np.float64] | float] = {
         **crossed,
         **habit_columns(met, weighted, everything, snapshot=snapshot, rows=rows),
         **stated_columns(profile, snapshot, rows),

@@ -228,7 +228,7 @@ FEATURES: Final = (
     *_rates("user x category", "user_category", CROSS_RATES),
     _of("user x creator", "creator_affinity", "worth", 0.0, "Mean worth of the creator, by lag."),
     _of("user x creator", "creator_followed", "0 or 1", 0.0, "Whether the user follows the creator."),
-    _of("user x creator", "creator_refused", "0 or 1", 0.0, "Whether the user hid or reported something of the creator."),
+    _of("user x creator", "creator_refused", "0 or 1", 0.0, "Whether the user hid or reported one of its contents."),
     _of("user x creator", "creator_preference", "-1..1", 0.0, "What explicit feedback in the history adds up to."),
     _of("user x creator", "creator_stated", "-1, 0 or 1", 0.0, "Liked or muted in the profile."),
     *_exposures("user x creator", "user_creator", ("7d",), "log(1+contents)"),

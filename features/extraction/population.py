@@ -180,7 +180,7 @@ def fold_population(counts: Population, base: Population, *, clock: LogClock) ->
     surfaces = np.array(sorted({*base.surfaces.tolist(), *counts.surfaces.tolist()}), object)
     ours, theirs = _on(counts, surfaces), _on(base, surfaces)
     state = theirs[-1] if len(theirs) else np.zeros(ours.shape[1], np.float32)
-    ends = clock.at((np.append(base.window[-1:], counts.window) + 1) * WINDOW_S)
+    ends = clock.at(((np.append(base.window[-1:], counts.window) + 1) * WINDOW_S).astype(np.float64))
     elapsed = np.diff(ends) if len(base) else np.append(0.0, np.diff(ends))
     factor = np.exp2(-elapsed / POPULATION_HALF_LIFE_S).astype(np.float32)
     states = np.empty_like(ours)

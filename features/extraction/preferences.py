@@ -68,7 +68,8 @@ def stepped(preference: float, sign: float) -> float:
 def preference_of(code: NDArray[np.int32] | NDArray[np.int64], event_type: NDArray[np.uint8]) -> dict[int, float]:
     """The same replayed over the events of one user, oldest first: code (of a category, a creator) to preference.
 
-    >>> preference_of(np.array([3, -1, 3]), np.array([CODE["like"], CODE["like"], CODE["hide"]], np.uint8))
+    >>> like, hide = EVENT_TYPES.index("like"), EVENT_TYPES.index("hide")
+    >>> preference_of(np.array([3, -1, 3]), np.array([like, like, hide], np.uint8))
     {3: -0.0625}
     """
     told = np.flatnonzero((SIGN_OF[event_type] != 0.0) & (code >= 0))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from events.columnar.history import History
+from features.extraction.counting import WATCH_CAP_S
 from features.extraction.definitions import (
     AGE_LIMIT_S,
     DAY_S,
@@ -20,7 +21,7 @@ from features.extraction.definitions import (
 from features.extraction.engagement import CODE
 from features.extraction.habits import Habits, named
 from features.extraction.past import Encounters, Past, encounters, resolve
-from features.extraction.population import WATCH_CAP_S, Receptions
+from features.extraction.population import Receptions
 from features.extraction.snapshot import UNKNOWN, ContentSnapshot
 
 RATE_DECAY: Final = 0.97
