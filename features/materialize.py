@@ -38,7 +38,7 @@ from features.models import ContentFeatures, ContentWindow, PopulationWindow
 Progress = Callable[[str, int, int], None]
 """Called with the stage, how much of it is done, and how much there is."""
 
-MAX_EVENTS_AT_ONCE: Final = 700_000
+MAX_EVENTS_AT_ONCE: Final = 400_000
 NEAR: Final = 3
 """Hours that lie closer together are read as one span."""
 _LOCK: Final = 0x7EC5_0002
@@ -173,7 +173,7 @@ def _fill(until: datetime, catalogue: ContentTable, report: Progress) -> _Done:
     with ThreadPoolExecutor(1) as counter:
         for run in runs(opened, max_events=MAX_EVENTS_AT_ONCE):
             log = counting_log(run[0].start, min(run[-1].end, until))
-            job = counter.submit(_count, log, duration_of)
+            job = counter.submit(count, log, duration_of)
             if waiting is not None:
                 _take_in(*waiting, until, done)
                 report("counters", done.events, total)
@@ -191,7 +191,7 @@ def start_anew() -> None:
     windows.reopen(datetime.fromtimestamp(0, UTC), datetime.max.replace(tzinfo=UTC), family=log_windows.FAMILY)
 
 
-def _count(log: CountingLog, duration_of: Mapping[str, float]) -> Counted:
+def count(log: CountingLog, duration_of: Mapping[str, float]) -> Counted:
     """Count a span of the log; needs no database."""
     events = log.parsed()
     order = sorted(range(len(events.contents)), key=events.contents.tolist().__getitem__)

@@ -7,7 +7,7 @@ big-endian.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -136,13 +136,18 @@ def integers(values: NDArray[np.int32]) -> bytes:
     return _numbers(values, ">i4", _INT4_OID)
 
 
-def texts(values: Sequence[str]) -> bytes:
-    """A text[]."""
+def text_items(values: Iterable[str]) -> dict[str, bytes]:
+    """The texts as items of a text[], so that those that stand in many arrays are encoded once."""
+    encoded = {value: value.encode() for value in values}
+    return {value: _LENGTH.pack(len(text)) + text for value, text in encoded.items()}
+
+
+def texts(values: Sequence[str], items: Mapping[str, bytes] | None = None) -> bytes:
+    """A text[]; `items` holds all of the texts, see `text_items`."""
     if not values:
         return _EMPTY_ARRAY.pack(0, 0, _TEXT_OID)
-    encoded = [value.encode() for value in values]
-    items = b"".join(part for text in encoded for part in (_LENGTH.pack(len(text)), text))
-    return _ARRAY.pack(1, 0, _TEXT_OID, len(values), 1) + items
+    known = text_items(values) if items is None else items
+    return _ARRAY.pack(1, 0, _TEXT_OID, len(values), 1) + b"".join([known[value] for value in values])
 
 
 def to_reals(field: memoryview) -> NDArray[np.float32]:

@@ -115,10 +115,11 @@ def counts_of(hours: Sequence[Hour], place_of: dict[str, int]) -> WindowCounts:
 def put(hours: Sequence[Hour]) -> None:
     """Write rows in the place of those of the same hours; an hour without events has no row."""
     windows = [moment(hour.window) for hour in hours]
+    items = pgcopy.text_items({each for hour in hours for each in hour.contents})
     rows = [
         [
             pgcopy.moment(hour.window * WINDOW_S), pgcopy.integer(hour.events),
-            COUNTER_SET.encode(), pgcopy.boolean(hour.folded), pgcopy.texts(hour.contents),
+            COUNTER_SET.encode(), pgcopy.boolean(hour.folded), pgcopy.texts(hour.contents, items),
             pgcopy.integers(hour.cells), pgcopy.reals(hour.counts),
         ]
         for hour in hours

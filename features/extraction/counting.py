@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from events.cleaning.schema import EVENT_TYPES
-from events.columnar.interactions import ABSENT, Interactions
+from events.columnar.interactions import Interactions
 from features.extraction.aggregates import WindowCounts
 from features.extraction.definitions import SIGNALS, WINDOW_S
 from features.extraction.engagement import CODE, EXPOSING, is_long_view
@@ -172,8 +172,3 @@ def happened(log: Interactions) -> NDArray[np.int64]:
     if len(hour) and (np.diff(hour) < 0).any():
         hour = np.sort(hour)
     return hour[_starts(hour)] if len(hour) else hour
-
-
-def known_users(log: Interactions) -> NDArray[np.bool_]:
-    """Which events name a user."""
-    return np.asarray(log.user != ABSENT)

@@ -67,10 +67,6 @@ class Population:
     def __len__(self) -> int:
         return len(self.window)
 
-    def last(self) -> "Population":
-        """The last hour alone, or nothing."""
-        return Population(self.window[-1:], self.watch[-1:], self.surfaces, self.surface[-1:])
-
     def rows(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> "Population":
         """The chosen hours."""
         return Population(self.window[index], self.watch[index], self.surfaces, self.surface[index])
