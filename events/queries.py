@@ -238,6 +238,29 @@ def recent_history(user_id: str, *, limit: int = 1000) -> History:
     )
 
 
+def feedback_of(
+    user_ids: Collection[str], *, types: Collection[str], until: datetime
+) -> dict[str, list[tuple[str, str, str, str]]]:
+    """Events of some types of some users, oldest first: (type, category, creator, language) by user.
+
+    Category and language are the content's; the creator is the one the event names, else the content's; "" where
+    unknown. Served by the index event_user_recent.
+    """
+    found: dict[str, list[tuple[str, str, str, str]]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT e.user_id, e.event_type, coalesce(c.metadata->>'category', ''), "
+            "coalesce(e.creator_id, c.creator_id, ''), coalesce(c.language, '') "
+            "FROM event e LEFT JOIN content c USING (content_id) "
+            'WHERE e.user_id = ANY(%s) AND e.event_type = ANY(%s) AND e."timestamp" < %s '
+            'ORDER BY e."timestamp", e.event_id',
+            [list(user_ids), list(types), until],
+        )
+        for user, *row in cursor.fetchall():
+            found.setdefault(user, []).append(tuple(row))
+    return found
+
+
 def log_span() -> tuple[datetime, datetime] | None:
     """Time of the first and of the last event; None while the log is empty. Two reads of event_timestamp."""
     with connection.cursor() as cursor:

@@ -36,6 +36,7 @@ ABANDONED_S: Final = 3600.0
 """A temporary folder older than this belongs to a crash."""
 POINTER: Final = "CURRENT"
 MANIFEST: Final = "manifest.json"
+HIDDEN: Final = "HIDDEN.json"
 _PARTIAL: Final = ".partial-"
 _INDEX: Final = "index.faiss"
 _IDS: Final = "ids.json"
@@ -130,10 +131,30 @@ def write(
                 folder.rename(root / f"{_PARTIAL}damaged-{partial.name}")
             partial.rename(folder)
         _point_at(root, complete.version)
+        gone = hidden(root)
+        if gone:
+            # Only what the catalogue still has, and with it the snapshot, needs hiding any longer.
+            write_hidden(root, gone & frozenset(arrays.content_id.tolist()))
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     _prune(root)
     return complete
+
+
+def hidden(root: Path) -> frozenset[str]:
+    """Contents that are in snapshots but must not be served; erased since the newest one was made."""
+    try:
+        return frozenset(json.loads((root / HIDDEN).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return frozenset()
+
+
+def write_hidden(root: Path, content_ids: frozenset[str]) -> None:
+    """Replace the list of `hidden`, atomically."""
+    fresh = root / f".{HIDDEN}"
+    fresh.write_text(json.dumps(sorted(content_ids)), encoding="utf-8")
+    _sync(fresh)
+    os.replace(fresh, root / HIDDEN)
 
 
 def current(root: Path) -> Path | None:

@@ -163,13 +163,21 @@ def put_embeddings(content_ids: Sequence[str], vectors: NDArray[np.float32], *, 
     )
 
 
+def hide(content_id: str) -> None:
+    """Have every process that serves from this folder hide a content until a snapshot without it is written."""
+    root = Path(settings.SNAPSHOT_DIR)
+    root.mkdir(parents=True, exist_ok=True)
+    snapshot_files.write_hidden(root, snapshot_files.hidden(root) | {content_id})
+    _current.recheck()
+
+
 class _Current:
     """The snapshot this process serves from. One thread at a time looks for a newer one; the others go on."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._checked_at = -np.inf
-        self._seen: tuple[Path, int] | None = None
+        self._seen: tuple[Path, int, frozenset[str]] | None = None
         self._snapshot: ContentSnapshot | None = None
 
     def get(self) -> ContentSnapshot | None:
@@ -185,6 +193,10 @@ class _Current:
                 self._lock.release()
         return self._snapshot
 
+    def recheck(self) -> None:
+        """Look at the disk at the next call, whenever the last look was."""
+        self._checked_at = -np.inf
+
     def forget(self) -> None:
         with self._lock:
             self._checked_at, self._seen, self._snapshot = -np.inf, None, None
@@ -194,11 +206,11 @@ class _Current:
         if folder is None or not folder.exists():
             return
         # The inode tells a folder that was made anew, after damage, from the one that was tried.
-        seen = folder, folder.stat().st_ino
+        seen = folder, folder.stat().st_ino, snapshot_files.hidden(folder.parent)
         if seen == self._seen:
             return
         try:
-            self._snapshot = snapshot_files.load(folder)
+            self._snapshot = snapshot_files.load(folder).without(seen[2])
             telemetry.show(self._snapshot)
         except snapshot_files.SnapshotError:
             # An old snapshot is better than none. It is not tried again until there is another one.

@@ -142,6 +142,11 @@ def between(first: int, stop: int) -> Iterator[Hour]:
     yield from _read("window_start >= %s AND window_start < %s", [moment(first), moment(stop)])
 
 
+def about(content_id: str) -> list[Hour]:
+    """The rows that count a content."""
+    return list(_read("%s = ANY(contents)", [content_id]))
+
+
 def unfolded() -> list[Hour]:
     """Rows that no state knows: the running hour, if it has any event."""
     return list(_read("NOT folded", []))

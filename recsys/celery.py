@@ -26,6 +26,7 @@ app.conf.beat_schedule = {
         ("materialize features", "features.tasks.materialize_features", MINUTE_S),
         # An upload is retrievable within about ten seconds.
         ("refresh the snapshot", "features.tasks.refresh_snapshot", 10.0),
+        ("apply feedback to profiles", "features.tasks.apply_feedback", MINUTE_S),
         ("rebuild sessions", "events.tasks.rebuild_sessions", MINUTE_S),
         ("measure KPIs", "dashboards.tasks.measure_kpis", 5 * MINUTE_S),
         ("train the ranker", "ranking.tasks.train_ranker", 6 * HOUR_S),

@@ -1,14 +1,15 @@
 """The catalogue as serving reads it: immutable arrays, one row per content, in the order of content ids."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.embeddings.behaviour import SequentialItemModel
 from features.embeddings.index import VectorIndex
-from features.extraction.definitions import COUNTER_COLUMN, COUNTERS
+from features.extraction.definitions import COUNTER_COLUMN, COUNTERS, DEFAULTS
 from features.extraction.population import Receptions
 
 UNKNOWN = -1
@@ -84,6 +85,21 @@ class ContentSnapshot:
 
     def __len__(self) -> int:
         return len(self.content_id)
+
+    def without(self, content_ids: Collection[str]) -> Self:
+        """The same with some contents as if serving must not show them, and nobody knew anything of them."""
+        rows = [self.row_of[each] for each in content_ids if each in self.row_of]
+        if not rows:
+            return self
+        active, features, popular = self.active.copy(), self.features.copy(), self.popularity.copy()
+        embedding, counters = self.embedding.copy(), self.counters.copy()
+        active[rows] = False
+        features[rows] = DEFAULTS["content"]
+        for known in (popular, embedding, counters):
+            known[rows] = 0.0
+        return replace(
+            self, active=active, features=features, popularity=popular, embedding=embedding, counters=counters
+        )
 
     def rows(self, content_ids: Iterable[str]) -> NDArray[np.int64]:
         """Rows of content ids, `UNKNOWN` for those it does not have."""
