@@ -139,8 +139,9 @@ def _from_valkey(
 
         def fetch(ids: list[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
             found = client.mget([_KEY + each for each in ids] + [f"{_KEY}user"])
-            contents = np.frombuffer(b"".join(found[:-1]), np.float32).reshape(-1, CONTENT_DIM)
-            return contents, np.frombuffer(found[-1], np.float32)
+            vectors = [each for each in found if isinstance(each, bytes)]
+            contents = np.frombuffer(b"".join(vectors[:-1]), np.float32).reshape(-1, CONTENT_DIM)
+            return contents, np.frombuffer(vectors[-1], np.float32)
 
         return {"valkey_p50_ms": _p50_ms(fetch, asked)}
     finally:

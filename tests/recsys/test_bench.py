@@ -75,7 +75,7 @@ def test_the_list_names_every_benchmark() -> None:
     out = StringIO()
     call_command("bench", "--list", stdout=out)
     listed = [line.split()[0] for line in out.getvalue().splitlines()]
-    assert listed == list(BENCHMARKS) == ["import", "ingest", "sessions", "feed"]
+    assert listed == list(BENCHMARKS) == ["import", "ingest", "sessions", "features", "feed"]
 
 
 @pytest.mark.parametrize(
