@@ -68,7 +68,10 @@ _UPSERT_PROFILE = """
     INSERT INTO user_profile (user_id, demographics, preferences, created_at, updated_at)
     VALUES %s
     ON CONFLICT (user_id) DO UPDATE SET
-        demographics = EXCLUDED.demographics, preferences = EXCLUDED.preferences, updated_at = EXCLUDED.updated_at
+        demographics = EXCLUDED.demographics,
+        preferences = CASE WHEN user_profile.preferences->'learned' IS NULL THEN '{}'
+            ELSE jsonb_build_object('learned', user_profile.preferences->'learned') END || EXCLUDED.preferences,
+        updated_at = EXCLUDED.updated_at
     RETURNING (xmax = 0)
 """
 
@@ -94,13 +97,34 @@ def update_profile(profile: NewProfile) -> bool:
 
 
 def update_profiles(profiles: Iterable[NewProfile]) -> int:
-    """Add or replace profiles and return how many users were new; the last description of a user counts."""
+    """Add or replace profiles and return how many users were new; the last description of a user counts.
+
+    What was learned from feedback stays unless the new preferences say otherwise.
+    """
     now = timezone.now()
     rows = {
         profile.user_id: (profile.user_id, _json(profile.demographics), _json(profile.preferences), now, now)
         for profile in profiles
     }
     return _write(_UPSERT_PROFILE, rows)
+
+
+def learn_preferences(learned: Mapping[str, Mapping[str, Any]]) -> int:
+    """Set `preferences["learned"]` of some users; returns how many profiles changed.
+
+    What the users state stays, and so does `updated_at`, which dates it. Users without a profile are left out.
+    """
+    if not learned:
+        return 0
+    users = sorted(learned)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE user_profile p SET preferences = p.preferences || jsonb_build_object('learned', u.learned) "
+            "FROM unnest(%s::text[], %s::jsonb[]) AS u (user_id, learned) "
+            "WHERE p.user_id = u.user_id AND p.preferences->'learned' IS DISTINCT FROM u.learned",
+            [users, [_json(learned[user]) for user in users]],
+        )
+        return int(cursor.rowcount)
 
 
 def ensure_profiles(user_ids: Collection[str]) -> int:

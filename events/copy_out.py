@@ -31,10 +31,20 @@ def copy_out(
 
     `lines` says that texts may hold line breaks, which ids cannot; parsing then takes longer.
     """
+    return parsed(copied(statement, values), columns, lines=lines)
+
+
+def copied(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> io.BytesIO:
+    """The CSV of a SELECT, for `parsed`."""
     buffer = io.BytesIO()
     with connection.wrap_database_errors, connection.cursor() as cursor:
         query = cursor.mogrify(statement, values).decode()
         cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT csv)", buffer)
+    return buffer
+
+
+def parsed(buffer: io.BytesIO, columns: Mapping[str, pa.DataType], *, lines: bool = False) -> pa.Table:
+    """The table of a CSV; needs no database, so another thread may do it."""
     if not buffer.tell():
         return pa.table({name: pa.array([], kind) for name, kind in columns.items()})
     return pyarrow.csv.read_csv(

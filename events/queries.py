@@ -3,6 +3,7 @@
 Nothing here writes.
 """
 
+import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,8 +21,8 @@ from numpy.typing import NDArray
 
 from events.cleaning.schema import EVENT_TYPES
 from events.columnar.history import History
-from events.columnar.interactions import ContentTable, Interactions
-from events.copy_out import TEXT, copy_out, decoded, filled
+from events.columnar.interactions import ABSENT, ContentTable, Interactions
+from events.copy_out import TEXT, copied, copy_out, decoded, filled, parsed
 from events.models import Content, Event, EventId, Session, UserProfile
 
 COUNT_EXACTLY_BELOW: Final = 100_000
@@ -36,22 +37,43 @@ _LOG_COLUMNS: Final = {
     "long_view": pa.int8(),
     "session_id": TEXT,
     "request_id": TEXT,
+    "surface": TEXT,
+    "position": pa.int16(),
 }
 _LONG_VIEW: Final = {None: -1, "false": 0, "true": 1}
 _SELECT_LOG: Final = """
     SELECT event_type, user_id, content_id, creator_id, date_part('epoch', event."timestamp") AS timestamp,
            additional_info->>'watch_duration' AS watch_s,
            CASE additional_info->>'long_view' WHEN 'true' THEN 1 WHEN 'false' THEN 0 END AS long_view,
-           session_id, request_id
+           session_id, request_id, additional_info->>'surface' AS surface, position
     FROM event
 """
-
 
 _PEOPLE: Final = """
     NOT (additional_info ?| '{bot,internal}') AND user_id <> ALL(%s::text[]) AND NOT EXISTS (
         SELECT FROM automated_hour marked
         WHERE marked.window_start = date_trunc('hour', event."timestamp", 'UTC') AND marked.user_id = event.user_id
     )
+"""
+
+HOUR_S: Final = 3600.0
+_COUNTING_COLUMNS: Final = {
+    "event_type": TEXT,
+    "user_id": TEXT,
+    "content_id": TEXT,
+    "hour": pa.int32(),
+    "watch_s": pa.float32(),
+    "long_view": pa.int8(),
+    "surface": TEXT,
+    "position": pa.int16(),
+}
+_SELECT_COUNTING: Final = """
+    SELECT event_type, user_id, content_id, floor(date_part('epoch', event."timestamp") / 3600)::int,
+           CASE WHEN event_type = 'view' THEN additional_info->>'watch_duration' END,
+           CASE WHEN event_type = 'view'
+                THEN CASE additional_info->>'long_view' WHEN 'true' THEN 1 WHEN 'false' THEN 0 END END,
+           additional_info->>'surface', position
+    FROM event WHERE event."timestamp" >= %s AND event."timestamp" < %s
 """
 
 
@@ -140,6 +162,7 @@ def interactions_between(
     creator, creators = decoded(table, "creator_id")
     session, sessions = decoded(table, "session_id")
     request, requests = decoded(table, "request_id")
+    surface, surfaces = decoded(table, "surface")
     return Interactions(
         event_type=to_code[type_codes],
         user=user,
@@ -155,7 +178,59 @@ def interactions_between(
         creators=creators,
         sessions=sessions,
         requests=requests,
+        surface=surface,
+        position=filled(table, "position", np.int16(ABSENT)),
+        surfaces=surfaces,
     )
+
+
+class CountingLog:
+    """Events of a span as the server sent them; `parsed` makes columns of them, which can be done by another thread.
+
+    Reading keeps the server busy and parsing this process, so whoever reads several spans can do both at once.
+    """
+
+    __slots__ = ("_buffer",)
+
+    def __init__(self, buffer: io.BytesIO) -> None:
+        self._buffer = buffer
+
+    def parsed(self) -> Interactions:
+        """The events in no particular order, dated by their hour, without creators, sessions and requests."""
+        table = parsed(self._buffer, _COUNTING_COLUMNS)
+        type_codes, type_names = decoded(table, "event_type")
+        to_code = np.array([_CODE_OF[name] for name in type_names], dtype=np.uint8)
+        user, users = decoded(table, "user_id")
+        content, contents = decoded(table, "content_id")
+        surface, surfaces = decoded(table, "surface")
+        absent, nothing = np.full(len(user), ABSENT, np.int32), np.empty(0, object)
+        return Interactions(
+            event_type=to_code[type_codes],
+            user=user,
+            content=content,
+            creator=absent,
+            timestamp=table["hour"].to_numpy().astype(np.float64) * HOUR_S,
+            watch_s=filled(table, "watch_s", np.float32(np.nan)),
+            long_view=filled(table, "long_view", np.int8(-1)),
+            session=absent,
+            request=absent,
+            users=users,
+            contents=contents,
+            creators=nothing,
+            sessions=nothing,
+            requests=nothing,
+            surface=surface,
+            position=filled(table, "position", np.int16(ABSENT)),
+            surfaces=surfaces,
+        )
+
+
+def counting_log(start: datetime, end: datetime) -> CountingLog:
+    """Events with `start <= timestamp < end` for whoever counts them by the hour.
+
+    Served by the index event_timestamp.
+    """
+    return CountingLog(copied(_SELECT_COUNTING, [start, end]))
 
 
 def recent_history(user_id: str, *, limit: int = 1000) -> History:
@@ -176,14 +251,14 @@ def history_of(rows: Iterable[tuple[Any, ...]]) -> History:
     """Rows of `recent_history` as columns, each event once.
 
     A row is (whether it is a recent one, not only a refusal; event id, type, content, creator, epoch seconds, watched
-    seconds as text, long view as text).
+    seconds as text, long view as text, surface).
     """
     # A refusal may be among the recent events as well, and these tell more.
     found = {row[1]: row[1:] for row in sorted(rows, key=itemgetter(0))}
     if not found:
         return History.empty()
     ordered = sorted(found.values(), key=itemgetter(4, 0))
-    _, types, contents, creators, times, watched, long_views = zip(*ordered, strict=True)
+    _, types, contents, creators, times, watched, long_views, surfaces = zip(*ordered, strict=True)
     return History(
         event_type=np.array([_CODE_OF[name] for name in types], dtype=np.uint8),
         content_id=_texts(contents),
@@ -191,7 +266,31 @@ def history_of(rows: Iterable[tuple[Any, ...]]) -> History:
         timestamp=np.array(times, dtype=np.float64),
         watch_s=np.array([np.nan if watch is None else float(watch) for watch in watched], dtype=np.float32),
         long_view=np.array([_LONG_VIEW[flag] for flag in long_views], dtype=np.int8),
+        surface=_texts(surfaces),
     )
+
+
+def feedback_of(
+    user_ids: Collection[str], *, types: Collection[str], until: datetime
+) -> dict[str, list[tuple[str, str, str, str]]]:
+    """Events of some types of some users, oldest first: (type, category, creator, language) by user.
+
+    Category and language are the content's; the creator is the one the event names, else the content's; "" where
+    unknown. Served by the index event_user_recent.
+    """
+    found: dict[str, list[tuple[str, str, str, str]]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT e.user_id, e.event_type, coalesce(c.metadata->>'category', ''), "
+            "coalesce(e.creator_id, c.creator_id, ''), coalesce(c.language, '') "
+            "FROM event e LEFT JOIN content c USING (content_id) "
+            'WHERE e.user_id = ANY(%s) AND e.event_type = ANY(%s) AND e."timestamp" < %s '
+            'ORDER BY e."timestamp", e.event_id',
+            [list(user_ids), list(types), until],
+        )
+        for user, *row in cursor.fetchall():
+            found.setdefault(user, []).append(tuple(row))
+    return found
 
 
 def log_span() -> tuple[datetime, datetime] | None:
@@ -298,6 +397,11 @@ def recent_sessions(user_id: str, *, limit: int) -> list[Visit]:
     """The last sessions of one user, newest first. Served by the index session_user_start."""
     rows = Session.objects.filter(user_id=user_id).order_by("-started_at")[:limit]
     return [Visit(row.started_at, row.ended_at, row.device, row.events, row.views, row.watch_s) for row in rows]
+
+
+def profiles(user_ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
+    """Profiles of the given users with all their columns; users without one are absent."""
+    return {row["user_id"]: row for row in UserProfile.objects.filter(user_id__in=list(user_ids)).values()}
 
 
 def demo_personas(limit: int = 6) -> list[tuple[str, str]]:

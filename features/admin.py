@@ -21,7 +21,7 @@ from features import pages, trends
 from features.charts import band_chart, series_rows
 from features.extraction.definitions import COUNTER_SET, COUNTERS
 from features.extraction.trends import BAR, LEAST_PEOPLE
-from features.models import ContentFeatures, Embedding, FillState, Trend
+from features.models import ContentFeatures, ContentWindow, Embedding, Trend
 
 TRENDS_SHOWN: Final = 20
 WATCHED_SHOWN: Final = 8
@@ -98,11 +98,11 @@ class EmbeddingAdmin(ReadOnlyAdmin):
         return len(row.vector)
 
 
-@admin.register(FillState)
-class FillStateAdmin(ReadOnlyAdmin):
+@admin.register(ContentWindow)
+class ContentWindowAdmin(ReadOnlyAdmin):
     """Hours of the log that are taken in."""
 
-    list_display = ("window_start", "as_of", "events", "feature_set")
+    list_display = ("window_start", "events", "folded", "counter_set")
     ordering = ("-window_start",)
 
 

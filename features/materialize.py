@@ -1,37 +1,46 @@
-"""Bring the feature store up to a moment: fold the open hours of the log, then write a snapshot for serving.
+"""Bring the feature store up to a moment: count the open hours of the log, fold them, write a snapshot for serving.
 
-    log, hours that differ --> counter states (ContentFeatures) --> newest per content --+
-    catalogue ---------------> text encoder, embeddings, index --------------------------+--> snapshot
-    log, when it grew -------> sequential model -----------------------------------------+
+    log, hours that are due --> counts per hour (ContentWindow) --> states per day (ContentFeatures) --+
+    catalogue ---------------> content embeddings, index ----------------------------------------------+--> snapshot
+    log, when it grew -------> sequential model -------------------------------------------------------+
 
-The result depends on the database alone: running twice gives the same bytes, and running hour by hour the same as once
-at the end (as long as no duration in the catalogue changed in between). Every chunk of hours is one transaction, so a
-crash loses at most the chunk in work, and the next run finds it open again. One run at a time: a second one waits.
+Counts of an hour follow from its events alone, and states from counts alone; so the result depends on the database
+only: running twice gives the same bytes, and so do hour by hour, once at the end, and again for any range (as long as
+no duration in the catalogue changed in between). A late or erased event costs the counting of its hour and the folding
+of the contents it changed there, from that day on.
+
+Every run of hours is one transaction, so a crash loses at most the run in work, and `events.windows` finds it open
+again. One materialisation at a time: a second one waits, and then finds nothing to do.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
-from django.db import connection, transaction
+from django.db import connection
 from numpy.typing import NDArray
 
+from events import windows
 from events.columnar.interactions import ContentTable
-from events.queries import catalogue_table, interactions_between
-from features import log_windows, snapshot_build, store
-from features.extraction.aggregates import count_windows, fold
+from events.queries import CountingLog, catalogue_table, counting_log
+from events.windows import Window
+from features import folding, log_windows, snapshot_build, window_rows
+from features.extraction.aggregates import WindowCounts
+from features.extraction.counting import count_windows
 from features.extraction.definitions import COUNTER_SET, WINDOW_S
-from features.extraction.log_clock import LogClock
-from features.log_windows import OpenWindows
-from features.models import ContentFeatures, FillState
+from features.extraction.population import Population, count_population
+from features.models import ContentFeatures, ContentWindow, PopulationWindow
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, how much of it is done, and how much there is."""
 
-MAX_EVENTS_AT_ONCE: Final = 500_000
+MAX_EVENTS_AT_ONCE: Final = 400_000
+NEAR: Final = 3
+"""Hours that lie closer together are read as one span."""
 _LOCK: Final = 0x7EC5_0002
 """Key of the advisory lock; arbitrary, but nothing else in this database may use it."""
 
@@ -42,7 +51,7 @@ class MaterializeReport:
 
     Attributes
     ----------
-    windows : hours folded; the running one counts
+    windows : hours counted; the running one counts
     events : events in them, of all kinds
     states : counter states written
     encoded : contents whose text was encoded
@@ -60,10 +69,38 @@ class MaterializeReport:
     fitted: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A span of the log, counted.
+
+    Attributes
+    ----------
+    contents : object array of str, ascending
+    counts : codes are into `contents`
+    population : counts of the same hours
+    events : of all kinds, by hour
+    """
+
+    contents: NDArray[np.object_]
+    counts: WindowCounts
+    population: Population
+    events: Mapping[int, int]
+
+
+@dataclass(slots=True)
+class _Done:
+    """What a run has done so far."""
+
+    windows: int = 0
+    events: int = 0
+    states: int = 0
+    carried: folding.Carried = field(default_factory=folding.Carried)
+
+
 def materialize(*, until: datetime, refit: bool = False, progress: Progress | None = None) -> MaterializeReport:
     """Take in the log up to `until` and write a snapshot if anything changed.
 
-    The store never goes back: with an `until` before that of an earlier run, it stays where it is.
+    The store never goes back behind an hour that it has: with an earlier `until` it stays where it is.
 
     Parameters
     ----------
@@ -74,14 +111,31 @@ def materialize(*, until: datetime, refit: bool = False, progress: Progress | No
     with _single_flight():
         until = max(until, log_windows.newest_as_of() or until)
         catalogue = catalogue_table()
-        windows, states = _fill(until, catalogue, report)
+        done = _fill(until, catalogue, report)
         report("snapshot", 0, 1)
         built = snapshot_build.build(catalogue, until=until, refit=refit)
         report("snapshot", 1, 1)
     return MaterializeReport(
-        windows=len(windows), events=int(windows.events.sum()), states=states, encoded=built.encoded,
+        windows=done.windows, events=done.events, states=done.states, encoded=built.encoded,
         version=built.version, written=built.written, fitted=built.fitted,
     )  # fmt: skip
+
+
+def take_in(*, until: datetime) -> tuple[int, int]:
+    """Count and fold the open hours without writing a snapshot; returns hours and events."""
+    with _single_flight():
+        done = _fill(max(until, log_windows.newest_as_of() or until), catalogue_table(), _silent)
+    return done.windows, done.events
+
+
+def backfill(start: datetime, end: datetime, *, until: datetime) -> MaterializeReport:
+    """Do the hours that overlap `start` to `end` again from the log, whatever the store says of them.
+
+    Without a change of the log the same bytes come out. What was learned or embedded stays.
+    """
+    with _single_flight():
+        _forget(start, end)
+    return materialize(until=until)
 
 
 def refresh_snapshot(*, until: datetime) -> bool:
@@ -95,56 +149,117 @@ def refresh_snapshot(*, until: datetime) -> bool:
         return snapshot_build.build(catalogue_table(), until=until, refit=False).written
 
 
-def _fill(until: datetime, catalogue: ContentTable, report: Progress) -> tuple[OpenWindows, int]:
-    """Fold all open hours; returns them and the number of states written."""
-    first, windows = log_windows.open_windows(until)
-    if first is None:
-        return windows, 0
+def _forget(start: datetime, end: datetime) -> None:
+    """Make hours due again as if nobody had ever counted them."""
+    first = datetime.fromtimestamp(start.timestamp() // WINDOW_S * WINDOW_S, UTC)
+    window_rows.distrust(first, end)
+    windows.reopen(start, end, family=log_windows.FAMILY)
+
+
+def _fill(until: datetime, catalogue: ContentTable, report: Progress) -> _Done:
+    """Count and fold all open hours.
+
+    While the server reads out one run, another thread counts the one before it; both leave Python's lock alone.
+    """
+    if ContentWindow.objects.exclude(counter_set=COUNTER_SET).exists():
+        # Counts of another counter set compare with nothing.
+        start_anew()
+    for hour in window_rows.due(until.timestamp()):
+        windows.reopen(log_windows.moment(hour.window), log_windows.moment(hour.window + 1), family=log_windows.FAMILY)
+    opened = windows.open_windows(log_windows.FAMILY, until=until)
     duration_of = dict(zip(catalogue.content_id.tolist(), catalogue.duration_s.tolist(), strict=True))
-    with transaction.atomic():
-        start = log_windows.moment(first)
-        ContentFeatures.objects.filter(window_start__gte=start).delete()
-        FillState.objects.filter(window_start__gte=start).delete()
-    states, done, total = 0, 0, int(windows.events.sum())
-    for run in log_windows.chunks(windows, max_events=MAX_EVENTS_AT_ONCE):
-        report("counters", done, total)
-        part = OpenWindows(windows.window[run], windows.events[run])
-        states += _fold_run(part, until, duration_of)
-        done += int(part.events.sum())
-    report("counters", done, total)
-    return windows, states
+    done, total = _Done(), sum(window.events for window in opened)
+    waiting: tuple[list[Window], Future[Counted]] | None = None
+    with ThreadPoolExecutor(1) as counter:
+        for run in runs(opened, max_events=MAX_EVENTS_AT_ONCE):
+            log = counting_log(run[0].start, min(run[-1].end, until))
+            job = counter.submit(count, log, duration_of)
+            if waiting is not None:
+                _take_in(*waiting, until, done)
+                report("counters", done.events, total)
+            waiting = run, job
+        if waiting is not None:
+            _take_in(*waiting, until, done)
+    report("counters", done.events, total)
+    return done
 
 
-@transaction.atomic
-def _fold_run(part: OpenWindows, until: datetime, duration_of: dict[str, float]) -> int:
-    """Add some hours to the states before them; returns how many states were written."""
-    start = log_windows.moment(int(part.window[0]))
-    end = min(log_windows.moment(int(part.window[-1]) + 1), until)
-    log = interactions_between(start, end)
-    ids = log.contents
-    duration_s = np.array([duration_of.get(each, np.nan) for each in ids.tolist()], np.float32)
-    counts = count_windows(log, content=np.arange(len(ids)), duration_s=duration_s)
-    base = store.before_window(ids.tolist(), start)
-    clock = LogClock.of(np.append(log_windows.filled_before(start), part.window))
-    _, steps = fold(counts, base, clock=clock, until=until.timestamp())
-    store.put_counters(ids, content=counts.content, window=counts.window, states=steps)
-    FillState.objects.bulk_create(
-        FillState(
-            window_start=log_windows.moment(window),
-            as_of=min(log_windows.moment(window + 1), until),
-            events=events,
-            feature_set=COUNTER_SET,
-        )
-        for window, events in zip(part.window.tolist(), _counted(log.timestamp, part.window), strict=True)
+def start_anew() -> None:
+    """Drop all counts and states, and make all hours of the log due."""
+    for model in (ContentWindow, ContentFeatures, PopulationWindow):
+        model.objects.all().delete()
+    windows.reopen(datetime.fromtimestamp(0, UTC), datetime.max.replace(tzinfo=UTC), family=log_windows.FAMILY)
+
+
+def count(log: CountingLog, duration_of: Mapping[str, float]) -> Counted:
+    """Count a span of the log; needs no database."""
+    events = log.parsed()
+    order = sorted(range(len(events.contents)), key=events.contents.tolist().__getitem__)
+    contents = events.contents[order]
+    code = np.empty(len(order), np.int64)
+    code[order] = np.arange(len(order))
+    duration_s = np.array([duration_of.get(each, np.nan) for each in contents.tolist()], np.float32)
+    hours, counted = np.unique((events.timestamp // WINDOW_S).astype(np.int64), return_counts=True)
+    return Counted(
+        contents,
+        count_windows(events, content=code, duration_s=duration_s),
+        count_population(events, content=code, duration_s=duration_s),
+        dict(zip(hours.tolist(), counted.tolist(), strict=True)),
     )
-    return len(counts)
 
 
-def _counted(timestamp: NDArray[np.float64], window: NDArray[np.int64]) -> list[int]:
-    """Events per hour that were really read: one that arrived since the counting is there already."""
-    hours, events = np.unique(np.floor(timestamp / WINDOW_S).astype(np.int64), return_counts=True)
-    found = dict(zip(hours.tolist(), events.tolist(), strict=True))
-    return [found.get(hour, 0) for hour in window.tolist()]
+def _take_in(run: list[Window], job: "Future[Counted]", until: datetime, done: _Done) -> None:
+    """Store the counts of a run of hours and fold them into the states, in one transaction."""
+    counted = job.result()
+    with windows.fill(log_windows.FAMILY, run, now=until) as mine:
+        numbers = [int(window.start.timestamp() // WINDOW_S) for window in mine]
+        # As really read: an event that arrived since the hours were listed is there already.
+        events = [counted.events.get(number, 0) for number in numbers]
+        last = window_rows.newest_folded()
+        before = window_rows.named(numbers)
+        hours = window_rows.hours_of(
+            counted.counts, counted.contents, windows=numbers, events=events, until=until.timestamp()
+        )
+        window_rows.put(hours)
+        population = counted.population.rows(np.isin(counted.population.window, numbers))
+        done.states += folding.refold(before, hours, population, last=last, carried=done.carried)
+        done.windows += len(mine)
+        done.events += sum(events)
+
+
+def runs(opened: list[Window], *, max_events: int) -> Iterator[list[Window]]:
+    """Cut hours into runs that are read at once: near each other, whole UTC days if they fit, of bounded size.
+
+    A run that ends within a day writes the states of that day twice.
+    """
+    run: list[Window] = []
+    total = 0
+    for day in _days(opened):
+        size = sum(window.events for window in day)
+        if run and (total + size > max_events or day[0].start - run[-1].end > NEAR * (day[0].end - day[0].start)):
+            yield run
+            run, total = [], 0
+        if size > max_events:
+            yield from windows.runs(day, max_events=max_events, max_windows=len(day))
+        else:
+            run, total = run + day, total + size
+    if run:
+        yield run
+
+
+def _days(opened: list[Window]) -> Iterator[list[Window]]:
+    """Hours of one UTC day that lie near each other."""
+    part: list[Window] = []
+    for window in opened:
+        if part and (
+            window.start.date() != part[-1].start.date()
+            or window.start - part[-1].end > NEAR * (window.end - window.start)
+        ):
+            yield part
+            part = []
+        part.append(window)
+    if part:
+        yield part
 
 
 @contextmanager

@@ -17,17 +17,20 @@ from numpy.typing import NDArray
 
 from events.columnar.interactions import ContentTable
 from events.queries import interactions_between
-from features import content_embeddings, log_windows, snapshot_files, store
+from features import content_embeddings, log_windows, snapshot_files, store, window_rows
 from features.content_embeddings import GROWTH, Known
 from features.embeddings import behaviour, word2vec
 from features.embeddings.behaviour import SequentialItemModel
 from features.embeddings.combine import ContentEncoder
 from features.embeddings.index import VectorIndex
 from features.embeddings.word2vec import ItemVectors
-from features.extraction.definitions import COUNTER_SET
+from features.extraction.aggregates import advance
+from features.extraction.content import content_block
+from features.extraction.definitions import COUNTER_SET, HALF_LIVES_S, WINDOW_S
 from features.extraction.log_clock import LogClock
+from features.extraction.population import Population
 from features.extraction.sequences import ENJOYABLE, enjoyed
-from features.extraction.snapshot import UNKNOWN, ContentSnapshot, encode
+from features.extraction.snapshot import UNKNOWN, ContentSnapshot, encode, popularity
 from features.snapshot_files import Manifest, SnapshotArrays, SnapshotError
 
 logger = logging.getLogger(__name__)
@@ -127,12 +130,21 @@ def _arrays(
     catalogue: ContentTable, embedding: NDArray[np.float32], hashes: NDArray[np.uint64]
 ) -> tuple[SnapshotArrays, float]:
     """The arrays of a snapshot, and the moment its counters are as of (the newest upload while there are no events)."""
-    states = store.latest(catalogue.content_id.tolist())
-    newest = float(states.as_of.max())
-    counted_until = newest if np.isfinite(newest) else float(catalogue.upload_timestamp.max())
     creator, creators = encode(catalogue.creator_id)
     category, categories = encode(catalogue.category)
     language, languages = encode(catalogue.language)
+    counted = _counted(catalogue)
+    features = content_block(
+        counted.counters,
+        creator=creator,
+        creators=len(creators),
+        category=category,
+        categories=len(categories),
+        duration_s=catalogue.duration_s,
+        receptions=counted.population.at(len(counted.population) - 1),
+    )
+    # The tables of nobody, where there is no hour yet.
+    population = Population.joined([Population.empty(0 if len(counted.population) else 1), counted.population])
     arrays = SnapshotArrays(
         content_id=catalogue.content_id,
         creator=creator,
@@ -146,9 +158,42 @@ def _arrays(
         active=catalogue.active,
         embedding=embedding,
         text_hash=hashes,
-        counters=states.at(counted_until, LogClock.of(log_windows.filled_before())),
+        counters=counted.counters,
+        features=features,
+        popularity=counted.popularity,
+        watch=population.watch[-1],
+        surfaces=population.surfaces,
+        surface=population.surface[-1],
     )
-    return arrays, counted_until
+    return arrays, counted.until
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What the log says of the catalogue: counters and population as of `until`, and how popular contents are now."""
+
+    until: float
+    counters: NDArray[np.float32]
+    population: Population
+    popularity: NDArray[np.float32]
+
+
+def _counted(catalogue: ContentTable) -> _Counted:
+    """Complete hours only, as training sees them (`extraction.timeline`); only the popularity knows the running one."""
+    ids = catalogue.content_id.tolist()
+    hours = log_windows.filled_hours()
+    clock = LogClock.of(hours)
+    until = float((hours[-1] + 1) * WINDOW_S) if len(hours) else float(catalogue.upload_timestamp.max())
+    counters = store.latest(ids).at(until, clock)
+    after = int(hours[-1]) + 1 if len(hours) else 0
+    recent = counters
+    for hour in window_rows.unfolded():
+        place_of = {each: row for row, each in enumerate(ids)}
+        elapsed = clock.at(np.array([hour.window * WINDOW_S])) - clock.at(np.array([until]))
+        recent = advance(recent, elapsed)
+        counts = window_rows.counts_of([hour], place_of)
+        recent[counts.content] += np.tile(counts.counts, (1, len(HALF_LIVES_S)))
+    return _Counted(until, counters, window_rows.population_before(after), popularity(recent))
 
 
 def _index(previous: _Previous | None, embedding: NDArray[np.float32]) -> VectorIndex:

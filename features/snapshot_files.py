@@ -30,6 +30,7 @@ from features.embeddings.behaviour import SequentialItemModel
 from features.embeddings.combine import ContentEncoder
 from features.embeddings.index import VectorIndex
 from features.embeddings.word2vec import ItemVectors
+from features.extraction.definitions import FEATURE_SET
 from features.extraction.snapshot import ContentSnapshot
 
 KEPT: Final = 3
@@ -37,13 +38,15 @@ ABANDONED_S: Final = 3600.0
 """A temporary folder older than this belongs to a crash."""
 POINTER: Final = "CURRENT"
 MANIFEST: Final = "manifest.json"
+HIDDEN: Final = "HIDDEN.json"
 _PARTIAL: Final = ".partial-"
 _INDEX: Final = "index.faiss"
 _IDS: Final = "ids.json"
 _ARRAYS: Final = (
     "creator", "category", "language", "upload_timestamp", "duration_s", "active", "embedding", "text_hash", "counters",
+    "features", "popularity", "watch", "surface",
 )  # fmt: skip
-_TEXTS: Final = ("content_id", "creators", "categories", "languages")
+_TEXTS: Final = ("content_id", "creators", "categories", "languages", "surfaces")
 
 
 class SnapshotError(RuntimeError):
@@ -62,6 +65,7 @@ class Manifest:
     encoder_contents : contents there were when the encoder was fitted
     sequential_events : events in the log when the sequential model was fitted
     catalogue_changed_at : last change of the catalogue when it was read, ISO 8601, "" while it was empty
+    feature_set : layout of the ready-made features
     files : name to SHA-256
     """
 
@@ -71,6 +75,7 @@ class Manifest:
     encoder_contents: int
     sequential_events: int
     catalogue_changed_at: str
+    feature_set: str = FEATURE_SET
     version: str = ""
     files: dict[str, str] = field(default_factory=dict)
 
@@ -92,6 +97,11 @@ class SnapshotArrays:
     embedding: NDArray[np.float32]
     text_hash: NDArray[np.uint64]
     counters: NDArray[np.float32]
+    features: NDArray[np.float32]
+    popularity: NDArray[np.float32]
+    watch: NDArray[np.float32]
+    surfaces: NDArray[np.object_]
+    surface: NDArray[np.float32]
 
 
 def write(
@@ -129,10 +139,30 @@ def write(
                 folder.rename(root / f"{_PARTIAL}damaged-{partial.name}")
             partial.rename(folder)
         _point_at(root, complete.version)
+        gone = hidden(root)
+        if gone:
+            # Only what the catalogue still has, and with it the snapshot, needs hiding any longer.
+            write_hidden(root, gone & frozenset(arrays.content_id.tolist()))
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     _prune(root)
     return complete
+
+
+def hidden(root: Path) -> frozenset[str]:
+    """Contents that are in snapshots but must not be served; erased since the newest one was made."""
+    try:
+        return frozenset(json.loads((root / HIDDEN).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return frozenset()
+
+
+def write_hidden(root: Path, content_ids: frozenset[str]) -> None:
+    """Replace the list of `hidden`, atomically."""
+    fresh = root / f".{HIDDEN}"
+    fresh.write_text(json.dumps(sorted(content_ids)), encoding="utf-8")
+    _sync(fresh)
+    os.replace(fresh, root / HIDDEN)
 
 
 def current(root: Path) -> Path | None:
@@ -155,6 +185,8 @@ def read_manifest(folder: Path) -> Manifest:
 def load(folder: Path) -> ContentSnapshot:
     """Check the hashes of a snapshot and map it; `SnapshotError` when it is not whole."""
     manifest = read_manifest(folder)
+    if manifest.feature_set != FEATURE_SET:
+        raise SnapshotError(f"{folder} has the feature set {manifest.feature_set}, the code has {FEATURE_SET}")
     for name, sha256 in manifest.files.items():
         found = _sha256(folder / name)
         if found != sha256:
@@ -186,7 +218,9 @@ def _write_files(folder: Path, arrays: SnapshotArrays, encoder: ContentEncoder) 
 def _identified(folder: Path, manifest: Manifest) -> Manifest:
     """The manifest with the hashes of the files and the version that follows from them."""
     files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
-    digest = hashlib.sha256(json.dumps([files, manifest.until, manifest.counter_set]).encode()).hexdigest()
+    digest = hashlib.sha256(
+        json.dumps([files, manifest.until, manifest.counter_set, manifest.feature_set]).encode()
+    ).hexdigest()
     moment = datetime.fromtimestamp(manifest.until, UTC).strftime("%Y%m%dT%H%M%S")
     return Manifest(**{**asdict(manifest), "version": f"{moment}-{digest[:12]}", "files": files})
 

@@ -18,42 +18,65 @@ from django.conf import settings
 from django.db import connection, transaction
 from numpy.typing import NDArray
 
-from features import snapshot_files, telemetry
-from features.extraction.aggregates import CounterStates
-from features.extraction.definitions import COUNTER_SET, COUNTERS, WINDOW_S
+from features import snapshot_files, telemetry, window_rows
+from features.extraction.aggregates import CounterStates, WindowCounts, fold
+from features.extraction.definitions import COUNTER_SET, COUNTERS, DAY_S, WINDOW_S
+from features.extraction.log_clock import LogClock
 from features.extraction.snapshot import ContentSnapshot
-from features.models import Embedding
+from features.log_windows import filled_hours, moment
+from features.models import ContentFeatures, Embedding
 from features.pgcopy import encode_rows
 
 logger = logging.getLogger(__name__)
 
+HOURS_PER_DAY: Final = int(DAY_S // WINDOW_S)
 RECHECK_S: Final = 1.0
 """A new snapshot serves everywhere within this."""
 
 
-def put_counters(
-    content_ids: NDArray[np.object_],
-    *,
-    content: NDArray[np.int64],
-    window: NDArray[np.int64],
-    states: CounterStates,
+def put_states(
+    content_ids: Sequence[str], *, content: NDArray[np.int64], window: NDArray[np.int64], states: CounterStates
 ) -> None:
-    """Write the states of n (content, window) pairs that are not stored yet.
+    """Write the states of some contents after some windows; those of the first UTC day replace what is there of it.
+
+    Only the last window of each UTC day is kept of a content. Later days must have no states of these contents.
 
     Parameters
     ----------
-    content_ids : vocabulary
-    content : int array (n,), codes into it
-    window : int array (n,), hours since 1970 UTC
+    content_ids : the contents that are written; k of them
+    content : int array (n,), codes into them
+    window : int array (n,), hours since 1970 UTC, ascending
+    states : of the n pairs
     """
     if len(content) == 0:
         return
-    moments = [(window * WINDOW_S).astype(np.float64), states.as_of]
-    rows = encode_rows(content_ids.tolist(), content, moments, COUNTER_SET, states.state)
+    day = window // HOURS_PER_DAY
+    first = int(day[0])
+    last = np.full((int(day[-1]) - first + 1, len(content_ids)), -1, np.int64)
+    # Of several windows of a day the last one is assigned last.
+    last[day - first, content] = np.arange(len(window))
+    kept = np.sort(last[last >= 0])
+    moments = [(day[kept] * DAY_S).astype(np.float64), (window[kept] * WINDOW_S).astype(np.float64), states.as_of[kept]]
+    rows = encode_rows(content_ids, content[kept], moments, COUNTER_SET, states.state[kept])
+    again = [content_ids[place] for place in np.flatnonzero(last[0] >= 0).tolist()]
     with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM content_features WHERE content_id = ANY(%s) AND day_start = %s",
+            [again, moment(first * HOURS_PER_DAY)],
+        )
         cursor.copy_expert(
-            "COPY content_features (content_id, window_start, as_of, feature_set, vector) FROM STDIN (FORMAT binary)",
+            "COPY content_features (content_id, day_start, window_start, as_of, feature_set, vector) "
+            "FROM STDIN (FORMAT binary)",
             io.BytesIO(rows),
+        )
+
+
+def forget_states(content_ids: Sequence[str], *, since_day: int) -> None:
+    """Drop the states of some contents from a day on (days since 1970 UTC)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM content_features WHERE content_id = ANY(%s) AND day_start >= %s",
+            [list(content_ids), moment(since_day * HOURS_PER_DAY)],
         )
 
 
@@ -63,15 +86,46 @@ def latest(content_ids: Sequence[str]) -> CounterStates:
 
 
 def as_of(content_ids: Sequence[str], moments: Sequence[datetime]) -> CounterStates:
-    """The counter state of each content as known at its moment: the newest one that holds for then or before."""
+    """The counter state of each content as known at its moment: after its last hour that was complete by then."""
     if len(content_ids) != len(moments):
         raise ValueError(f"as_of needs one moment per content; got {len(moments)} for {len(content_ids)}")
-    return _states(content_ids, "f.as_of <= asked.moment", list(moments))
+    base = _states(content_ids, "f.as_of <= asked.moment", list(moments))
+    asked = np.array([each.timestamp() for each in moments])
+    days = np.floor(asked / DAY_S).astype(np.int64)
+    parts = [_since(base, asked, content_ids, np.flatnonzero(days == day), int(day)) for day in np.unique(days)]
+    after, _ = fold(WindowCounts.joined(parts).sorted(), base, clock=LogClock.of(filled_hours()))
+    return after
 
 
-def before_window(content_ids: Sequence[str], window_start: datetime) -> CounterStates:
-    """The counter state of each content before a window was added."""
-    return _states(content_ids, "f.window_start < asked.moment", [window_start] * len(content_ids))
+def _since(
+    base: CounterStates, asked: NDArray[np.float64], content_ids: Sequence[str], pairs: NDArray[np.int64], day: int
+) -> WindowCounts:
+    """Counts of the hours of a day that are complete by each moment and that the state before does not know."""
+    ids = sorted({content_ids[pair] for pair in pairs.tolist()})
+    place_of = {each: place for place, each in enumerate(ids)}
+    place = np.array([place_of[content_ids[pair]] for pair in pairs.tolist()], np.int64)
+    parts = []
+    for hour in window_rows.between(day * HOURS_PER_DAY, (day + 1) * HOURS_PER_DAY):
+        counts = window_rows.counts_of([hour], place_of)
+        row = np.full(len(ids), -1, np.int64)
+        row[counts.content] = np.arange(len(counts))
+        end = (hour.window + 1) * WINDOW_S
+        known = hour.folded & (row[place] >= 0) & (end <= asked[pairs]) & (end > base.as_of[pairs])
+        chosen = np.flatnonzero(known)
+        window = np.full(len(chosen), hour.window, np.int64)
+        parts.append(WindowCounts(window, pairs[chosen], counts.counts[row[place[chosen]]]))
+    return WindowCounts.joined(parts)
+
+
+def all_contents() -> list[str]:
+    """Every content with a state, ascending."""
+    return list(ContentFeatures.objects.order_by("content_id").values_list("content_id", flat=True).distinct())
+
+
+def before_day(content_ids: Sequence[str], day: int) -> CounterStates:
+    """The counter state of each content before a day (days since 1970 UTC)."""
+    start = moment(day * HOURS_PER_DAY)
+    return _states(content_ids, "f.day_start < asked.moment", [start] * len(content_ids))
 
 
 def _states(content_ids: Sequence[str], condition: str, moments: list[datetime]) -> CounterStates:
@@ -84,7 +138,7 @@ def _states(content_ids: Sequence[str], condition: str, moments: list[datetime])
             "SELECT asked.at - 1, date_part('epoch', found.as_of), found.vector "  # noqa: S608  fixed conditions
             "FROM unnest(%s::text[], %s::timestamptz[]) WITH ORDINALITY AS asked(content_id, moment, at), "
             "LATERAL (SELECT f.as_of, f.vector FROM content_features f WHERE f.content_id = asked.content_id "
-            f"AND f.feature_set = %s AND {condition} ORDER BY f.window_start DESC LIMIT 1) AS found",
+            f"AND f.feature_set = %s AND {condition} ORDER BY f.day_start DESC LIMIT 1) AS found",
             [list(content_ids), moments or [None] * len(content_ids), COUNTER_SET],
         )
         rows = cursor.fetchall()
@@ -131,13 +185,21 @@ def _rows(content_ids: Sequence[str], vectors: NDArray[np.float32], encoder: str
     ]
 
 
+def hide(content_id: str) -> None:
+    """Have every process that serves from this folder hide a content until a snapshot without it is written."""
+    root = Path(settings.SNAPSHOT_DIR)
+    root.mkdir(parents=True, exist_ok=True)
+    snapshot_files.write_hidden(root, snapshot_files.hidden(root) | {content_id})
+    _current.recheck()
+
+
 class _Current:
     """The snapshot this process serves from. One thread at a time looks for a newer one; the others go on."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._checked_at = -np.inf
-        self._seen: tuple[Path, int] | None = None
+        self._seen: tuple[Path, int, frozenset[str]] | None = None
         self._snapshot: ContentSnapshot | None = None
 
     def get(self) -> ContentSnapshot | None:
@@ -153,6 +215,10 @@ class _Current:
                 self._lock.release()
         return self._snapshot
 
+    def recheck(self) -> None:
+        """Look at the disk at the next call, whenever the last look was."""
+        self._checked_at = -np.inf
+
     def forget(self) -> None:
         with self._lock:
             self._checked_at, self._seen, self._snapshot = -np.inf, None, None
@@ -162,11 +228,11 @@ class _Current:
         if folder is None or not folder.exists():
             return
         # The inode tells a folder that was made anew, after damage, from the one that was tried.
-        seen = folder, folder.stat().st_ino
+        seen = folder, folder.stat().st_ino, snapshot_files.hidden(folder.parent)
         if seen == self._seen:
             return
         try:
-            self._snapshot = snapshot_files.load(folder)
+            self._snapshot = snapshot_files.load(folder).without(seen[2])
             telemetry.show(self._snapshot)
         except snapshot_files.SnapshotError:
             # An old snapshot is better than none. It is not tried again until there is another one.

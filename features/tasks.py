@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from celery import shared_task
 
-from features import content, trends
+from features import content, preferences, trends
 from features import materialize as service
 
 
@@ -12,6 +12,12 @@ from features import materialize as service
 def materialize_features(until: str | None = None) -> None:
     """Take in the log up to `until` (ISO 8601, now by default)."""
     service.materialize(until=datetime.fromisoformat(until) if until else datetime.now(UTC))
+
+
+@shared_task(name="features.tasks.apply_feedback", acks_late=True)
+def apply_feedback() -> None:
+    """Let likes and refusals adjust the profiles of who gave them."""
+    preferences.apply_feedback(until=datetime.now(UTC))
 
 
 @shared_task(name="features.tasks.refresh_snapshot", acks_late=True)

@@ -3,9 +3,9 @@
 Levels, best first: `ranked` (trained model), `light` (session signals without a model), `trending`, and `latest`, which
 needs nothing but the database. Whatever breaks, the next level answers, and the answer names it.
 
-Queries per page: the user's history, what was just served to them, eligibility and cards of the shortlist, the log of
-the page; at most once a second each the champion's pointer and the trends. Only a page whose whole shortlist turns out
-to be withdrawn asks a second time.
+Queries per page: the user's history and profile, what was just served to them, eligibility and cards of the shortlist,
+the log of the page; at most once a second each the champion's pointer and the trends. Only a page whose whole shortlist
+turns out to be withdrawn asks a second time.
 """
 
 import logging
@@ -19,6 +19,8 @@ import numpy as np
 
 from events.columnar.history import History
 from events.queries import ContentCard, eligible_cards, newest_contents, recent_history
+from features import profiles
+from features.extraction import Profile
 from ranking import queries, telemetry
 from ranking.candidates.content_based import ContentBased
 from ranking.candidates.filters import Active, NotRefused, Unseen
@@ -97,6 +99,7 @@ class Person:
     """What one request knows of its user. `withheld` must not appear on this page, whatever happens."""
 
     history: History
+    profile: Profile
     last_met: dict[str, float]
     withheld: frozenset[str]
     pending: Pending
@@ -188,7 +191,8 @@ def _hydrate(request: FeedRequest, *, now: datetime) -> Person:
     history = recent_history(request.user_id)
     last_met = dict(zip(history.content_id, history.timestamp.tolist(), strict=True))
     served = queries.recently_served(request.user_id, since=now - WAITING_FOR, until=now)
-    return Person(history, last_met, frozenset(refused(history)) | request.exclude, pending(served, last_met))
+    profile = profiles.read(request.user_id)
+    return Person(history, profile, last_met, frozenset(refused(history)) | request.exclude, pending(served, last_met))
 
 
 def _shortlist(request: FeedRequest, person: Person, stock: Stock | None, *, seed: int, now: datetime) -> Shortlist:
@@ -212,7 +216,8 @@ def _shortlist(request: FeedRequest, person: Person, stock: Stock | None, *, see
     taste = session_taste(person.history, shelf)
     light = LightRanker(shelf, taste, _known_rows(shelf, person.pending.passed_over))
     model = champion()
-    ranker = None if model is None else ModelRanker(model, ranker_features(person.history, stock, now=now), light)
+    candidates = ranker_features(person.history, stock, now=now, profile=person.profile, surface=request.surface)
+    ranker = None if model is None else ModelRanker(model, candidates, light)
     refused_rows = _known_rows(shelf, person.withheld)
     pipeline = for_you(stock, taste, ranker=ranker, light=light, refused_rows=refused_rows)
     result = run(query, pipeline, catalogue_size=len(shelf), timer=time.perf_counter)
@@ -278,7 +283,10 @@ def _known_rows(shelf: Shelf, content_ids: Iterable[str]) -> Ids:
 
 def _log_served(feed: Feed, request: FeedRequest, person: Person, stock: Stock | None, *, now: datetime) -> None:
     """Keep the page with what the ranker saw of it, in one insert."""
-    seen = served_features([item.content_id for item in feed.items], person.history, stock, now=now)
+    seen = served_features(
+        [item.content_id for item in feed.items], person.history, stock, now=now, profile=person.profile,
+        surface=request.surface,
+    )  # fmt: skip
     Served.objects.bulk_create(
         Served(
             request_id=feed.request_id,
@@ -294,6 +302,7 @@ def _log_served(feed: Feed, request: FeedRequest, person: Person, stock: Stock |
             propensity=item.propensity,
             feature_set=seen.feature_set if item.content_id in seen.rows else "",
             features=seen.rows.get(item.content_id, b""),
+            counted_until=seen.counted_until if item.content_id in seen.rows else None,
             served_at=now,
         )
         for item in feed.items

@@ -53,6 +53,7 @@ class Served(models.Model):
     propensity = models.FloatField()
     feature_set = models.CharField(max_length=64, blank=True)
     features = models.BinaryField(default=b"", help_text="float32 features in the order of the feature set.")
+    counted_until = models.DateTimeField(null=True, help_text="Moment the counters among the features hold for.")
     served_at = models.DateTimeField()
 
     class Meta:

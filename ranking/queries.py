@@ -29,6 +29,7 @@ class ServedRow:
     propensity: float
     feature_set: str
     features: bytes
+    counted_until: datetime | None
     served_at: datetime
 
 

@@ -7,7 +7,7 @@ feed has a level for that.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 from django.db import Error as DatabaseError
@@ -20,6 +20,7 @@ from features.extraction.aggregates import smoothed_rate
 from features.extraction.assemble import FeatureBlocks, assemble
 from features.extraction.content import PRIOR_STRENGTH
 from features.extraction.definitions import COUNTER_COLUMN, FEATURE_SET, PRIOR_RATE
+from features.extraction.profile import Profile
 from features.extraction.snapshot import ContentSnapshot
 from ranking.candidates.fresh import RECENT_S
 from ranking.pipeline.shelf import Shelf
@@ -57,10 +58,14 @@ class Stock:
 
 @dataclass(frozen=True, slots=True)
 class ServedFeatures:
-    """What the ranker sees of contents: float32 bytes by content id, in the order of the feature set."""
+    """What the ranker sees of contents: float32 bytes by content id, in the order of the feature set.
+
+    `counted_until` is the moment the counters hold for, which training needs to compute the same rows again.
+    """
 
     feature_set: str = ""
     rows: Mapping[str, bytes] = field(default_factory=dict)
+    counted_until: datetime | None = None
 
 
 _latest: list[Stock] = []
@@ -155,13 +160,21 @@ def trending_rows(shelf: Shelf) -> Ids:
     return np.array([row for row in rows if row is not None], np.int64)
 
 
-def ranker_features(history: History, stock: Stock, *, now: datetime) -> Callable[[Ids], FeatureBlocks]:
+def ranker_features(
+    history: History, stock: Stock, *, now: datetime, profile: Profile, surface: str
+) -> Callable[[Ids], FeatureBlocks]:
     """Features of candidates, as the model ranker asks for them."""
-    return lambda rows: assemble(history, stock.snapshot, rows, now=now)
+    return lambda rows: assemble(history, stock.snapshot, rows, now=now, profile=profile, surface=surface)
 
 
 def served_features(
-    content_ids: Sequence[str], history: History, stock: Stock | None, *, now: datetime
+    content_ids: Sequence[str],
+    history: History,
+    stock: Stock | None,
+    *,
+    now: datetime,
+    profile: Profile,
+    surface: str,
 ) -> ServedFeatures:
     """What the ranker saw of the contents of a page.
 
@@ -174,10 +187,11 @@ def served_features(
         return ServedFeatures()
     try:
         rows = np.array([stock.shelf.row_of[each] for each in known], np.int64)
-        blocks = assemble(history, stock.snapshot, rows, now=now)
+        blocks = assemble(history, stock.snapshot, rows, now=now, profile=profile, surface=surface)
     except Exception:  # a page without logged features is worth less to training, but still a page
         logger.exception("features of a served page cannot be assembled")
         return ServedFeatures()
     of_user = np.broadcast_to(blocks.user, (len(rows), blocks.user.shape[-1]))
     joined = np.concatenate([of_user, blocks.content, blocks.context], axis=1).astype("<f4")
-    return ServedFeatures(FEATURE_SET, {each: row.tobytes() for each, row in zip(known, joined, strict=True)})
+    of_content = {each: row.tobytes() for each, row in zip(known, joined, strict=True)}
+    return ServedFeatures(FEATURE_SET, of_content, datetime.fromtimestamp(stock.snapshot.until, UTC))

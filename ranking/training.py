@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from events import queries
 from events.columnar.interactions import Interactions
-from features import store
+from features import profiles, store
 from features.extraction import ContentSnapshot, assemble_many, timeline
 from features.extraction.definitions import NAMES
 from features.extraction.snapshot import UNKNOWN
@@ -180,6 +180,8 @@ def _assemble(
         user=examples.user,
         rows=snapshot.rows(log.contents.tolist())[examples.content],
         moments=examples.moment,
+        surfaces=examples.surface,
+        profiles=profiles.read_many(log.users[np.unique(examples.user)].tolist()),
     )
     return FeatureMatrix(blocks.user, blocks.content, blocks.context)
 

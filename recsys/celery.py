@@ -30,6 +30,7 @@ app.conf.beat_schedule = {
         ("refresh trends", "features.tasks.refresh_trends", MINUTE_S),
         # Finds what was uploaded or changed; the text is in the next snapshot anyway, frames and sound follow.
         ("analyse contents", "features.tasks.analyse_contents", 5.0),
+        ("apply feedback to profiles", "features.tasks.apply_feedback", MINUTE_S),
         ("rebuild sessions", "events.tasks.rebuild_sessions", MINUTE_S),
         ("mark automated traffic", "events.tasks.mark_automated", 5 * MINUTE_S),
         ("measure KPIs", "dashboards.tasks.measure_kpis", 5 * MINUTE_S),

@@ -1,6 +1,6 @@
 """One user's recent past, as the stages of a feed read it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ class History:
     timestamp : float64 array (n,), seconds since 1970 UTC
     watch_s : float32 array (n,), watched seconds, NaN where the event carries none
     long_view : int8 array (n,), 1 or 0 where an imported log states it, else -1
+    surface : object array of str (n,), "" where unknown; all unknown when left out
     """
 
     event_type: NDArray[np.uint8]
@@ -26,6 +27,11 @@ class History:
     timestamp: NDArray[np.float64]
     watch_s: NDArray[np.float32]
     long_view: NDArray[np.int8]
+    surface: NDArray[np.object_] = field(default_factory=lambda: np.empty(0, object))
+
+    def __post_init__(self) -> None:
+        if len(self.surface) != len(self.event_type):
+            object.__setattr__(self, "surface", np.full(len(self.event_type), "", object))
 
     def __len__(self) -> int:
         return len(self.event_type)

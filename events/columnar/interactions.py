@@ -4,7 +4,8 @@ Text ids are replaced by dense codes `0..n-1` into a vocabulary, so that a milli
 and every aggregation is a bincount.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,9 @@ class Interactions:
     long_view : int8 array (n,), 1 or 0 where an imported log states it, -1 where it does not
     session, request : int32 arrays (n,), codes into `sessions` and `requests`, `ABSENT` where missing
     users, contents, creators, sessions, requests : object arrays of str, the vocabularies
+    surface : int32 array (n,), codes into `surfaces`, `ABSENT` where missing; all missing when left out
+    position : int16 array (n,), where in its feed the content stood, `ABSENT` where missing; all when left out
+    surfaces : object array of str
     """
 
     event_type: NDArray[np.uint8]
@@ -42,9 +46,26 @@ class Interactions:
     creators: NDArray[np.object_]
     sessions: NDArray[np.object_]
     requests: NDArray[np.object_]
+    surface: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    position: NDArray[np.int16] = field(default_factory=lambda: np.empty(0, np.int16))
+    surfaces: NDArray[np.object_] = field(default_factory=lambda: np.empty(0, object))
+
+    def __post_init__(self) -> None:
+        if len(self.surface) != len(self.event_type):
+            object.__setattr__(self, "surface", np.full(len(self.event_type), ABSENT, np.int32))
+        if len(self.position) != len(self.event_type):
+            object.__setattr__(self, "position", np.full(len(self.event_type), ABSENT, np.int16))
 
     def __len__(self) -> int:
         return len(self.event_type)
+
+    def rows(self, index: NDArray[np.int64] | NDArray[np.bool_] | slice) -> Self:
+        """The chosen events, in the order of the index; the vocabularies stay."""
+        columns = (
+            "event_type", "user", "content", "creator", "timestamp", "watch_s", "long_view", "session", "request",
+            "surface", "position",
+        )  # fmt: skip
+        return replace(self, **{name: getattr(self, name)[index] for name in columns})
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,25 +8,25 @@ from django.db import migrations, models
 HISTORY = """
 CREATE FUNCTION user_history(who text, most integer) RETURNS TABLE (
     is_recent boolean, event_id uuid, event_type text, content_id text, creator_id text, at double precision,
-    watch_s text, long_view text
+    watch_s text, long_view text, surface text
 ) LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     found bigint;
 BEGIN
     RETURN QUERY SELECT true, e.event_id, e.event_type::text, e.content_id, e.creator_id,
             date_part('epoch', e."timestamp")::double precision,
-            e.additional_info->>'watch_duration', e.additional_info->>'long_view'
+            e.additional_info->>'watch_duration', e.additional_info->>'long_view', e.additional_info->>'surface'
         FROM event e WHERE e.user_id = who AND e.event_type <> 'content_upload'
         ORDER BY e."timestamp" DESC LIMIT most;
     GET DIAGNOSTICS found = ROW_COUNT;
     -- Fewer than asked for are all there are, refusals among them.
     IF found >= most THEN
         RETURN QUERY SELECT false, e.event_id, e.event_type::text, e.content_id, e.creator_id,
-                date_part('epoch', e."timestamp")::double precision, NULL, NULL
+                date_part('epoch', e."timestamp")::double precision, NULL, NULL, NULL
             FROM event e WHERE e.user_id = who AND e.event_type IN ('hide', 'report', 'unhide');
     END IF;
     RETURN QUERY SELECT false, r.event_id, r.event_type::text, r.content_id, r.creator_id,
-            date_part('epoch', r."timestamp")::double precision, NULL, NULL
+            date_part('epoch', r."timestamp")::double precision, NULL, NULL, NULL
         FROM refusal r WHERE r.user_id = who;
 END $$;
 """

@@ -5,10 +5,11 @@ example sees the log strictly before its moment.
 """
 
 from features.extraction.assemble import FeatureBlocks, assemble, assemble_many
+from features.extraction.profile import Profile
 from features.extraction.snapshot import ContentSnapshot
-from features.extraction.timeline import CounterTimeline, timeline
+from features.extraction.timeline import Timeline, timeline
 from features.extraction.user import taste_vector
 
 __all__ = [
-    "ContentSnapshot", "CounterTimeline", "FeatureBlocks", "assemble", "assemble_many", "taste_vector", "timeline",
+    "ContentSnapshot", "FeatureBlocks", "Profile", "Timeline", "assemble", "assemble_many", "taste_vector", "timeline",
 ]  # fmt: skip

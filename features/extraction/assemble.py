@@ -1,10 +1,12 @@
 """Features of contents for a user at a moment: one function for a request, one for a training set, the same columns.
 
 `assemble` is what the feed calls: no loop over contents, about a millisecond for 300. `assemble_many` gives training
-what serving would have seen: per example the user's events strictly before the moment, the counters of the windows
-complete by then, and a sequential model that was fitted on earlier events only.
+what serving would have seen: per example the user's events strictly before the moment, the counters of the hours
+complete by then, and a sequential model that was fitted on earlier events only. Both go through `_personal` and
+`content_block`, and nothing in them depends on how many rows are asked for at once, so they agree to the bit.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -16,19 +18,23 @@ from events.columnar.history import History
 from events.columnar.interactions import ABSENT, Interactions
 from features.embeddings import behaviour
 from features.embeddings.behaviour import SequentialItemModel
-from features.extraction.content import content_columns
-from features.extraction.context import context_columns
-from features.extraction.definitions import CONTEXT_DIM, HISTORY_LIMIT, USER_DIM, stack
+from features.extraction.content import content_block
+from features.extraction.context import context_columns, habit_columns, stated_columns, surface_columns
+from features.extraction.definitions import CONTENT_DIM, CONTEXT_DIM, HISTORY_LIMIT, USER_DIM, stack
 from features.extraction.engagement import CODE
+from features.extraction.habits import Weighted
 from features.extraction.past import Past, encounters, followed_creators, resolve
+from features.extraction.population import Receptions
+from features.extraction.profile import Profile
 from features.extraction.sequences import enjoyed
 from features.extraction.snapshot import UNKNOWN, ContentSnapshot
-from features.extraction.temporal import clock_columns
-from features.extraction.timeline import CounterTimeline
-from features.extraction.user import taste, user_columns
+from features.extraction.temporal import age_s, clock_columns, freshness, offset_s
+from features.extraction.timeline import Timeline
+from features.extraction.user import taste, user_columns, watch_quantile
 
 SEQUENTIAL_FOLDS = 4
 """Periods of a training set, each scored by a sequential model of the time before it; the first has none."""
+STRANGER = Profile()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,8 @@ def assemble(
     rows: NDArray[np.int64],
     *,
     now: datetime,
-    counters: NDArray[np.float32] | None = None,
-    total: NDArray[np.float64] | NDArray[np.float32] | None = None,
+    profile: Profile = STRANGER,
+    surface: str = "",
 ) -> FeatureBlocks:
     """Features of the contents in `rows` for the user with this history.
 
@@ -66,30 +72,27 @@ def assemble(
     history : the user's last events, oldest first; the last `HISTORY_LIMIT` count
     rows : rows of the snapshot (n,), n = 0 allowed
     now : moment of the request, aware
-    counters : (n, len(COUNTERS)), counters of these rows as of another moment than the snapshot's
-    total : (len(COUNTERS),), the sum over all contents that belongs to `counters`
+    profile : of the user
+    surface : where the contents are to be shown, as events name it
     """
-    moment = now.timestamp()
-    user, context = _personal(resolve(history, snapshot), snapshot, rows, moment, snapshot.sequential)
-    columns = content_columns(
-        snapshot.counters[rows] if counters is None else counters,
-        snapshot.total if total is None else total,
-        duration_s=snapshot.duration_s[rows],
-        upload_timestamp=snapshot.upload_timestamp[rows],
-        now=moment,
-        catalogue_size=len(snapshot),
-    )
-    return FeatureBlocks(user, stack("content", columns, len(rows)), context)
+    user, context = _personal(
+        resolve(history, snapshot), snapshot, rows, now.timestamp(), sequential=snapshot.sequential,
+        receptions=snapshot.receptions, profile=profile, surface=surface,
+    )  # fmt: skip
+    return FeatureBlocks(user, snapshot.features[rows], context)
 
 
 def assemble_many(
     log: Interactions,
     snapshot: ContentSnapshot,
-    timeline: CounterTimeline,
+    timeline: Timeline,
     *,
     user: NDArray[np.int32],
     rows: NDArray[np.int64],
     moments: NDArray[np.float64],
+    surfaces: NDArray[np.object_] | None = None,
+    profiles: Mapping[str, Profile] | None = None,
+    counted_until: NDArray[np.float64] | None = None,
     folds: int = SEQUENTIAL_FOLDS,
 ) -> FeatureBlocks:
     """Features of n training examples, each as of its moment.
@@ -104,33 +107,67 @@ def assemble_many(
     user : int array (n,), codes of `log.users`
     rows : int array (n,), rows of the snapshot
     moments : float array (n,), seconds since 1970 UTC; events stamped at or after it stay unknown
-    folds : periods for the sequential model, see `SEQUENTIAL_FOLDS`; 1 leaves it out
+    surfaces : object array of str (n,), where each was shown, "" where unknown
+    profiles : by user id; who has none is a stranger
+    counted_until : float array (n,), seconds since 1970 UTC, as of when serving knew the counters, where that was
+        logged; by default the end of the last complete hour with events
+    folds : periods for the sequential model, see `SEQUENTIAL_FOLDS`; 0 takes the snapshot's own model, which is what
+        serving did but knows the future of a training example
 
     Returns
     -------
     blocks of n rows each, in the order given
     """
     n = len(rows)
-    counters, totals = timeline.at(rows, moments), timeline.totals(moments)
-    columns = content_columns(
-        counters, totals, duration_s=snapshot.duration_s[rows], upload_timestamp=snapshot.upload_timestamp[rows],
-        now=moments, catalogue_size=len(snapshot),
-    )  # fmt: skip
+    until = timeline.clock.boundary(moments) if counted_until is None else counted_until
+    content, receptions, period = _content(snapshot, timeline, rows, until)
+    where = np.full(n, "", object) if surfaces is None else surfaces
     pasts, first = _by_user(log, snapshot)
     cuts, models = _causal_models(log, snapshot, moments, folds)
     user_block = np.empty((n, USER_DIM), np.float32)
     context_block = np.empty((n, CONTEXT_DIM), np.float32)
-    order = np.lexsort((moments, user))
-    new = np.append(True, (np.diff(user[order]) != 0) | (np.diff(moments[order]) != 0)) if n else np.empty(0, bool)
+    order = np.lexsort((period, moments, user))
+    new = np.zeros(n, np.bool_)
+    for key in (user, moments, period):
+        new |= np.append(True, key[order][1:] != key[order][:-1])[:n]
+    new[1:] |= where[order][1:] != where[order][:-1]
     for start, stop in pairwise([*np.flatnonzero(new).tolist(), n]):
         group = order[start:stop]
         who, moment = int(user[group[0]]), float(moments[group[0]])
         low, high = first[who], first[who + 1]
         known = low + int(np.searchsorted(pasts.timestamp[low:high], moment, side="left"))
         past = pasts.slice(max(int(low), known - HISTORY_LIMIT), known)
-        model = models[int(np.searchsorted(cuts, moment, side="right"))]
-        user_block[group], context_block[group] = _personal(past, snapshot, rows[group], moment, model)
-    return FeatureBlocks(user_block, stack("content", columns, len(rows)), context_block)
+        profile = (profiles or {}).get(log.users[who], STRANGER).known_at(moment)
+        user_block[group], context_block[group] = _personal(
+            past, snapshot, rows[group], moment, sequential=models[int(np.searchsorted(cuts, moment, side="right"))],
+            receptions=receptions[period[group[0]]], profile=profile, surface=where[group[0]],
+        )  # fmt: skip
+    return FeatureBlocks(user_block, content, context_block)
+
+
+def _content(
+    snapshot: ContentSnapshot, timeline: Timeline, rows: NDArray[np.int64], until: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], list[Receptions], NDArray[np.int64]]:
+    """Content block (n, CONTENT_DIM) as of each moment, the population at each distinct one, and which is whose."""
+    content = np.empty((len(rows), CONTENT_DIM), np.float32)
+    distinct, period = np.unique(until, return_inverse=True)
+    order = np.argsort(period, kind="stable")
+    bounds = np.searchsorted(period[order], np.arange(len(distinct) + 1))
+    populations = []
+    for (counters, receptions), (start, stop) in zip(timeline.at(distinct), pairwise(bounds.tolist()), strict=True):
+        at = order[start:stop]
+        content[at] = content_block(
+            counters,
+            creator=snapshot.creator,
+            creators=len(snapshot.creators),
+            category=snapshot.category,
+            categories=len(snapshot.categories),
+            duration_s=snapshot.duration_s,
+            receptions=receptions,
+            rows=rows[at],
+        )
+        populations.append(receptions)
+    return content, populations, period
 
 
 def _personal(
@@ -138,14 +175,41 @@ def _personal(
     snapshot: ContentSnapshot,
     rows: NDArray[np.int64],
     moment: float,
+    *,
     sequential: SequentialItemModel | None,
+    receptions: Receptions,
+    profile: Profile,
+    surface: str,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """User block (USER_DIM,) and context block (n, CONTEXT_DIM) of one user at one moment."""
     met, followed = encounters(past, snapshot), followed_creators(past)
+    weighted = Weighted.of(met, moment)
+    everything = weighted.in_all()
     vector = taste(met, snapshot)
-    habits = user_columns(past, met, followed, now=moment, has_taste=vector is not None)
-    crossed = context_columns(met, followed, vector, snapshot=snapshot, sequential=sequential, rows=rows, now=moment)
-    return stack("user", habits, 1)[0], stack("context", crossed | clock_columns(moment), len(rows))
+    habits = user_columns(
+        past,
+        met,
+        everything,
+        followed=len(followed),
+        wishes=profile.wishes,
+        watch_quantile=watch_quantile(past, snapshot, receptions, now=moment),
+        now=moment,
+        has_taste=vector is not None,
+    )
+    crossed = context_columns(
+        past, met, followed, vector, snapshot=snapshot, sequential=sequential, rows=rows, now=moment
+    )
+    age = age_s(snapshot.upload_timestamp[rows], moment)
+    columns: dict[str, NDArray[np.float64] | float] = {
+        **crossed,
+        **habit_columns(met, weighted, everything, snapshot=snapshot, rows=rows),
+        **stated_columns(profile, snapshot, rows),
+        **surface_columns(met, weighted, everything, receptions, surface),
+        **clock_columns(moment + offset_s(profile.zone, moment)),
+        "content_age": np.log1p(age / 3600.0),
+        "content_freshness": freshness(age),
+    }
+    return stack("user", habits, 1)[0], stack("context", columns, len(rows))
 
 
 def _by_user(log: Interactions, snapshot: ContentSnapshot) -> tuple[Past, NDArray[np.int64]]:
@@ -158,9 +222,10 @@ def _by_user(log: Interactions, snapshot: ContentSnapshot) -> tuple[Past, NDArra
     # The code ABSENT is -1 and reads the appended entry.
     row_of = np.append(snapshot.rows(log.contents.tolist()), UNKNOWN)
     creator_of = np.append(snapshot.creator_codes(log.creators.tolist()), UNKNOWN)
+    surface_of = np.append(log.surfaces, "").astype(object)
     past = Past(
         log.event_type[order], row_of[log.content[order]], creator_of[log.creator[order]], log.timestamp[order],
-        log.watch_s[order], log.long_view[order],
+        log.watch_s[order], log.long_view[order], surface_of[log.surface[order]],
     )  # fmt: skip
     return past, np.searchsorted(log.user[order], np.arange(len(log.users) + 1))
 
@@ -169,7 +234,9 @@ def _causal_models(
     log: Interactions, snapshot: ContentSnapshot, moments: NDArray[np.float64], folds: int
 ) -> tuple[NDArray[np.float64], list[SequentialItemModel | None]]:
     """Cuts in time, and per period between them the sequential model of all events before the period."""
-    if folds < 2 or len(moments) == 0:
+    if folds == 0:
+        return np.empty(0), [snapshot.sequential]
+    if folds == 1 or len(moments) == 0:
         return np.empty(0), [None]
     cuts = np.unique(np.quantile(moments, np.arange(1, folds) / folds))
     row = snapshot.rows(log.contents.tolist())

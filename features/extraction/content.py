@@ -1,74 +1,141 @@
-"""What is known of a content by itself: how people lately received it, how long and how old it is."""
+"""What is known of a content by itself: how people lately received it, its creator and its category.
 
+Nothing here depends on the user or on the minute of the request, so a snapshot holds the block of every content
+ready-made, and serving only picks rows.
+"""
+
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.extraction.aggregates import smoothed_rate
-from features.extraction.definitions import COUNTER_COLUMN, DAY_S, DEFAULT_DURATION_S, HALF_LIVES_S, PRIOR_RATE
-from features.extraction.temporal import age_s, freshness
+from features.extraction.aggregates import smoothed_rate, summed
+from features.extraction.definitions import (
+    CONTENT_RATES,
+    COUNTER_COLUMN,
+    DAY_S,
+    DEFAULT_DURATION_S,
+    GROUP_RATES,
+    HALF_LIVES_S,
+    PRIOR_RATE,
+    RATED,
+    SIGNALS,
+    stack,
+)
+from features.extraction.population import Receptions
 
 PRIOR_STRENGTH: Final = 20.0
 """People whose opinion is worth as much as the mean of all contents."""
 POPULATION_STRENGTH: Final = 100.0
 PER_WEEK: Final = HALF_LIVES_S["7d"] / DAY_S
+_LABELS: Final = tuple(HALF_LIVES_S)
+_RATED: Final = slice(SIGNALS.index(next(iter(RATED))), SIGNALS.index(next(iter(RATED))) + len(RATED))
+_PRIORS: Final = np.array([PRIOR_RATE[signal] for signal in RATED])
+Columns = dict[str, NDArray[np.float64]]
 
 
-def content_columns(
+def content_block(
     counters: NDArray[np.float32],
-    total: NDArray[np.float64] | NDArray[np.float32],
     *,
+    creator: NDArray[np.int32],
+    creators: int,
+    category: NDArray[np.int32],
+    categories: int,
     duration_s: NDArray[np.float32],
-    upload_timestamp: NDArray[np.float64],
-    now: NDArray[np.float64] | float,
-    catalogue_size: int,
-) -> dict[str, NDArray[np.float64]]:
-    """The content block by feature name, each of length n.
+    receptions: Receptions,
+    rows: NDArray[np.int64] | None = None,
+) -> NDArray[np.float32]:
+    """The content block, float32 (n, CONTENT_DIM), as of the moment of the counters.
 
     A rate is pulled towards the rate of all contents over the same half-life, which itself is pulled towards a constant
-    while the whole log has little to say: `(a + 20 m) / (people + 20)`, `m = (A + 100 p) / (People + 100)`.
+    while the whole log has little to say: `(a + 20 m) / (people + 20)`, `m = (A + 100 p) / (People + 100)`. Counters of
+    a creator or category are the sums over its contents.
 
     Parameters
     ----------
-    counters : (n, len(COUNTERS)), decayed counts as of the moment
-    total : (len(COUNTERS),) or (n, len(COUNTERS)), their sum over all contents as of the moment
-    now : seconds since 1970 UTC, one moment or one per row
-    catalogue_size : number of contents the total is over
+    counters : float32 array (m, len(COUNTERS)), of the whole catalogue
+    creator, category : int arrays (m,), codes below `creators` and `categories`, negative where there is none
+    duration_s : float32 array (m,), NaN where unknown
+    receptions : the population as of the same moment
+    rows : the contents to answer for; all by default
     """
-    mine: NDArray[np.float64] = counters.T.astype(np.float64)
-    everybody = np.asarray(total, np.float64).T
+    chosen = np.arange(len(counters)) if rows is None else rows
+    total = counters.sum(axis=0, dtype=np.float64)
+    mine = counters[chosen].astype(np.float64)
+    columns = _own(mine, total, duration_s[chosen], receptions, len(counters))
+    for name, code, n in (("creator", creator, creators), ("category", category, categories)):
+        # The last row is that of nobody, which the code -1 reads.
+        table = np.vstack([summed(counters, code, n), np.zeros((1, counters.shape[1]), np.float32)])
+        of_group = _group(name, table.astype(np.float64), total)
+        columns |= {key: values[code[chosen]] for key, values in of_group.items()}
+    contents = np.append(np.bincount(creator[creator >= 0], minlength=creators), 0)
+    columns["creator_contents"] = np.log1p(contents[creator[chosen]])
+    return stack("content", columns, len(chosen))
+
+
+def _own(
+    mine: NDArray[np.float64],
+    total: NDArray[np.float64],
+    duration_s: NDArray[np.float32],
+    receptions: Receptions,
+    catalogue_size: int,
+) -> Columns:
+    """Features of the entity "content"."""
 
     def count(signal: str, label: str) -> NDArray[np.float64]:
-        return np.asarray(mine[COUNTER_COLUMN[signal, label]])
+        return np.asarray(mine[:, COUNTER_COLUMN[signal, label]])
 
-    def mean(signal: str, label: str, constant: float) -> NDArray[np.float64]:
-        people = everybody[COUNTER_COLUMN["exposures", label]]
-        events = everybody[COUNTER_COLUMN[signal, label]]
-        return smoothed_rate(events, people, prior=constant, strength=POPULATION_STRENGTH)
+    def per(signal: str, people: str, label: str) -> NDArray[np.float64]:
+        """Mean of a sum, pulled to that of all contents."""
+        everybody = total[COUNTER_COLUMN[signal, label]], total[COUNTER_COLUMN[people, label]]
+        mean = smoothed_rate(*everybody, prior=0.0, strength=POPULATION_STRENGTH)
+        return smoothed_rate(count(signal, label), count(people, label), prior=mean, strength=PRIOR_STRENGTH)
 
-    def rate(signal: str, label: str) -> NDArray[np.float64]:
-        prior = mean(signal, label, PRIOR_RATE[signal])
-        return smoothed_rate(count(signal, label), count("exposures", label), prior=prior, strength=PRIOR_STRENGTH)
-
-    watch = smoothed_rate(
-        count("watch_s", "7d"), count("exposures", "7d"), prior=mean("watch_s", "7d", 0.0), strength=PRIOR_STRENGTH
-    )
-    typical = everybody[COUNTER_COLUMN["long_views", "7d"]] / max(catalogue_size, 1)
-    age = age_s(upload_timestamp, now)
+    typical = total[COUNTER_COLUMN["long_views", "7d"]] / max(catalogue_size, 1)
     return {
-        **{f"content_exposures_{h}": np.log1p(count("exposures", h)) for h in HALF_LIVES_S},
-        **{f"content_long_rate_{h}": rate("long_views", h) for h in HALF_LIVES_S},
-        "content_skip_rate_1d": rate("skips", "1d"),
-        "content_skip_rate_7d": rate("skips", "7d"),
-        "content_complete_rate_7d": rate("completes", "7d"),
-        "content_like_rate_7d": rate("likes", "7d"),
-        "content_share_rate_7d": rate("shares", "7d"),
-        "content_refusal_rate_7d": rate("refusals", "7d"),
-        "content_watch_7d": np.log1p(watch),
+        **{f"content_exposures_{label}": np.log1p(count("exposures", label)) for label in _LABELS},
+        **dict(_named("content", _rates(mine, total), CONTENT_RATES)),
+        "content_watch_1d": np.log1p(per("watch_s", "exposures", "1d")),
+        "content_watch_7d": np.log1p(per("watch_s", "exposures", "7d")),
+        "content_watch_quantile": _watch_quantile(count("watch_s", "7d"), count("views", "7d"), duration_s, receptions),
+        "content_position": np.log1p(per("positions", "placed", "7d")),
         "content_trend": np.log1p(count("exposures", "1d")) - np.log1p(count("exposures", "7d") / PER_WEEK),
-        "content_popularity": np.log1p(count("long_views", "7d") / np.maximum(typical, 1e-9)),
+        "content_popularity": np.log1p(count("long_views", "7d") / max(typical, 1e-9)),
         "content_duration": np.log1p(np.nan_to_num(duration_s.astype(np.float64), nan=DEFAULT_DURATION_S)),
-        "content_age": np.log1p(age / 3600.0),
-        "content_freshness": freshness(age),
     }
+
+
+def _watch_quantile(
+    watch_s: NDArray[np.float64], viewers: NDArray[np.float64], duration_s: NDArray[np.float32], receptions: Receptions
+) -> NDArray[np.float64]:
+    """Where the mean watch time of its viewers lies in the bucket of its duration, pulled to the middle."""
+    mean = watch_s / np.maximum(viewers, 1e-6)
+    quantile = receptions.quantile(duration_s, mean.astype(np.float32))
+    return smoothed_rate(viewers * quantile, viewers, prior=0.5, strength=PRIOR_STRENGTH)
+
+
+def _group(name: str, table: NDArray[np.float64], total: NDArray[np.float64]) -> Columns:
+    """Features of creators or categories, one entry per group."""
+    return {
+        **{f"{name}_exposures_{h}": np.log1p(table[:, COUNTER_COLUMN["exposures", h]]) for h in GROUP_RATES},
+        **dict(_named(name, _rates(table, total), GROUP_RATES)),
+    }
+
+
+def _rates(counters: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Smoothed rates, (n, half-lives, rated signals)."""
+    by_label = (-1, len(_LABELS), len(SIGNALS))
+    mine, everybody = counters.reshape(by_label), total.reshape(by_label)
+    mean = smoothed_rate(everybody[:, :, _RATED], everybody[:, :, :1], prior=_PRIORS, strength=POPULATION_STRENGTH)
+    return smoothed_rate(mine[:, :, _RATED], mine[:, :, :1], prior=mean, strength=PRIOR_STRENGTH)
+
+
+def _named(
+    prefix: str, rates: NDArray[np.float64], wanted: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """The wanted ones of all rates under their feature names."""
+    signals = list(RATED)
+    for label, chosen in wanted.items():
+        for signal in chosen:
+            yield f"{prefix}_{RATED[signal]}_{label}", rates[:, _LABELS.index(label), signals.index(signal)]

@@ -1,15 +1,25 @@
 """What a user's past says about particular contents: the crossing of user and content at a moment."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from features.embeddings.behaviour import SequentialItemModel
-from features.extraction.definitions import AFFINITY_HALF_LIFE_S, LAG_DECAY
-from features.extraction.past import Encounters
-from features.extraction.snapshot import ContentSnapshot
+from features.extraction.definitions import AFFINITY_HALF_LIFE_S, CROSS_RATES, LAG_DECAY
+from features.extraction.engagement import CODE
+from features.extraction.habits import Habits, Weighted, named
+from features.extraction.past import Encounters, Past
+from features.extraction.population import Receptions
+from features.extraction.preferences import preference_of
+from features.extraction.profile import Profile
+from features.extraction.snapshot import UNKNOWN, ContentSnapshot
+
+Columns = dict[str, NDArray[np.float64]]
 
 
 def context_columns(
+    past: Past,
     met: Encounters,
     followed: NDArray[np.int64],
     taste: NDArray[np.float32] | None,
@@ -18,8 +28,8 @@ def context_columns(
     sequential: SequentialItemModel | None,
     rows: NDArray[np.int64],
     now: float,
-) -> dict[str, NDArray[np.float64]]:
-    """The context block without the clock, by feature name, each of length n = len(rows).
+) -> Columns:
+    """What the user is to each content by affinity, taste and sequence, by feature name, each of length n = len(rows).
 
     Parameters
     ----------
@@ -38,7 +48,7 @@ def context_columns(
     else:
         scores = sequential.scores_of(met.row[met.worth > 0.0][::-1], rows).astype(np.float64)
     return {
-        "taste_cosine": zeros if taste is None else (snapshot.embedding[rows] @ taste).astype(np.float64),
+        "taste_cosine": zeros if taste is None else cosines(snapshot.embedding[rows], taste),
         "sequential_score": scores,
         "category_affinity": affinity(category, value, by_lag, wanted_category),
         "category_affinity_1d": affinity(category, value, by_time, wanted_category),
@@ -47,7 +57,59 @@ def context_columns(
         "creator_followed": _member(wanted_creator, followed),
         "creator_refused": _member(wanted_creator, np.unique(snapshot.creator[met.row[met.refusal]])),
         "times_seen": np.log1p(_times(met, rows)),
+        **_preferred(past, snapshot, wanted_category, wanted_creator),
     }
+
+
+def habit_columns(
+    met: Encounters, weighted: Weighted, all_habits: Habits, *, snapshot: ContentSnapshot, rows: NDArray[np.int64]
+) -> Columns:
+    """What the user did in the category and with the creator of each content, as decayed rates.
+
+    They are pulled to the user's own rates over the same half-life.
+    """
+    prior = all_habits.rates()[0]
+    columns: Columns = {}
+    for name, code in (("category", snapshot.category), ("creator", snapshot.creator)):
+        habits = weighted.by(code[met.row])
+        place = habits.place(code[rows])
+        columns[f"user_{name}_exposures_7d"] = np.log1p(habits.met("7d"))[place]
+        for key, values in named(f"user_{name}", habits.rates(prior), CROSS_RATES):
+            columns[key] = values[place]
+        if name == "category":
+            praise = float(all_habits.praise("7d")[0])
+            columns["category_share"] = (habits.praise("7d") / praise if praise > 0.0 else habits.praise("7d"))[place]
+    return columns
+
+
+def surface_columns(
+    met: Encounters, weighted: Weighted, all_habits: Habits, receptions: Receptions, surface: str
+) -> dict[str, float]:
+    """How the surface that is asked for is received, by everybody and by this user; "" asks for none in particular."""
+    there = np.asarray((met.surface == surface) & (surface != ""), np.int32)
+    habits = weighted.by(there - 1)
+    mine, everything = float(habits.met("7d")[0]), float(all_habits.met("7d")[0])
+    of_all = all_habits.rates()[0]
+    rate = dict(named("user_surface", habits.rates(of_all), {"7d": ("long_views",)}))["user_surface_long_rate_7d"][0]
+    return {
+        "surface_long_rate": receptions.surface_rate(surface),
+        "user_surface_long_rate": float(rate),
+        "user_surface_share": mine / everything if everything > 0.0 else 0.0,
+    }
+
+
+def stated_columns(profile: Profile, snapshot: ContentSnapshot, rows: NDArray[np.int64]) -> Columns:
+    """What the profile states about the category, the creator and the language of each content."""
+    return {
+        "category_stated": _stated(profile.categories, snapshot.categories, snapshot.category[rows]),
+        "creator_stated": _stated(profile.creators, snapshot.creators, snapshot.creator[rows]),
+        "language_stated": _stated(dict.fromkeys(profile.languages, 1.0), snapshot.languages, snapshot.language[rows]),
+    }
+
+
+def cosines(embedding: NDArray[np.float32], vector: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Products of rows with a vector, each by itself: a matrix product sums differently for 10 rows than for 300."""
+    return np.asarray((embedding * vector).sum(axis=1), np.float64)
 
 
 def affinity(
@@ -71,6 +133,37 @@ def affinity(
     mean = np.bincount(group, weights=(weight * value)[known]) / (mass + 1.0)
     at = np.minimum(np.searchsorted(codes, wanted), len(codes) - 1)
     return np.where(codes[at] == wanted, mean[at], 0.0)
+
+
+def _preferred(
+    past: Past, snapshot: ContentSnapshot, category: NDArray[np.int32], creator: NDArray[np.int32]
+) -> Columns:
+    """What explicit feedback adds up to. A follow concerns the creator it names, other feedback that of its content."""
+    of_content = np.append(snapshot.creator, np.int32(UNKNOWN))[past.row]
+    of_event = np.where(past.creator != UNKNOWN, past.creator, of_content)
+    follows = (past.event_type == CODE["follow"]) | (past.event_type == CODE["unfollow"])
+    about_creator = np.where(follows, of_event, of_content)
+    about_category = np.append(snapshot.category, np.int32(UNKNOWN))[past.row]
+    return {
+        "category_preference": _looked_up(preference_of(about_category, past.event_type), category),
+        "creator_preference": _looked_up(preference_of(about_creator, past.event_type), creator),
+    }
+
+
+def _stated(
+    wish_of: Mapping[str, float], vocabulary: NDArray[np.object_], code: NDArray[np.int32]
+) -> NDArray[np.float64]:
+    """The wish about each code's text, 0 where there is none."""
+    if not wish_of:
+        return np.zeros(len(code))
+    return np.array([wish_of.get(vocabulary[each], 0.0) if each >= 0 else 0.0 for each in code.tolist()])
+
+
+def _looked_up(value_of: dict[int, float], code: NDArray[np.int32]) -> NDArray[np.float64]:
+    """The value of each code, 0 where there is none."""
+    if not value_of:
+        return np.zeros(len(code))
+    return np.array([value_of.get(each, 0.0) for each in code.tolist()])
 
 
 def _member(wanted: NDArray[np.int32], codes: NDArray[np.int64] | NDArray[np.int32]) -> NDArray[np.float64]:

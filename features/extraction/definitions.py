@@ -1,15 +1,27 @@
 """The one ordered list of features: what each column of the ranker's input means.
 
-A feature is one entry here, one line in the module that computes its block (`user`, `content`, `context`) and a test.
-`FEATURE_SET` names the list: it changes when a name, a parameter or `CODE_VERSION` does, and a model trained with
-another set is refused at load. Raise `CODE_VERSION` when the meaning of a feature changes but its entry does not.
+A feature is one entry here, one line in the module that computes its block (`user`, `content`, `context`) and a value
+in the world of the leak test, which fails for an entry it never sees at work. `FEATURE_SET` names the list: it changes
+when a name, a parameter or `CODE_VERSION` does, and a model trained with another set is refused at load. Raise
+`CODE_VERSION` when the meaning of a feature changes but its entry does not.
+
+Who a feature belongs to (`entity`) is finer than the block it is computed in:
+
+    block     entities
+    user      user
+    content   content, creator, category           one row per content, ready-made in the snapshot
+    context   user x content, user x category, user x creator, context (the moment and the surface)
+
+Counters are kept per content only. They are linear, so those of a creator and of a category are the sums over their
+contents: always by the catalogue as it is now, and nothing more to store. A follow that names no content is the user's
+(`creator_followed`), not the creator's.
 
 Nothing is computed here.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Final, Literal
@@ -17,19 +29,45 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-CODE_VERSION: Final = 1
+CODE_VERSION: Final = 2
 
 HOUR_S: Final = 3600.0
 DAY_S: Final = 86_400.0
 WINDOW_S: Final = HOUR_S
 """Counters are folded per hour: fine enough for a trend, coarse enough that a month is 720 steps."""
 HALF_LIVES_S: Final = MappingProxyType({"1h": HOUR_S, "1d": DAY_S, "7d": 7 * DAY_S})
-SIGNALS: Final = ("exposures", "long_views", "completes", "skips", "likes", "shares", "refusals", "watch_s")
-"""What is counted per content: people per window (see `aggregates`), except `watch_s`, which is seconds."""
+RATED: Final = MappingProxyType(
+    {
+        "views": "view_rate",
+        "long_views": "long_rate",
+        "completes": "complete_rate",
+        "skips": "skip_rate",
+        "likes": "like_rate",
+        "shares": "share_rate",
+        "comments": "comment_rate",
+        "saves": "save_rate",
+        "follows": "follow_rate",
+        "hides": "hide_rate",
+        "reports": "report_rate",
+        "replays": "replay_rate",
+    }
+)
+"""Signals that are read as a share of the exposures, and what their rates are called."""
+SIGNALS: Final = ("exposures", *RATED, "watch_s", "positions", "placed")
+"""What is counted per content: people per window (see `aggregates`), except for the last three: watched seconds, the
+sum of the positions of impressions that state one, and how many those are."""
 COUNTERS: Final = tuple((signal, label) for label in HALF_LIVES_S for signal in SIGNALS)
 """Columns of a counter state, half-life after half-life."""
 COUNTER_COLUMN: Final = MappingProxyType({counter: column for column, counter in enumerate(COUNTERS)})
-COUNTER_HALF_LIFE_S: Final[NDArray[np.float64]] = np.array([HALF_LIVES_S[label] for _, label in COUNTERS])
+
+DURATION_EDGES_S: Final = (7.0, 12.0, 18.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0)
+"""Upper ends of the duration buckets within which watch times are compared (D2Q); a last bucket is open, and contents
+of unknown length have one of their own."""
+WATCH_EDGES_S: Final = tuple(round(0.5 * 2 ** (step / 2), 3) for step in range(21))
+"""Edges of the bins of watch times: half a second to 512 s, two bins per doubling."""
+WATCH_BUCKETS: Final = len(DURATION_EDGES_S) + 2
+WATCH_BINS: Final = len(WATCH_EDGES_S) + 1
+POPULATION_HALF_LIFE_S: Final = 7 * DAY_S
 
 HISTORY_LIMIT: Final = 1000
 """Events of a user that features look back on, in training as in serving."""
@@ -43,6 +81,16 @@ FRESH_HALF_LIFE_S: Final = 2 * DAY_S
 DEFAULT_DURATION_S: Final = 15.0
 
 Block = Literal["user", "content", "context"]
+Entity = Literal[
+    "user", "content", "creator", "category", "user x content", "user x category", "user x creator", "context"
+]
+Fitted = Literal["watch times", "surfaces", "sequential model", "content encoder"]
+_BLOCK_OF: Final[Mapping[str, Block]] = {
+    "user": "user",
+    "content": "content",
+    "creator": "content",
+    "category": "content",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,84 +100,150 @@ class Feature:
     Attributes
     ----------
     name : unique over all blocks
-    block : who it belongs to: the user, the content, or the meeting of both at a moment
+    entity : who it belongs to
     unit : what one unit of the value is
     default : the value where nothing is known yet
     half_life_s : how fast its evidence fades, in seconds; None where it does not fade with time
+    fitted : what learned state it reads, which the snapshot (and so the training set) carries with it; None for none.
+        The scale of a column is no part of it: the ranker's own layer keeps that with the model.
     what : one sentence
+    dtype : type of the stored value
     """
 
     name: str
-    block: Block
+    entity: Entity
     unit: str
     default: float
     half_life_s: float | None
+    fitted: Fitted | None
     what: str
+    dtype: str = "float32"
 
-
-def _user(name: str, unit: str, default: float, what: str) -> Feature:
-    return Feature(name, "user", unit, default, None, what)
-
-
-def _content(name: str, unit: str, default: float, what: str, half_life: str | None = None) -> Feature:
-    return Feature(name, "content", unit, default, HALF_LIVES_S[half_life] if half_life else None, what)
-
-
-def _context(name: str, unit: str, default: float, what: str, half_life_s: float | None = None) -> Feature:
-    return Feature(name, "context", unit, default, half_life_s, what)
+    @property
+    def block(self) -> Block:
+        """The input of the network it stands in."""
+        return _BLOCK_OF.get(self.entity, "context")
 
 
 PRIOR_RATE: Final = MappingProxyType(
-    {"long_views": 0.3, "completes": 0.2, "skips": 0.3, "likes": 0.03, "shares": 0.01, "refusals": 0.001}
-)
+    {
+        "views": 0.7, "long_views": 0.3, "completes": 0.2, "skips": 0.3, "likes": 0.03, "shares": 0.01,
+        "comments": 0.01, "saves": 0.01, "follows": 0.005, "hides": 0.001, "reports": 0.0005, "replays": 0.02,
+    }
+)  # fmt: skip
 """Rates assumed while nothing was observed at all."""
-_GAP = float(np.log1p(AGE_LIMIT_S))
+GAP_LIMIT: Final = float(np.log1p(AGE_LIMIT_S))
+
+
+def _of(
+    entity: Entity, name: str, unit: str, default: float, what: str, half_life_s: float | None = None,
+    fitted: Fitted | None = None,
+) -> Feature:  # fmt: skip
+    return Feature(name, entity, unit, default, half_life_s, fitted, what)
+
+
+def _rates(entity: Entity, prefix: str, labels: Mapping[str, tuple[str, ...]]) -> Iterator[Feature]:
+    """Rates of an entity: half-life label to the signals that are read over it."""
+    for label, signals in labels.items():
+        for signal in signals:
+            yield _of(
+                entity, f"{prefix}_{RATED[signal]}_{label}", "share", PRIOR_RATE[signal],
+                f"Of those who met it: {signal.replace('_', ' ')}.", HALF_LIVES_S[label],
+            )  # fmt: skip
+
+
+def _exposures(entity: Entity, prefix: str, labels: tuple[str, ...], unit: str) -> Iterator[Feature]:
+    for label in labels:
+        yield _of(entity, f"{prefix}_exposures_{label}", unit, 0.0, "How much it was met.", HALF_LIVES_S[label])
+
+
+ALL_RATES: Final = tuple(RATED)
+MAIN_RATES: Final = ("long_views", "completes", "skips", "likes")
+"""Frequent enough to say something within a day or an hour."""
+CONTENT_RATES: Final = MappingProxyType({"1h": ALL_RATES, "1d": ALL_RATES, "7d": ALL_RATES})
+GROUP_RATES: Final = MappingProxyType({"1d": MAIN_RATES, "7d": ALL_RATES})
+"""Rates of creators and categories."""
+USER_RATES: Final = MappingProxyType({"1h": MAIN_RATES, "1d": MAIN_RATES, "7d": ALL_RATES})
+CROSS_RATES: Final = MappingProxyType({"1h": ("long_views", "skips"), "1d": MAIN_RATES, "7d": ALL_RATES})
+"""Rates of a user with a category and with a creator."""
+_WEEK: Final = HALF_LIVES_S["7d"]
 
 FEATURES: Final = (
-    _user("user_events", "log(1+events)", 0.0, "Events in the history."),
-    _user("user_judged", "log(1+contents)", 0.0, "Contents that the user did more with than pass."),
-    _user("user_long_rate", "share", PRIOR_RATE["long_views"], "Long views per judged content, the latest count most."),
-    _user("user_complete_rate", "share", PRIOR_RATE["completes"], "Clips watched to their end per judged content."),
-    _user("user_skip_rate", "share", PRIOR_RATE["skips"], "Skips per judged content."),
-    _user("user_like_rate", "share", PRIOR_RATE["likes"], "Likes per judged content."),
-    _user("user_share_rate", "share", PRIOR_RATE["shares"], "Shares, saves and comments per judged content."),
-    _user("user_watch_ratio", "watch_s / duration_s", 0.5, "Mean watched share of a clip, at most 2."),
-    _user("user_recent_long_rate", "share", PRIOR_RATE["long_views"], "Long views among the last five judged."),
-    _user("user_gap", "log(1+s)", _GAP, "Time since the last event, at most 30 days."),
-    _user("user_session_depth", "log(1+contents)", 0.0, "Contents met in the running session."),
-    _user("user_followed", "log(1+creators)", 0.0, "Creators followed in the history."),
-    _user("user_has_taste", "0 or 1", 0.0, "Whether a taste vector exists."),
-    *(_content(f"content_exposures_{h}", "log(1+people)", 0.0, "People who met it.", h) for h in HALF_LIVES_S),
+    _of("user", "user_events", "log(1+events)", 0.0, "Events in the history."),
+    _of("user", "user_judged", "log(1+contents)", 0.0, "Contents that the user did more with than pass."),
+    _of("user", "user_long_rate", "share", PRIOR_RATE["long_views"], "Long views per judged content, by lag."),
+    _of("user", "user_complete_rate", "share", PRIOR_RATE["completes"], "Clips watched to their end, by lag."),
+    _of("user", "user_skip_rate", "share", PRIOR_RATE["skips"], "Skips per judged content, by lag."),
+    _of("user", "user_like_rate", "share", PRIOR_RATE["likes"], "Likes per judged content, by lag."),
+    _of("user", "user_watch_ratio", "watch_s / duration_s", 0.5, "Mean watched share of a clip, at most 2."),
+    _of("user", "user_watch_quantile", "quantile", 0.5, "How long the user watches, among all views of clips of such "
+        "a length.", _WEEK, "watch times"),
+    _of("user", "user_recent_long_rate", "share", PRIOR_RATE["long_views"], "Long views among the last five judged."),
+    _of("user", "user_gap", "log(1+s)", GAP_LIMIT, "Time since the last event, at most 30 days."),
+    _of("user", "user_session_depth", "log(1+contents)", 0.0, "Contents met in the running session."),
+    _of("user", "user_session_length", "log(1+s)", 0.0, "How long the running session has lasted."),
+    _of("user", "user_sessions", "log(1+sessions)", 0.0, "Sessions in the history."),
+    _of("user", "user_mean_session_length", "log(1+s)", 0.0, "Mean duration of a session, first to last event."),
+    _of("user", "user_mean_session_events", "log(1+events)", 0.0, "Mean depth of a session."),
+    _of("user", "user_mean_pause", "log(1+s)", GAP_LIMIT, "Mean time between two sessions, at most 30 days."),
+    _of("user", "user_active_days", "share", 0.0, "Days with an event among the last seven days."),
+    _of("user", "user_followed", "log(1+creators)", 0.0, "Creators followed in the history."),
+    _of("user", "user_has_taste", "0 or 1", 0.0, "Whether a taste vector exists."),
+    _of("user", "user_stated", "log(1+wishes)", 0.0, "Categories, creators and languages stated in the profile."),
+    *_exposures("user", "user", ("1h", "1d", "7d"), "log(1+contents)"),
     *(
-        _content(f"content_long_rate_{h}", "share", PRIOR_RATE["long_views"], "Long views per person.", h)
-        for h in HALF_LIVES_S
+        _of("user", f"user_engagement_{label}", "worth", 0.0, "Mean worth of what was met.", half_life)
+        for label, half_life in HALF_LIVES_S.items()
     ),
-    _content("content_skip_rate_1d", "share", PRIOR_RATE["skips"], "Skips per person.", "1d"),
-    _content("content_skip_rate_7d", "share", PRIOR_RATE["skips"], "Skips per person.", "7d"),
-    _content("content_complete_rate_7d", "share", PRIOR_RATE["completes"], "Complete views per person.", "7d"),
-    _content("content_like_rate_7d", "share", PRIOR_RATE["likes"], "Likes per person.", "7d"),
-    _content("content_share_rate_7d", "share", PRIOR_RATE["shares"], "Shares, saves, comments per person.", "7d"),
-    _content("content_refusal_rate_7d", "share", PRIOR_RATE["refusals"], "Hides and reports per person.", "7d"),
-    _content("content_watch_7d", "log(1+s)", 0.0, "Watched seconds per person.", "7d"),
-    _content("content_trend", "log ratio", 0.0, "People of the last day against the daily mean of the week.", "1d"),
-    _content("content_popularity", "log(1+ratio)", 0.0, "Long views against the mean content.", "7d"),
-    _content("content_duration", "log(1+s)", float(np.log1p(DEFAULT_DURATION_S)), "Length of the clip."),
-    _content("content_age", "log(1+h)", 0.0, "Time since upload, at most 30 days."),
-    Feature("content_freshness", "content", "0..1", 1.0, FRESH_HALF_LIFE_S, "Decays from 1 at upload."),
-    _context("taste_cosine", "cosine", 0.0, "Taste vector against the content's embedding."),
-    _context("sequential_score", "score", 0.0, "How often such a history was followed by this content."),
-    _context("category_affinity", "worth", 0.0, "Mean worth of the category, the latest contents count most."),
-    _context("category_affinity_1d", "worth", 0.0, "The same, fading with time.", AFFINITY_HALF_LIFE_S),
-    _context("creator_affinity", "worth", 0.0, "Mean worth of the creator, the latest contents count most."),
-    _context("language_affinity", "worth", 0.0, "Mean worth of the language, the latest contents count most."),
-    _context("creator_followed", "0 or 1", 0.0, "Whether the user follows the creator."),
-    _context("creator_refused", "0 or 1", 0.0, "Whether the user hid or reported something of the creator."),
-    _context("times_seen", "log(1+meetings)", 0.0, "How often the user met this very content."),
-    _context("hour_sin", "sine", 0.0, "Hour of the day (UTC) on a circle."),
-    _context("hour_cos", "cosine", 1.0, "Hour of the day (UTC) on a circle."),
-    _context("weekday_sin", "sine", 0.0, "Day of the week (UTC) on a circle."),
-    _context("weekday_cos", "cosine", 1.0, "Day of the week (UTC) on a circle."),
-)
+    *_rates("user", "user", USER_RATES),
+    *_exposures("content", "content", ("1h", "1d", "7d"), "log(1+people)"),
+    *_rates("content", "content", CONTENT_RATES),
+    _of("content", "content_watch_1d", "log(1+s)", 0.0, "Watched seconds per person.", HALF_LIVES_S["1d"]),
+    _of("content", "content_watch_7d", "log(1+s)", 0.0, "Watched seconds per person.", _WEEK),
+    _of("content", "content_watch_quantile", "quantile", 0.5, "How long its viewers watch, among all views of clips "
+        "of such a length.", _WEEK, "watch times"),
+    _of("content", "content_position", "log(1+positions)", 0.0, "Mean position at which it was shown.", _WEEK),
+    _of("content", "content_trend", "log ratio", 0.0, "People of the last day against the daily mean of the week.",
+        HALF_LIVES_S["1d"]),
+    _of("content", "content_popularity", "log(1+ratio)", 0.0, "Long views against the mean content.", _WEEK),
+    _of("content", "content_duration", "log(1+s)", float(np.log1p(DEFAULT_DURATION_S)), "Length of the clip."),
+    _of("creator", "creator_contents", "log(1+contents)", 0.0, "Contents of the creator."),
+    *_exposures("creator", "creator", ("1d", "7d"), "log(1+people)"),
+    *_rates("creator", "creator", GROUP_RATES),
+    *_exposures("category", "category", ("1d", "7d"), "log(1+people)"),
+    *_rates("category", "category", GROUP_RATES),
+    _of("user x content", "taste_cosine", "cosine", 0.0, "Taste vector against the content's embedding.",
+        fitted="content encoder"),
+    _of("user x content", "sequential_score", "score", 0.0, "How often such a history was followed by this content.",
+        fitted="sequential model"),
+    _of("user x content", "times_seen", "log(1+meetings)", 0.0, "How often the user met this very content."),
+    _of("user x content", "language_affinity", "worth", 0.0, "Mean worth of the language, by lag."),
+    _of("user x content", "language_stated", "0 or 1", 0.0, "Whether the profile names the language."),
+    _of("user x category", "category_affinity", "worth", 0.0, "Mean worth of the category, by lag."),
+    _of("user x category", "category_affinity_1d", "worth", 0.0, "The same, fading with time.", AFFINITY_HALF_LIFE_S),
+    _of("user x category", "category_share", "share", 0.0, "Share of the user's engagement that went to it.", _WEEK),
+    _of("user x category", "category_preference", "-1..1", 0.0, "What explicit feedback in the history adds up to."),
+    _of("user x category", "category_stated", "-1, 0 or 1", 0.0, "Liked or muted in the profile."),
+    *_exposures("user x category", "user_category", ("7d",), "log(1+contents)"),
+    *_rates("user x category", "user_category", CROSS_RATES),
+    _of("user x creator", "creator_affinity", "worth", 0.0, "Mean worth of the creator, by lag."),
+    _of("user x creator", "creator_followed", "0 or 1", 0.0, "Whether the user follows the creator."),
+    _of("user x creator", "creator_refused", "0 or 1", 0.0, "Whether the user hid or reported one of its contents."),
+    _of("user x creator", "creator_preference", "-1..1", 0.0, "What explicit feedback in the history adds up to."),
+    _of("user x creator", "creator_stated", "-1, 0 or 1", 0.0, "Liked or muted in the profile."),
+    *_exposures("user x creator", "user_creator", ("7d",), "log(1+contents)"),
+    *_rates("user x creator", "user_creator", CROSS_RATES),
+    _of("context", "content_age", "log(1+h)", 0.0, "Time since upload, at most 30 days."),
+    _of("context", "content_freshness", "0..1", 1.0, "Decays from 1 at upload.", FRESH_HALF_LIFE_S),
+    _of("context", "surface_long_rate", "share", PRIOR_RATE["long_views"], "Long views on this surface, by anybody.",
+        POPULATION_HALF_LIFE_S, "surfaces"),
+    _of("context", "user_surface_long_rate", "share", PRIOR_RATE["long_views"], "Long views of the user there.", _WEEK),
+    _of("context", "user_surface_share", "share", 0.0, "Share of what the user met that was met there.", _WEEK),
+    _of("context", "hour_sin", "sine", 0.0, "Hour of the day, by the user's clock, on a circle."),
+    _of("context", "hour_cos", "cosine", 1.0, "Hour of the day, by the user's clock, on a circle."),
+    _of("context", "weekday_sin", "sine", 0.0, "Day of the week, by the user's clock, on a circle."),
+    _of("context", "weekday_cos", "cosine", 1.0, "Day of the week, by the user's clock, on a circle."),
+)  # fmt: skip
 
 
 def names(block: Block) -> tuple[str, ...]:
@@ -152,8 +266,10 @@ def _digest(parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-COUNTER_SET: Final = _digest([COUNTERS, dict(HALF_LIVES_S), WINDOW_S, CODE_VERSION])
-"""Names the layout and meaning of stored counter states; another one makes all windows be folded anew."""
+COUNTER_SET: Final = _digest(
+    [COUNTERS, dict(HALF_LIVES_S), WINDOW_S, DURATION_EDGES_S, WATCH_EDGES_S, POPULATION_HALF_LIFE_S, CODE_VERSION]
+)
+"""Names the layout and meaning of stored counts and states; another one makes all windows be counted anew."""
 FEATURE_SET: Final = _digest(
     [
         [asdict(feature) for feature in FEATURES],

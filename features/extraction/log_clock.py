@@ -53,3 +53,12 @@ class LogClock:
         silence = moments - self.start[known] - WINDOW_S
         left_out = self.lost[known] + np.maximum(silence - SILENCE_LIMIT_S, 0.0)
         return np.where(last >= 0, moments - left_out, moments)
+
+    def boundary(self, moments: NDArray[np.float64]) -> NDArray[np.float64]:
+        """End of the last hour with events that was complete by each moment (n,); 0 before the first.
+
+        >>> LogClock.of(np.array([0, 5])).boundary(np.array([3599.0, 3600.0, 6 * 3600.0 - 1, 1e9])).tolist()
+        [0.0, 3600.0, 3600.0, 21600.0]
+        """
+        ends = np.append(0.0, self.start + WINDOW_S)
+        return np.asarray(ends[np.searchsorted(ends[1:], moments, side="right")])

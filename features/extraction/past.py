@@ -1,17 +1,23 @@
 """One user's history, resolved against a snapshot: ids become rows, events about one content become one encounter."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from events.columnar.history import History
-from features.extraction.definitions import HISTORY_LIMIT
-from features.extraction.engagement import CODE, JUDGING, SHARING, WORTH_LIMIT, is_long_view, still_refused, worth
+from features.extraction.counting import SIGNAL_BITS, signal_kind
+from features.extraction.definitions import HISTORY_LIMIT, RATED, SIGNALS
+from features.extraction.engagement import CODE, JUDGING, WORTH_LIMIT, still_refused, worth
 from features.extraction.snapshot import UNKNOWN, ContentSnapshot
 
 WATCH_RATIO_CAP = 2.0
+FLAGS: Final = tuple(RATED)
+"""What can happen in an encounter: the signals that are read as rates, in their order."""
+_FLAGS_OF_KIND: Final = (SIGNAL_BITS[:, None] >> np.array([SIGNALS.index(name) for name in FLAGS]) & 1).astype(
+    np.float64
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,7 @@ class Past:
     timestamp : float64 array, seconds since 1970 UTC
     watch_s : float32 array, NaN where the event carries none
     long_view : int8 array, 1, 0, or -1 where not stated
+    surface : object array of str, "" where unknown
     """
 
     event_type: NDArray[np.uint8]
@@ -34,6 +41,7 @@ class Past:
     timestamp: NDArray[np.float64]
     watch_s: NDArray[np.float32]
     long_view: NDArray[np.int8]
+    surface: NDArray[np.object_]
 
     def __len__(self) -> int:
         return len(self.event_type)
@@ -43,7 +51,7 @@ class Past:
         cut = slice(start, stop)
         return type(self)(
             self.event_type[cut], self.row[cut], self.creator[cut], self.timestamp[cut], self.watch_s[cut],
-            self.long_view[cut],
+            self.long_view[cut], self.surface[cut],
         )  # fmt: skip
 
 
@@ -58,8 +66,10 @@ class Encounters:
     times : float64 array, meetings: impressions, or views where the log has no impression
     judged : bool array, whether the user did more than pass
     worth : float64 array, sum of what its events say, within +-3 (see `engagement`)
-    long_view, complete, skip, like, share, refusal : bool arrays
+    flags : float64 array (m, len(FLAGS)), 1 where it happened
+    refusal : bool array, hidden without taking it back, or reported
     watch_ratio : float64 array, watched share of the clip per view, at most 2; NaN where unknown
+    surface : object array of str, where the latest event about it happened
     """
 
     row: NDArray[np.int64]
@@ -67,16 +77,17 @@ class Encounters:
     times: NDArray[np.float64]
     judged: NDArray[np.bool_]
     worth: NDArray[np.float64]
-    long_view: NDArray[np.bool_]
-    complete: NDArray[np.bool_]
-    skip: NDArray[np.bool_]
-    like: NDArray[np.bool_]
-    share: NDArray[np.bool_]
+    flags: NDArray[np.float64]
     refusal: NDArray[np.bool_]
     watch_ratio: NDArray[np.float64]
+    surface: NDArray[np.object_]
 
     def __len__(self) -> int:
         return len(self.row)
+
+    def happened(self, signal: str) -> NDArray[np.float64]:
+        """One column of `flags`."""
+        return np.asarray(self.flags[:, FLAGS.index(signal)])
 
 
 def resolve(history: History, snapshot: ContentSnapshot) -> Past:
@@ -89,6 +100,7 @@ def resolve(history: History, snapshot: ContentSnapshot) -> Past:
         history.timestamp[last],
         history.watch_s[last],
         history.long_view[last],
+        history.surface[last],
     )
 
 
@@ -111,19 +123,21 @@ def encounters(past: Past, snapshot: ContentSnapshot) -> Encounters:
         watch_ratio = np.minimum(_totals(group, share, m) / _totals(group, viewed, m), WATCH_RATIO_CAP)
     impressions = _totals(group, kind == CODE["impression"], m)
     views = _totals(group, kind == CODE["view"], m)
+    flags = np.zeros((m, len(FLAGS)))
+    if m:
+        by_group = np.argsort(group, kind="stable")
+        start = np.flatnonzero(np.diff(group[by_group], prepend=-1))
+        flags = np.maximum.reduceat(_FLAGS_OF_KIND[signal_kind(kind, watch_s, long_view, duration)[by_group]], start)
     return Encounters(
         row=rows[order],
         at=past.timestamp[newest_first][first[order]],
         times=np.maximum(np.maximum(impressions, views), 1.0),
         judged=_totals(group, JUDGING[kind], m) > 0,
         worth=np.clip(_totals(group, worth(kind, watch_s, long_view, duration), m), -WORTH_LIMIT, WORTH_LIMIT),
-        long_view=_totals(group, is_long_view(kind, watch_s, long_view, duration), m) > 0,
-        complete=_totals(group, kind == CODE["complete_view"], m) > 0,
-        skip=_totals(group, kind == CODE["skip"], m) > 0,
-        like=_totals(group, kind == CODE["like"], m) > 0,
-        share=_totals(group, SHARING[kind], m) > 0,
+        flags=flags,
         refusal=_totals(group, still_refused(past.event_type, past.row)[newest_first], m) > 0,
         watch_ratio=watch_ratio,
+        surface=past.surface[newest_first][first[order]],
     )
 
 

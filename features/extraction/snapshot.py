@@ -1,7 +1,8 @@
 """The catalogue as serving reads it: immutable arrays, one row per content, in the order of content ids."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,14 +10,18 @@ from numpy.typing import NDArray
 from features.embeddings.behaviour import SequentialItemModel
 from features.embeddings.index import VectorIndex
 from features.embeddings.word2vec import ItemVectors
-from features.extraction.definitions import COUNTER_COLUMN, COUNTERS
+from features.extraction.definitions import COUNTER_COLUMN, COUNTERS, DEFAULTS
+from features.extraction.population import Receptions
 
 UNKNOWN = -1
 """Row, creator, category or language code of what the snapshot does not know."""
 
 _POPULARITY = (("1d", 1.0), ("7d", 1.0 / 7.0))
 """Daily people, of the last day and as the mean of the week: what is hot now, steadied by what stays."""
-_ENGAGEMENT = (("long_views", 1.0), ("likes", 1.0), ("shares", 2.0), ("refusals", -5.0))
+_ENGAGEMENT = (
+    ("long_views", 1.0), ("likes", 1.0), ("shares", 2.0), ("saves", 2.0), ("comments", 2.0), ("hides", -5.0),
+    ("reports", -5.0),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,7 @@ class ContentSnapshot:
     Attributes
     ----------
     version : changes with the content of any array
-    until : seconds since 1970 UTC, the moment the counters are as of
+    until : seconds since 1970 UTC, the moment the counters are as of: the end of the last complete hour with events
     content_id : object array of str (n,), ascending
     creator, category, language : int32 arrays (n,), codes into the vocabularies below, `UNKNOWN` where there is none
     creators, categories, languages : object arrays of str
@@ -36,6 +41,11 @@ class ContentSnapshot:
     embedding : float32 array (n, d), unit rows, zero rows where nothing is known of a content
     text_hash : uint64 array (n,), of what each embedding was made from
     counters : float32 array (n, len(COUNTERS)), as of `until`
+    features : float32 array (n, CONTENT_DIM), the content block as of `until`
+    popularity : float32 array (n,), engaged people per day; it alone knows the running hour
+    watch : float32 array (WATCH_BUCKETS * WATCH_BINS,), see `population`
+    surfaces : object array of str (s,)
+    surface : float32 array (s, 3), see `population`
     index : nearest neighbours in `embedding`
     sequential : what follows what; None before there are enough sequences
     encoder_version : of the content encoder that made `embedding`
@@ -57,23 +67,42 @@ class ContentSnapshot:
     embedding: NDArray[np.float32]
     text_hash: NDArray[np.uint64]
     counters: NDArray[np.float32]
+    features: NDArray[np.float32]
+    popularity: NDArray[np.float32]
+    watch: NDArray[np.float32]
+    surfaces: NDArray[np.object_]
+    surface: NDArray[np.float32]
     index: VectorIndex
     sequential: SequentialItemModel | None
     encoder_version: str
     word_vectors: ItemVectors | None = None
     row_of: Mapping[str, int] = field(init=False, repr=False)
     creator_of: Mapping[str, int] = field(init=False, repr=False)
-    total: NDArray[np.float64] = field(init=False, repr=False)
-    popularity: NDArray[np.float32] = field(init=False, repr=False)
+    receptions: Receptions = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "row_of", {each: row for row, each in enumerate(self.content_id.tolist())})
         object.__setattr__(self, "creator_of", {each: code for code, each in enumerate(self.creators.tolist())})
-        object.__setattr__(self, "total", np.asarray(self.counters, np.float64).sum(axis=0))
-        object.__setattr__(self, "popularity", popularity(self.counters))
+        surface = dict(zip(self.surfaces.tolist(), self.surface, strict=True))
+        object.__setattr__(self, "receptions", Receptions.of(self.watch, surface))
 
     def __len__(self) -> int:
         return len(self.content_id)
+
+    def without(self, content_ids: Collection[str]) -> Self:
+        """The same with some contents as if serving must not show them, and nobody knew anything of them."""
+        rows = [self.row_of[each] for each in content_ids if each in self.row_of]
+        if not rows:
+            return self
+        active, features, popular = self.active.copy(), self.features.copy(), self.popularity.copy()
+        embedding, counters = self.embedding.copy(), self.counters.copy()
+        active[rows] = False
+        features[rows] = DEFAULTS["content"]
+        for known in (popular, embedding, counters):
+            known[rows] = 0.0
+        return replace(
+            self, active=active, features=features, popularity=popular, embedding=embedding, counters=counters
+        )
 
     def rows(self, content_ids: Iterable[str]) -> NDArray[np.int64]:
         """Rows of content ids, `UNKNOWN` for those it does not have."""
@@ -102,7 +131,9 @@ def encode(values: NDArray[np.object_]) -> tuple[NDArray[np.int32], NDArray[np.o
 
 
 def popularity(counters: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Engaged people per day, >= 0: long views + likes + 2 shares - 5 refusals, the last day plus the week's mean.
+    """Engaged people per day, >= 0, the last day plus the week's mean.
+
+    Long views + likes + 2 (shares + saves + comments) - 5 (hides + reports).
 
     Parameters
     ----------

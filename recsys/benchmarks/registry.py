@@ -3,6 +3,7 @@
 from recsys.benchmarks import (
     content,
     exploration,
+    features,
     feed,
     history,
     import_rows,
@@ -37,6 +38,11 @@ BENCHMARKS = {
             "content",
             "likeness of real clips, captions and sounds, hostile files, seconds per clip beside decoding",
             content.run,
+        ),
+        Benchmark(
+            "features",
+            "taking 10 million events into the feature store, and fetching from it, beside Valkey",
+            features.run,
         ),
         Benchmark("feed", "latency of the feed of a live server, beside an endpoint that does nothing", feed.run),
         Benchmark("index", "nearest neighbours of 128-d vectors, beside numpy, hnswlib and pgvector", index.run),

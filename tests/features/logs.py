@@ -10,8 +10,10 @@ from events.columnar.history import History
 from events.columnar.interactions import ABSENT, Interactions
 from features.embeddings.behaviour import SequentialItemModel
 from features.embeddings.index import VectorIndex
+from features.extraction.content import content_block
 from features.extraction.definitions import COUNTERS
-from features.extraction.snapshot import ContentSnapshot, encode
+from features.extraction.population import Population
+from features.extraction.snapshot import ContentSnapshot, encode, popularity
 
 T0 = 1_789_999_200.0
 """A full hour in September 2026."""
@@ -19,7 +21,7 @@ HOUR = 3600.0
 CODE = {name: code for code, name in enumerate(EVENT_TYPES)}
 
 Row = tuple[str, str, str | None, float, dict[str, Any]]
-"""Event type, user, content, time (s), and optionally `watch_s`, `long_view`, `creator`."""
+"""Event type, user, content, time (s), and optionally `watch_s`, `long_view`, `creator`, `surface`, `position`."""
 
 
 def texts(values: Sequence[str]) -> np.ndarray:
@@ -46,6 +48,7 @@ def log_of(rows: Sequence[Row]) -> Interactions:
     user, users = coded([row[1] for row in rows])
     content, contents = coded([row[2] for row in rows])
     creator, creators = coded([row[4].get("creator") for row in rows])
+    surface, surfaces = coded([row[4].get("surface") for row in rows])
     absent = np.full(len(rows), ABSENT, np.int32)
     return Interactions(
         event_type=np.array([CODE[row[0]] for row in rows], np.uint8),
@@ -55,6 +58,8 @@ def log_of(rows: Sequence[Row]) -> Interactions:
         long_view=np.array([row[4].get("long_view", -1) for row in rows], np.int8),
         session=absent, request=absent,
         users=users, contents=contents, creators=creators, sessions=texts([]), requests=texts([]),
+        surface=surface, surfaces=surfaces,
+        position=np.array([row[4].get("position", ABSENT) for row in rows], np.int16),
     )  # fmt: skip
 
 
@@ -69,6 +74,7 @@ def history_of(rows: Sequence[Row], *, user: str, before: float) -> History:
         timestamp=np.array([row[3] for row in mine], np.float64),
         watch_s=np.array([row[4].get("watch_s", np.nan) for row in mine], np.float32),
         long_view=np.array([row[4].get("long_view", -1) for row in mine], np.int8),
+        surface=texts([row[4].get("surface") or "" for row in mine]),
     )
 
 
@@ -89,14 +95,21 @@ def snapshot_of(
     if embedding is None:
         embedding = np.random.default_rng(5).normal(size=(n, 6)).astype(np.float32)
         embedding /= np.linalg.norm(embedding, axis=1, keepdims=True)
+    counters = np.zeros((n, len(COUNTERS)), np.float32) if counters is None else counters
+    durations, nobody = np.full(n, duration_s, np.float32), Population.empty(1)
+    features = content_block(
+        counters, creator=creator, creators=len(creator_names), category=category, categories=len(category_names),
+        duration_s=durations, receptions=nobody.at(0),
+    )  # fmt: skip
     return ContentSnapshot(
         version="test", until=T0,
         content_id=texts([f"c{row:03d}" for row in range(n)]),
         creator=creator, category=category, language=language,
         creators=creator_names, categories=category_names, languages=languages,
-        upload_timestamp=np.full(n, T0 - 24 * HOUR), duration_s=np.full(n, duration_s, np.float32),
+        upload_timestamp=np.full(n, T0 - 24 * HOUR), duration_s=durations,
         active=np.ones(n, np.bool_), embedding=embedding, text_hash=np.zeros(n, np.uint64),
-        counters=np.zeros((n, len(COUNTERS)), np.float32) if counters is None else counters,
+        counters=counters, features=features, popularity=popularity(counters),
+        watch=nobody.watch[0], surfaces=nobody.surfaces, surface=nobody.surface[0],
         index=VectorIndex.build(embedding), sequential=sequential, encoder_version="test",
     )  # fmt: skip
 
@@ -116,6 +129,10 @@ def random_rows(rng: np.random.Generator, *, events: int, users: int, contents: 
             more["watch_s"] = float(rng.exponential(12.0))
         if kind == "view" and rng.random() < 0.2:
             more["long_view"] = int(rng.integers(0, 2))
+        if rng.random() < 0.7:
+            more["surface"] = str(rng.choice(["for_you", "profile"]))
+        if kind == "impression" and rng.random() < 0.7:
+            more["position"] = int(rng.integers(0, 12))
         about = None if kind in {"follow", "unfollow"} and rng.random() < 0.5 else f"c{content:03d}"
         rows.append(event(str(kind), f"u{user}", about, float(np.round(T0 - ago, 3)), **more))
     return rows

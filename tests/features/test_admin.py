@@ -1,10 +1,12 @@
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
 
 from features.extraction.definitions import COUNTER_COLUMN
 from features.materialize import materialize
-from features.models import ContentFeatures, Embedding, FillState
+from features.models import ContentFeatures, ContentWindow, Embedding
 from tests.features.clips import CLIPS, NOW, raw, register, send
 
 
@@ -13,12 +15,12 @@ def pages(db, snapshots, client):
     """A logged-in administrator, and one clip with a like."""
     register(CLIPS)
     send([raw("like", "u1", CLIPS[0], NOW)], now=NOW)
-    materialize(until=NOW.replace(minute=59))
+    materialize(until=NOW.replace(minute=0) + timedelta(hours=1))
     client.force_login(User.objects.create_superuser("root"))
     return client
 
 
-@pytest.mark.parametrize("model", [ContentFeatures, Embedding, FillState])
+@pytest.mark.parametrize("model", [ContentFeatures, Embedding, ContentWindow])
 def test_rows_can_be_read_and_not_changed(pages, model):
     listed = pages.get(reverse(f"admin:features_{model._meta.model_name}_changelist"))
     assert listed.status_code == 200

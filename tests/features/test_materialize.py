@@ -5,18 +5,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from django.db import connection, transaction
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
+from events import windows
 from events.catalogue import set_moderation_state
 from events.models import Event
 from events.queries import interactions_between
-from features import log_windows, snapshot_files, store
 from features import materialize as module
+from features import snapshot_files, store
 from features.embeddings import behaviour
 from features.embeddings.index import VectorIndex
 from features.extraction import timeline
 from features.extraction.definitions import COUNTER_COLUMN, COUNTERS
 from features.materialize import materialize, refresh_snapshot
-from features.models import ContentFeatures, Embedding, FillState
+from features.models import ContentFeatures, ContentWindow, Embedding, PopulationWindow
 from tests.features.clips import CLIPS, NOW, days_of_events, raw, register, send
 
 CLIPS_ROW = {clip: row for row, clip in enumerate(sorted(CLIPS))}
@@ -33,8 +36,12 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in snapshot_files.current(folder).iterdir()}
 
 
+def tables():
+    return table(ContentFeatures), table(ContentWindow), table(PopulationWindow)
+
+
 def state_of_everything(folder: Path):
-    return table(ContentFeatures), table(FillState), files(folder)
+    return tables(), files(folder)
 
 
 @pytest.fixture
@@ -65,15 +72,27 @@ def test_the_snapshot_holds_what_the_log_says(world):
     materialize(until=NOW)
     snapshot, log = store.snapshot(), interactions_between(None, NOW)
     states = timeline(log, snapshot)
-    # The running hour is in the snapshot, so the log as of its end must give the same, faded to the snapshot's moment.
-    rows = np.arange(len(snapshot))
-    later = states.at(rows, np.full(len(rows), (NOW + timedelta(hours=1)).timestamp()))
-    label = COUNTER_COLUMN["exposures", "7d"]
-    assert snapshot.until == NOW.timestamp()
-    hour = (NOW.replace(minute=0) + timedelta(hours=1)).timestamp()
-    faded = snapshot.counters[:, label] * 2 ** (-(hour - snapshot.until) / (7 * 86_400))
-    assert later[:, label] == pytest.approx(faded, rel=0.01)
-    assert snapshot.counters[:, label].sum() > 100
+    assert snapshot.until == NOW.replace(minute=0).timestamp(), "complete hours only"
+    (counters, receptions), *_ = states.at(np.array([snapshot.until]))
+    assert np.array_equal(snapshot.counters, counters)
+    assert np.array_equal(snapshot.receptions.watch_quantile, receptions.watch_quantile)
+    assert snapshot.counters[:, COUNTER_COLUMN["exposures", "7d"]].sum() > 100
+
+
+def test_what_happens_in_the_running_hour_is_popular_at_once_and_a_feature_when_the_hour_is_over(world):
+    materialize(until=NOW)
+    before = store.snapshot()
+    send([raw("complete_view", f"fan-{number}", CLIPS[3], NOW) for number in range(20)], now=NOW + timedelta(minutes=1))
+    materialize(until=NOW + timedelta(minutes=1))
+    store.forget()
+    running, row = store.snapshot(), CLIPS_ROW[CLIPS[3]]
+    assert running.popularity[row] > before.popularity[row] + 10
+    assert np.array_equal(running.counters, before.counters)
+    report = materialize(until=NOW + timedelta(hours=1))
+    assert report.windows == 1, "nothing new happened, but the hour is over"
+    store.forget()
+    assert store.snapshot().counters[row, COUNTER_COLUMN["completes", "1h"]] > 19
+    assert store.snapshot().popularity[row] == pytest.approx(running.popularity[row], rel=0.05)
 
 
 def test_running_twice_changes_nothing(world):
@@ -90,24 +109,21 @@ def test_hour_by_hour_is_the_same_as_at_once(world, settings, tmp_path):
         materialize(until=NOW - timedelta(hours=hours, minutes=7 * hours % 60))
     materialize(until=NOW, refit=True)
     stepwise = state_of_everything(world)
-    ContentFeatures.objects.all().delete()
-    FillState.objects.all().delete()
+    module.start_anew()
     settings.SNAPSHOT_DIR = tmp_path / "anew"
     materialize(until=NOW)
     rebuilt = state_of_everything(tmp_path / "anew")
     assert rebuilt[0] == stepwise[0]
     assert rebuilt[1] == stepwise[1]
-    assert rebuilt[2] == stepwise[2]
 
 
 def test_small_chunks_of_the_log_give_the_same_as_one(world, monkeypatch):
     materialize(until=NOW)
-    whole = table(ContentFeatures), table(FillState)
-    FillState.objects.all().delete()
-    ContentFeatures.objects.all().delete()
+    whole = tables()
+    module.start_anew()
     monkeypatch.setattr(module, "MAX_EVENTS_AT_ONCE", 37)
     materialize(until=NOW)
-    assert (table(ContentFeatures), table(FillState)) == whole
+    assert tables() == whole
 
 
 def test_a_late_event_is_taken_in_and_an_erased_one_is_forgotten(world):
@@ -116,7 +132,10 @@ def test_a_late_event_is_taken_in_and_an_erased_one_is_forgotten(world):
     late = raw("like", "late", CLIPS[0], NOW - timedelta(days=2))
     send([late])
     report = materialize(until=NOW)
-    assert report.windows > 40, "all hours from the changed one on"
+    assert report.windows == 1, "the others are folded from what was counted of them"
+    rows = ContentFeatures.objects.exclude(content_id=CLIPS[0])
+    others = [row for row in before[0][0] if row[0] != CLIPS[0]]
+    assert rows.count() == len(others), "and only for the content it is about"
     column = COUNTER_COLUMN["likes", "7d"]
     liked = store.snapshot
     store.forget()
@@ -125,7 +144,7 @@ def test_a_late_event_is_taken_in_and_an_erased_one_is_forgotten(world):
     materialize(until=NOW)
     store.forget()
     assert gained - liked().counters[CLIPS_ROW[CLIPS[0]], column] == pytest.approx(2 ** (-2 / 7), abs=0.01)
-    assert state_of_everything(world)[:2] == before[:2]
+    assert state_of_everything(world)[0] == before[0]
 
 
 def test_an_earlier_until_never_takes_anything_back(world):
@@ -137,10 +156,10 @@ def test_an_earlier_until_never_takes_anything_back(world):
 
 def test_a_crash_between_chunks_is_made_good_by_the_next_run(world, monkeypatch):
     materialize(until=NOW)
-    whole = table(ContentFeatures), table(FillState)
-    send([raw("like", "late", CLIPS[0], NOW - timedelta(days=2))])
+    whole = tables()
+    module.start_anew()
     monkeypatch.setattr(module, "MAX_EVENTS_AT_ONCE", 100)
-    calls, real = [], module._fold_run
+    calls, real = [], module._take_in
 
     def failing(*args):
         calls.append(args)
@@ -148,16 +167,13 @@ def test_a_crash_between_chunks_is_made_good_by_the_next_run(world, monkeypatch)
             raise RuntimeError("the machine went away")
         return real(*args)
 
-    monkeypatch.setattr(module, "_fold_run", failing)
+    monkeypatch.setattr(module, "_take_in", failing)
     with pytest.raises(RuntimeError, match="went away"):
         materialize(until=NOW)
-    assert 0 < FillState.objects.count() < len(whole[1])
-    monkeypatch.setattr(module, "_fold_run", real)
+    assert 0 < ContentWindow.objects.count() < len(whole[1])
+    monkeypatch.setattr(module, "_take_in", real)
     materialize(until=NOW)
-    assert len(table(FillState)) == len(whole[1])
-    Event.objects.filter(user_id="late").delete()
-    materialize(until=NOW)
-    assert (table(ContentFeatures), table(FillState)) == whole
+    assert tables() == whole
 
 
 def test_a_log_that_ended_years_ago_keeps_its_popularity(db, snapshots):
@@ -177,17 +193,17 @@ def test_a_log_that_ended_years_ago_keeps_its_popularity(db, snapshots):
 def test_the_first_live_event_on_an_old_log_does_not_erase_it(db, snapshots):
     register(CLIPS)
     send(days_of_events())
-    materialize(until=NOW)
+    materialize(until=NOW + timedelta(hours=1))
     then = store.snapshot()
     store.forget()
     today = NOW + timedelta(days=1500)
     send([raw("like", "live", CLIPS[0], today)], now=today)
-    materialize(until=today + timedelta(minutes=1))
+    materialize(until=today + timedelta(hours=1))
     column, others = COUNTER_COLUMN["exposures", "7d"], slice(1, None)
     now = store.snapshot()
-    a_day_and_the_rest_of_two_hours = 2 ** (-(24 * 60 + 35 + 25) / (7 * 24 * 60))
-    expected = then.counters[:, column] * a_day_and_the_rest_of_two_hours
-    assert now.counters[others, column] == pytest.approx(expected[others], rel=0.01)
+    a_day_of_silence_and_the_hour = 2 ** (-25 / (7 * 24))
+    expected = then.counters[:, column] * a_day_of_silence_and_the_hour
+    assert now.counters[others, column] == pytest.approx(expected[others], rel=1e-6)
 
 
 def test_the_first_upload_after_a_run_is_retrievable_without_new_events(transactional_db, snapshots):
@@ -321,11 +337,10 @@ def test_two_runs_at_once_end_like_one(transactional_db, snapshots):
     for thread in threads:
         thread.join()
     assert errors == []
-    together = table(ContentFeatures), table(FillState), files(snapshots)
-    FillState.objects.all().delete()
-    ContentFeatures.objects.all().delete()
+    together = state_of_everything(snapshots)
+    module.start_anew()
     materialize(until=NOW)
-    assert (table(ContentFeatures), table(FillState), files(snapshots)) == together
+    assert state_of_everything(snapshots) == together
 
 
 def test_nothing_is_written_when_the_transaction_around_it_fails(world):
@@ -336,16 +351,69 @@ def test_nothing_is_written_when_the_transaction_around_it_fails(world):
 
     with pytest.raises(RuntimeError, match="undo"):
         doomed()
-    assert ContentFeatures.objects.count() == FillState.objects.count() == 0
+    assert ContentFeatures.objects.count() == ContentWindow.objects.count() == 0
     report = materialize(until=NOW)
-    assert report.states == ContentFeatures.objects.count() > 0
+    assert report.states >= ContentFeatures.objects.count() > 0
 
 
-def test_open_windows_are_cut_into_runs_of_bounded_size():
-    windows = log_windows.OpenWindows(np.arange(6), np.array([5, 5, 30, 1, 1, 9]))
-    runs = log_windows.chunks(windows, max_events=10)
-    assert [(run.start, run.stop) for run in runs] == [(0, 2), (2, 3), (3, 5), (5, 6)]
-    assert log_windows.chunks(log_windows.OpenWindows(np.arange(0), np.arange(0)), max_events=10) == []
+def hours(*numbers, events=5):
+    return [windows.Window(NOW.replace(hour=0, minute=0) + timedelta(hours=number), events) for number in numbers]
+
+
+def cut(opened, max_events):
+    return [[int((each.start - hours(0)[0].start) / timedelta(hours=1)) for each in run]
+            for run in module.runs(opened, max_events=max_events)]  # fmt: skip
+
+
+def test_hours_are_cut_into_runs_of_whole_days_if_they_fit():
+    assert cut(hours(*range(22, 27)), 100) == [[22, 23, 24, 25, 26]]
+    assert cut(hours(*range(22, 27)), 20) == [[22, 23], [24, 25, 26]]
+    assert cut(hours(*range(5)), 10) == [[0, 1], [2, 3], [4]]
+    assert cut([], 10) == []
+
+
+def test_hours_far_from_each_other_are_read_apart():
+    assert cut(hours(1, 3, 10, 30), 100) == [[1, 3], [10], [30]]
+
+
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)  # fmt: skip
+@given(st.data())
+def test_whatever_comes_late_or_goes_leaves_the_bytes_of_a_log_read_at_once(world, data):
+    """Late, erased and repeated hours, in any order, with a store that follows along, against one that starts anew."""
+    late = [raw("like", f"late-{number}", CLIPS[number], NOW - timedelta(hours=hours_ago)) for number, hours_ago in
+            enumerate(data.draw(st.lists(st.integers(0, 400), max_size=4)))]  # fmt: skip
+    with transaction.atomic():
+        materialize(until=NOW - timedelta(hours=data.draw(st.integers(0, 60)), minutes=11))
+        send(late)
+        materialize(until=NOW - timedelta(minutes=data.draw(st.integers(0, 30))))
+        start = NOW - timedelta(hours=data.draw(st.integers(0, 80)))
+        module.backfill(start, start + timedelta(hours=data.draw(st.integers(1, 40))), until=NOW)
+        if late and data.draw(st.booleans()):
+            Event.objects.filter(event_id=late[0]["event_id"]).delete()
+            materialize(until=NOW)
+        followed = tables()
+        module.start_anew()
+        materialize(until=NOW)
+        assert tables() == followed
+        transaction.set_rollback(True)
+
+
+def test_a_backfill_of_any_range_gives_the_same_bytes(world):
+    materialize(until=NOW)
+    before = state_of_everything(world)
+    module.backfill(NOW - timedelta(hours=50), NOW - timedelta(hours=20), until=NOW)
+    assert state_of_everything(world) == before
+
+
+def test_counts_of_another_counter_set_are_made_anew(world, monkeypatch):
+    materialize(until=NOW)
+    whole = tables()
+    ContentWindow.objects.update(counter_set="older")
+    materialize(until=NOW)
+    assert tables() == whole
 
 
 def test_states_are_float32_rows_of_the_whole_counter_set(world):

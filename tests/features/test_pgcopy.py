@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from django.db import connection
 
+from features import pgcopy
 from features.pgcopy import encode_rows
 
 pytestmark = pytest.mark.django_db
@@ -36,3 +37,32 @@ def test_no_rows_are_a_valid_empty_copy():
         cursor.copy_expert("COPY t FROM STDIN (FORMAT binary)", io.BytesIO(empty))
         cursor.execute("SELECT count(*) FROM t")
         assert cursor.fetchone() == (0,)
+
+
+def test_arrays_survive_a_round_through_postgres(db):
+    reals, integers = np.array([0.5, -3e9, np.inf], np.float32), np.array([-1, 2**31 - 1], np.int32)
+    texts = ["plain", 'with "quotes", \\ and {}', "日本", ""]
+    rows = [
+        [pgcopy.moment(1.79e9 + 0.25), pgcopy.integer(2**40), pgcopy.boolean(True), pgcopy.texts(texts),
+         pgcopy.integers(integers), pgcopy.reals(reals)],
+        [pgcopy.moment(0.0), pgcopy.integer(-1), pgcopy.boolean(False), pgcopy.texts([]),
+         pgcopy.integers(integers[:0]), pgcopy.reals(reals[:0])],
+    ]  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE arrays (at timestamptz, n int8, yes bool, t text[], i int4[], r float4[])")
+        cursor.copy_expert("COPY arrays FROM STDIN (FORMAT binary)", io.BytesIO(pgcopy.join_rows(rows)))
+        cursor.execute("SELECT n, yes, t, i, r FROM arrays ORDER BY n")
+        assert cursor.fetchall() == [
+            (-1, False, [], [], []),
+            (2**40, True, texts, integers.tolist(), reals.tolist()),
+        ]
+        out = io.BytesIO()
+        cursor.copy_expert("COPY (SELECT * FROM arrays ORDER BY n DESC) TO STDOUT (FORMAT binary)", out)
+    (at, n, yes, t, i, r), (_, _, _, *empty) = pgcopy.split_rows(out.getvalue())
+    assert (pgcopy.seconds(at), int.from_bytes(n), yes[0]) == (1.79e9 + 0.25, 2**40, 1)
+    assert pgcopy.to_texts(t) == texts
+    assert np.array_equal(pgcopy.to_integers(i), integers)
+    assert np.array_equal(pgcopy.to_reals(r), reals)
+    assert [len(pgcopy.to_texts(empty[0])), len(pgcopy.to_integers(empty[1])), len(pgcopy.to_reals(empty[2]))] == [
+        0
+    ] * 3

@@ -1,5 +1,5 @@
 from features import store, tasks
-from features.models import ContentAnalysis, FillState
+from features.models import ContentAnalysis, ContentWindow
 from tests.features.clips import CLIPS, NOW, days_of_events, register, send
 
 
@@ -7,7 +7,7 @@ def test_the_tick_takes_in_the_log_and_serves_it(db, snapshots):
     register(CLIPS)
     send(days_of_events(events=40))
     tasks.materialize_features(until=NOW.isoformat())
-    assert FillState.objects.exists()
+    assert ContentWindow.objects.exists()
     assert len(store.snapshot()) == len(CLIPS)
 
 

@@ -253,17 +253,17 @@ def test_what_trends_is_proposed_within_a_second(snapshot, viewer):
 
 
 @pytest.mark.parametrize("limit", [1, 10, 50])
-def test_a_page_takes_at_most_five_queries(champion, viewer, django_assert_max_num_queries, limit):
+def test_a_page_takes_at_most_six_queries(champion, viewer, django_assert_max_num_queries, limit):
     # Beside the trends, which all pages of a second share.
     trends.trending_contents()
     champion()
     viewer.react(page(viewer), "ocean", count=5)
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(6):
         page(viewer, limit=limit)
 
 
-def test_the_latest_level_takes_at_most_five_queries(catalogue, viewer, django_assert_max_num_queries):
-    with django_assert_max_num_queries(5):
+def test_the_latest_level_takes_at_most_six_queries(catalogue, viewer, django_assert_max_num_queries):
+    with django_assert_max_num_queries(6):
         page(viewer)
 
 

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.extraction.aggregates import CounterStates, WindowCounts, advance, count_windows, fold
-from features.extraction.definitions import COUNTER_COLUMN, COUNTERS, HALF_LIVES_S, SIGNALS
+from features.extraction.aggregates import CounterStates, WindowCounts, advance, fold, summed
+from features.extraction.counting import count_windows
+from features.extraction.definitions import COUNTER_COLUMN, COUNTERS, HALF_LIVES_S
 from features.extraction.log_clock import LogClock
 from tests.features.logs import HOUR, T0, event, log_of, random_rows
 
@@ -17,44 +18,6 @@ def count(rows, n=3, duration_s=20.0) -> WindowCounts:
     log = log_of(rows)
     codes = np.array([int(each[1:]) if int(each[1:]) < n else -1 for each in log.contents], np.int64)
     return count_windows(log, content=codes, duration_s=np.full(n, duration_s, np.float32))
-
-
-def signal(counts: WindowCounts, name: str) -> list[float]:
-    return counts.counts[:, SIGNALS.index(name)].tolist()
-
-
-def test_a_person_counts_once_per_hour_however_often_the_event_repeats():
-    rows = [event("like", "ann", "c0", T0 + second) for second in range(50)]
-    rows += [event("like", "bob", "c0", T0), event("like", "ann", "c0", T0 + HOUR)]
-    counts = count(rows)
-    assert counts.window.tolist() == [HOUR_0, HOUR_0 + 1]
-    assert signal(counts, "likes") == [2.0, 1.0]
-
-
-def test_an_impression_and_its_view_are_one_exposure_and_a_view_alone_is_one_too():
-    rows = [event("impression", "ann", "c0", T0), event("view", "ann", "c0", T0 + 5, watch_s=5.0)]
-    rows += [event("view", "bob", "c0", T0 + 9, watch_s=30.0)]
-    counts = count(rows)
-    assert signal(counts, "exposures") == [2.0]
-    assert signal(counts, "long_views") == [1.0]
-    assert signal(counts, "watch_s") == [35.0]
-
-
-def test_watching_all_night_counts_ten_minutes():
-    assert signal(count([event("view", "ann", "c0", T0, watch_s=30_000.0)]), "watch_s") == [600.0]
-
-
-def test_each_signal_counts_its_own_events():
-    rows = [event(kind, "ann", "c1", T0) for kind in ("complete_view", "skip", "like", "save", "hide")]
-    counts = count(rows)
-    found = {name: signal(counts, name)[0] for name in SIGNALS}
-    expected = dict.fromkeys(("exposures", "long_views", "completes", "skips", "likes", "shares", "refusals"), 1.0)
-    assert found == expected | {"watch_s": 0.0}
-
-
-def test_events_without_a_content_or_about_unwanted_ones_leave_no_trace():
-    rows = [event("follow", "ann", None, T0, creator="k1"), event("like", "ann", "c9", T0)]
-    assert len(count(rows)) == 0
 
 
 def test_an_empty_log_folds_to_the_states_before_it():
@@ -117,3 +80,25 @@ def test_the_fold_equals_the_sum_over_all_hours_by_definition(seed):
     for label, half_life in HALF_LIVES_S.items():
         expected = sum(2 ** (-(T0 - min((hour + 1) * HOUR, T0)) / half_life) for hour, _ in liked)
         assert after.at(T0, CLOCK)[0, COUNTER_COLUMN["likes", label]] == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def test_counters_of_a_group_are_the_sums_over_its_contents():
+    states = np.random.default_rng(0).uniform(0, 5, (6, len(COUNTERS))).astype(np.float32)
+    sums = summed(states, np.array([2, 0, 2, -1, 0, 2]), 4)
+    assert sums[2] == pytest.approx(states[[0, 2, 5]].sum(axis=0))
+    assert sums[0] == pytest.approx(states[[1, 4]].sum(axis=0))
+    assert not sums[[1, 3]].any()
+
+
+def test_the_counter_of_a_group_is_what_its_contents_fold_to_together():
+    """Linear, so that nothing has to be counted per creator or category."""
+    rows = random_rows(np.random.default_rng(4), events=200, users=9, contents=3, hours=30)
+    apart, _ = fold(count(rows, n=5), CounterStates.empty(5), clock=CLOCK)
+    together = count(rows, n=5)
+    hours, place = np.unique(together.window, return_inverse=True)
+    totals = np.zeros((len(hours), together.counts.shape[1]), np.float32)
+    np.add.at(totals, place, together.counts)
+    one, _ = fold(WindowCounts(hours, np.zeros(len(hours), np.int64), totals), CounterStates.empty(1), clock=CLOCK)
+    at = float(one.as_of[0])
+    sums = summed(apart.at(at, CLOCK), np.zeros(5, np.int32), 1)
+    assert sums == pytest.approx(one.at(at, CLOCK), rel=1e-4)

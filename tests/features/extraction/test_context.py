@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from features.embeddings import behaviour
-from features.extraction.context import context_columns
-from features.extraction.definitions import NAMES
+from features.extraction.context import context_columns, stated_columns, surface_columns
+from features.extraction.habits import Weighted
 from features.extraction.past import encounters, followed_creators, resolve
-from features.extraction.temporal import clock_columns
+from features.extraction.profile import Profile
 from features.extraction.user import taste
 from tests.features.logs import HOUR, T0, event, history_of, snapshot_of
 
@@ -16,13 +16,9 @@ def crossed(rows, wanted=range(12), sequential=None):
     past = resolve(history_of(rows, user="ann", before=T0), SNAPSHOT)
     met = encounters(past, SNAPSHOT)
     return context_columns(
-        met, followed_creators(past), taste(met, SNAPSHOT), snapshot=SNAPSHOT, sequential=sequential,
+        past, met, followed_creators(past), taste(met, SNAPSHOT), snapshot=SNAPSHOT, sequential=sequential,
         rows=np.array(wanted, np.int64), now=T0,
     )  # fmt: skip
-
-
-def test_with_the_clock_all_features_of_the_block_are_computed():
-    assert (crossed([]) | clock_columns(T0)).keys() == set(NAMES["context"])
 
 
 def test_nobody_has_no_opinion_on_any_content():
@@ -76,3 +72,37 @@ def test_the_sequential_score_is_that_of_the_model_for_what_was_enjoyed():
     columns = crossed(rows, wanted=[5, 4], sequential=model)
     assert columns["sequential_score"] == pytest.approx(model.scores(np.array([3, 4]))[[5, 4]])
     assert columns["sequential_score"][0] > columns["sequential_score"][1]
+
+
+def test_explicit_feedback_moves_the_preference_for_category_and_creator():
+    rows = [
+        event("like", "ann", "c000", T0 - 9),
+        event("like", "ann", "c003", T0 - 8),
+        event("hide", "ann", "c001", T0),
+    ]
+    rows += [event("follow", "ann", None, T0 - 1, creator="k2")]
+    past = resolve(history_of(rows, user="ann", before=T0 + 1), SNAPSHOT)
+    columns = crossed([*rows[:2], rows[3]])
+    assert columns["category_preference"][:3].tolist() == pytest.approx([0.4375, 0, 0])
+    assert columns["creator_preference"][:4].tolist() == pytest.approx([0.25, 0, 0.25, 0.25])
+    assert len(past) == 4
+
+
+def test_what_the_profile_states_is_found_by_id():
+    profile = Profile(categories={"g1": 1.0, "nothing": 1.0}, creators={"k3": -1.0}, languages=frozenset({"en"}))
+    columns = stated_columns(profile, SNAPSHOT, np.arange(4))
+    assert columns["category_stated"].tolist() == [0, 1, 0, 0]
+    assert columns["creator_stated"].tolist() == [0, 0, 0, -1]
+    assert columns["language_stated"].tolist() == [0, 1, 0, 1]
+
+
+def test_a_surface_is_judged_by_what_happened_there():
+    rows = [event("complete_view", "ann", "c000", T0 - 9, surface="profile"), event("skip", "ann", "c001", T0 - 5)]
+    met = encounters(resolve(history_of(rows, user="ann", before=T0), SNAPSHOT), SNAPSHOT)
+    weighted = Weighted.of(met, T0)
+    there = surface_columns(met, weighted, weighted.in_all(), SNAPSHOT.receptions, "profile")
+    elsewhere = surface_columns(met, weighted, weighted.in_all(), SNAPSHOT.receptions, "")
+    assert there["user_surface_share"] == pytest.approx(0.5, abs=1e-4)
+    assert there["user_surface_long_rate"] > elsewhere["user_surface_long_rate"]
+    assert elsewhere["user_surface_share"] == 0.0
+    assert there["surface_long_rate"] == pytest.approx(0.3)

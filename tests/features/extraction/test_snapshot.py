@@ -16,5 +16,5 @@ def test_popularity_is_engaged_people_per_day_and_never_negative():
     counters = np.zeros((3, len(COUNTERS)), np.float32)
     counters[0, COUNTER_COLUMN["long_views", "1d"]] = 4
     counters[1, COUNTER_COLUMN["shares", "7d"]] = 7
-    counters[2, COUNTER_COLUMN["refusals", "1d"]] = 2
+    counters[2, COUNTER_COLUMN["hides", "1d"]] = 2
     assert popularity(counters).tolist() == [4.0, 2.0, 0.0]

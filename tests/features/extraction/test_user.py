@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from features.extraction.definitions import FEATURES, NAMES
-from features.extraction.past import encounters, followed_creators, resolve
-from features.extraction.user import taste_vector, user_columns
+from features.extraction.habits import Weighted
+from features.extraction.past import FLAGS, encounters, followed_creators, resolve
+from features.extraction.user import taste_vector, user_columns, watch_quantile
 from tests.features.logs import HOUR, T0, event, history_of, snapshot_of
 
 SNAPSHOT = snapshot_of(12, embedding=np.eye(12, dtype=np.float32))
@@ -15,7 +16,12 @@ def past_of(rows):
 
 def habits(rows, now=T0):
     past = past_of(rows)
-    return user_columns(past, encounters(past, SNAPSHOT), followed_creators(past), now=now, has_taste=bool(len(past)))
+    met = encounters(past, SNAPSHOT)
+    return user_columns(
+        past, met, Weighted.of(met, now).in_all(), followed=len(followed_creators(past)), wishes=0,
+        watch_quantile=watch_quantile(past, SNAPSHOT, SNAPSHOT.receptions, now=now), now=now,
+        has_taste=bool(len(past)),
+    )  # fmt: skip
 
 
 def taste_of(rows):
@@ -35,7 +41,8 @@ def test_events_about_one_content_are_one_encounter_dated_by_the_latest():
     assert met.at.tolist() == [T0 - 30, T0 - 45]
     assert met.worth.tolist() == pytest.approx([10 / 18 + 1.0, 1.0])
     assert met.watch_ratio.tolist() == [0.5, 1.0]
-    assert met.like.tolist() == [True, False]
+    assert met.happened("likes").tolist() == [1.0, 0.0]
+    assert met.happened("long_views").tolist() == [0.0, 1.0]
 
 
 def test_one_content_counts_at_most_three():
@@ -98,3 +105,45 @@ def test_only_the_last_thousand_events_count():
     rows = [event("impression", "ann", "c002", T0 - 4000 + second) for second in range(1000)]
     rows.append(event("skip", "ann", "c001", T0 - 5000))
     assert encounters(past_of(rows), SNAPSHOT).row.tolist() == [2]
+
+
+def test_decayed_rates_halve_with_the_age_of_the_encounter():
+    rows = [event("like", "ann", "c001", T0 - 24 * HOUR), event("impression", "ann", "c002", T0)]
+    past = resolve(history_of(rows, user="ann", before=T0 + 1), SNAPSHOT)
+    habits = Weighted.of(encounters(past, SNAPSHOT), T0).in_all()
+    assert habits.met("1d")[0] == pytest.approx(1.5)
+    likes = habits.rates()[0, FLAGS.index("likes")]
+    assert likes[1] == pytest.approx((0.5 + 3 * 0.03) / (1.5 + 3))
+    assert likes[2] == pytest.approx((2 ** (-1 / 7) + 3 * 0.03) / (2 ** (-1 / 7) + 1 + 3))
+
+
+def test_habits_by_category_are_those_of_its_encounters():
+    rows = [event("like", "ann", "c000", T0 - 9), event("skip", "ann", "c003", T0 - 5)]
+    rows += [event("complete_view", "ann", "c001", T0 - 1)]
+    met = encounters(past_of(rows), SNAPSHOT)
+    habits = Weighted.of(met, T0).by(SNAPSHOT.category[met.row])
+    place = habits.place(np.array([1, 0, 2, -1], np.int32))
+    assert habits.met("7d")[place] == pytest.approx([1, 2, 0, 0], abs=1e-4)
+    assert habits.sums[place, FLAGS.index("skips"), 2] == pytest.approx([0, 1, 0, 0], abs=1e-4)
+
+
+def test_sessions_have_a_length_a_depth_and_pauses_between_them():
+    rows = [event("impression", "ann", f"c00{clip}", T0 - 9 * HOUR + 60 * clip) for clip in range(4)]
+    rows += [event("impression", "ann", f"c00{clip}", T0 - 600 + 60 * clip) for clip in range(2)]
+    found = habits(rows)
+    assert found["user_sessions"] == pytest.approx(np.log1p(2))
+    assert found["user_mean_session_length"] == pytest.approx(np.log1p((180 + 60) / 2))
+    assert found["user_mean_session_events"] == pytest.approx(np.log1p(3))
+    assert found["user_mean_pause"] == pytest.approx(np.log1p(9 * HOUR - 180 - 600))
+    assert found["user_session_length"] == pytest.approx(np.log1p(600))
+
+
+def test_days_with_an_event_are_counted_back_from_now():
+    rows = [event("impression", "ann", "c001", T0 - days * 24 * HOUR - 60) for days in (0, 0, 2, 6, 7, 30)]
+    assert habits(rows)["user_active_days"] == pytest.approx(3 / 7)
+
+
+def test_watching_longest_of_all_is_a_quantile_near_one():
+    rows = [event("view", "ann", f"c{row:03d}", T0 - 60 + row, watch_s=500.0) for row in range(12)]
+    assert habits(rows)["user_watch_quantile"] > 0.8
+    assert habits([event("view", "ann", "c001", T0 - 60, watch_s=0.1)])["user_watch_quantile"] < 0.5
