@@ -19,17 +19,20 @@ from events.cleaning.schema import EVENT_TYPES
 from events.cleaning.uploads import is_media_url
 from events.columnar.history import History
 from events.queries import ContentCard, Visit, content, content_cards, profile, recent_history, recent_sessions
-from features import store, trends
+from features import profiles, store, trends
 from features.charts import BandChart, SeriesRow, band_chart, series_rows
 from features.extraction.assemble import assemble
 from features.extraction.definitions import COUNTER_COLUMN, COUNTERS, DAY_S, FEATURES, HALF_LIVES_S, HOUR_S
 from features.extraction.past import encounters, resolve
+from features.extraction.profile import Profile
 from features.extraction.snapshot import ContentSnapshot
 from features.extraction.user import taste_vector
 from features.models import ContentAnalysis, Embedding
 
 NEIGHBOURS: Final = 12
 EVENTS_SHOWN: Final = 30
+SURFACE: Final = "for_you"
+"""The surface that the features of a user are shown for."""
 SESSIONS_SHOWN: Final = 10
 MODALITIES: Final = ("text", "visual", "audio", "language")
 # What the file itself says, as the analysis found it.
@@ -196,7 +199,7 @@ def user_page(user_id: str, *, now: datetime) -> UserPage | None:
         return None
     snapshot = store.snapshot()
     taste, expected = ([], []) if snapshot is None else (_taste(history, snapshot), _expected(history, snapshot))
-    features, context = _rows_of_user(history, snapshot, expected, now)
+    features, context = _rows_of_user(history, profiles.read(user_id), snapshot, expected, now)
     last = slice(-EVENTS_SHOWN, None)
     cards = content_cards({each for each in history.content_id[last].tolist() if each})
     moments = history.timestamp.tolist()
@@ -313,13 +316,13 @@ def _expected(history: History, snapshot: ContentSnapshot) -> list[Tile]:
 
 
 def _rows_of_user(
-    history: History, snapshot: ContentSnapshot | None, expected: Sequence[Tile], now: datetime
+    history: History, person: Profile, snapshot: ContentSnapshot | None, expected: Sequence[Tile], now: datetime
 ) -> tuple[list[FeatureRow], list[FeatureRow]]:
     """The user's features, and those of the user with the content expected next."""
     if snapshot is None:
         return [], []
     rows = snapshot.rows([tile.content_id for tile in expected[:1]])
-    blocks = assemble(history, snapshot, rows, now=now)
+    blocks = assemble(history, snapshot, rows, now=now, profile=person, surface=SURFACE)
     return feature_rows("user", blocks.user), feature_rows("context", blocks.context[0]) if expected else []
 
 

@@ -15,9 +15,9 @@ def materialize_features(until: str | None = None) -> None:
 
 
 @shared_task(name="features.tasks.apply_feedback", acks_late=True)
-def apply_feedback() -> None:
-    """Let likes and refusals adjust the profiles of who gave them."""
-    preferences.apply_feedback(until=datetime.now(UTC))
+def apply_feedback(until: str | None = None) -> None:
+    """Let likes and refusals before `until` (ISO 8601, now by default) adjust the profiles of who gave them."""
+    preferences.apply_feedback(until=datetime.fromisoformat(until) if until else datetime.now(UTC))
 
 
 @shared_task(name="features.tasks.refresh_snapshot", acks_late=True)
