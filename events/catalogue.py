@@ -132,7 +132,7 @@ def ensure_profiles(user_ids: Collection[str]) -> int:
     if not user_ids:
         return 0
     with connection.cursor() as cursor:
-        # In one order, so that batches with common users wait for each other. Sorted here: a plan may reorder its input.
+        # In one order, so that batches with common users wait for each other; a plan may reorder its input.
         cursor.execute(
             "INSERT INTO user_profile (user_id, demographics, preferences, created_at, updated_at) "
             "SELECT u, '{}', '{}', now(), now() FROM unnest(%s::text[]) u "

@@ -38,7 +38,7 @@ def caught_up(system: System) -> bool:
     """Whether sessions and features have taken in every event of the log."""
     rows = system.query(
         "SELECT (SELECT count(*) FROM event), (SELECT coalesce(sum(events), 0) FROM window_fill WHERE state = 'done' "
-        "AND family = 'session'), (SELECT coalesce(sum(events), 0) FROM feature_fill_state), "
+        "AND family = 'session'), (SELECT coalesce(sum(events), 0) FROM content_window), "
         "(SELECT coalesce(sum(events), 0) FROM session)"
     )
     events, windows, features, sessions = rows[0]

@@ -27,29 +27,35 @@ def main() -> None:
     from django.conf import settings
     from django.db import transaction
 
+    from events import sessions
     from events.models import Session, WindowFill
-    from events.sessions import rebuild_sessions
+    from features import log_windows
     from features.materialize import materialize
-    from features.models import ContentFeatures, FillState
+    from features.models import ContentFeatures, ContentWindow, PopulationWindow
 
     columns = {
         Session: ("key", "user_id", "device", "started_at", "ended_at", "events", "views", "watch_s", "first_content"),
         WindowFill: ("family", "window_start", "state", "events"),
-        ContentFeatures: ("content_id", "window_start", "as_of", "feature_set", "vector"),
-        FillState: ("window_start", "as_of", "events", "feature_set"),
+        ContentFeatures: ("content_id", "day_start", "window_start", "as_of", "feature_set", "vector"),
+        ContentWindow: ("window_start", "events", "counter_set", "folded", "contents", "cells", "counts"),
+        PopulationWindow: ("window_start", "surfaces", "watch", "surface", "watch_state", "surface_state"),
     }
 
     def rows() -> dict[str, list[Any]]:
         found = {}
         for model, names in columns.items():
-            # An hour whose events are all gone keeps its row; without the log it would not have one.
-            chosen = model.objects.exclude(events=0) if model is WindowFill else model.objects.all()
+            chosen = model.objects.all()
+            if model is WindowFill:
+                # An hour whose events are all gone keeps its row; without the log it would not have one.
+                chosen = chosen.filter(family__in=(sessions.FAMILY, log_windows.FAMILY)).exclude(events=0)
             found[model.__name__] = sorted(chosen.values_list(*names), key=repr)
         return found
 
+    # One moment for both, so that no hour ends between them.
+    now = datetime.now(UTC)
+
     def compute() -> dict[str, list[Any]]:
-        now = datetime.now(UTC)
-        rebuild_sessions(until=now)
+        sessions.rebuild_sessions(until=now)
         materialize(until=now)
         return rows()
 
@@ -63,7 +69,7 @@ def main() -> None:
             raise _Undo
     except _Undo:
         differ = [name for name in stored if repr(stored[name]) != repr(anew[name])]
-    report = {"sessions": len(stored["Session"]), "features": len(stored["ContentFeatures"]), "differ": differ}
+    report = {"sessions": len(stored["Session"]), "features": len(stored["ContentWindow"]), "differ": differ}
     sys.stdout.write(json.dumps(report) + "\n")
 
 

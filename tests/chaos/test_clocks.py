@@ -12,7 +12,7 @@ from events.ingestion import ingest
 from events.models import Event, EventId, Session, WindowFill
 from events.sessions import rebuild_sessions
 from features.materialize import materialize
-from features.models import ContentFeatures, FillState
+from features.models import ContentFeatures, ContentWindow, PopulationWindow
 from tests.events.conftest import NOW, make_event
 from tests.features.clips import CLIPS, days_of_events, register
 from tests.features.clips import NOW as END
@@ -64,13 +64,17 @@ def test_wrong_clocks_neither_make_future_hours_nor_other_daily_users():
     assert not UserDay.objects.exclude(day=NOW.date()).exists()
 
 
+DERIVED_OF_CONTENTS = (ContentFeatures, ContentWindow, PopulationWindow)
+
+
 def derived():
     """Every row that is derived from the log, but for when it was computed."""
     columns = {
         Session: [field.attname for field in Session._meta.concrete_fields],
         WindowFill: ["family", "window_start", "state", "events"],
-        ContentFeatures: ["content_id", "window_start", "as_of", "feature_set", "vector"],
-        FillState: ["window_start", "as_of", "events", "feature_set"],
+        ContentFeatures: [field.attname for field in ContentFeatures._meta.concrete_fields if field.attname != "id"],
+        ContentWindow: [field.attname for field in ContentWindow._meta.concrete_fields],
+        PopulationWindow: [field.attname for field in PopulationWindow._meta.concrete_fields],
         UserDay: [field.attname for field in UserDay._meta.concrete_fields if field.attname != "id"],
         KpiPoint: ["kpi", "day", "value"],
     }
@@ -90,8 +94,10 @@ def test_a_week_that_comes_shuffled_doubled_and_late_gives_the_same_rows_byte_fo
     compute()
     in_order = derived()
     assert len(in_order["Session"]) > 300
-    assert len(in_order["ContentFeatures"]) > 300
-    for model in (Event, EventId, Session, WindowFill, ContentFeatures, FillState, UserDay, KpiPoint, KpiFill):
+    # One state per content and day, one table of counts per hour.
+    assert len(in_order["ContentFeatures"]) > 150
+    assert len(in_order["ContentWindow"]) > 100
+    for model in (Event, EventId, Session, WindowFill, *DERIVED_OF_CONTENTS, UserDay, KpiPoint, KpiFill):
         model.objects.all().delete()
     rng = random.Random(14)
     shuffled = rng.sample(events, len(events))

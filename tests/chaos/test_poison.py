@@ -77,7 +77,7 @@ def test_the_admin_shows_the_reason_and_trying_again_after_the_fix_works_once(po
     address = reverse("admin:events_windowfill_changelist")
     assert address in letters
     page = staff.get(f"{address}?state__exact=aside").content.decode()
-    assert "DataError" in page
+    assert "ArrowInvalid" in page
     assert "a while" in page
     assert b'recsys_windows_aside{family="session"} 1.0' in staff.get("/metrics").content
     poisoned_log.update(additional_info={"watch_duration": 7})
