@@ -37,7 +37,7 @@ TABLES = {
 def _fresh():
     """Keys, profiles and lengths are remembered for longer than a test's rows live."""
     authentication.forget_keys()
-    log_writer.forget_users()
+    log_writer.forget()
     throttling.forget()
 
 

@@ -52,7 +52,7 @@ def ids(settings) -> dict[str, str]:
     from events.ingestion import ingest
     from events.models import DeadLetter, Event, ImportProgress, Session
 
-    log_writer.forget_users()
+    log_writer.forget()
     User.objects.create_superuser("admin", password="a long demo password")
     api_keys.create_key("shop backend")
     api_keys.create_key("page", kind="publishable", origins=["https://app.example.com"])
