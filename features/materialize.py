@@ -13,7 +13,7 @@ Every run of hours is one transaction, so a crash loses at most the run in work,
 again. One materialisation at a time: a second one waits, and then finds nothing to do.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
-from django.db import connection
+from django.db import connection, transaction
 from numpy.typing import NDArray
 
 from events import windows
@@ -165,23 +165,37 @@ def _fill(until: datetime, catalogue: ContentTable, report: Progress) -> _Done:
         # Counts of another counter set compare with nothing.
         start_anew()
     for hour in window_rows.due(until.timestamp()):
-        windows.reopen(log_windows.moment(hour.window), log_windows.moment(hour.window + 1), family=log_windows.FAMILY)
+        ended = log_windows.moment(hour.window), log_windows.moment(hour.window + 1)
+        windows.reopen(*ended, family=log_windows.FAMILY, failed=False)
     opened = windows.open_windows(log_windows.FAMILY, until=until)
     duration_of = dict(zip(catalogue.content_id.tolist(), catalogue.duration_s.tolist(), strict=True))
     done, total = _Done(), sum(window.events for window in opened)
     waiting: tuple[list[Window], Future[Counted]] | None = None
     with ThreadPoolExecutor(1) as counter:
         for run in runs(opened, max_events=MAX_EVENTS_AT_ONCE):
-            log = counting_log(run[0].start, min(run[-1].end, until))
-            job = counter.submit(count, log, duration_of)
+            job = _ahead(run, until, duration_of, counter)
             if waiting is not None:
-                _take_in(*waiting, until, done)
+                _take_in(*waiting, until, duration_of, done)
                 report("counters", done.events, total)
             waiting = run, job
         if waiting is not None:
-            _take_in(*waiting, until, done)
+            _take_in(*waiting, until, duration_of, done)
     report("counters", done.events, total)
     return done
+
+
+def _ahead(
+    run: list[Window], until: datetime, duration_of: Mapping[str, float], counter: ThreadPoolExecutor
+) -> "Future[Counted]":
+    """Read a run here and let the other thread count it; the result raises what either raised."""
+    try:
+        with transaction.atomic():
+            log = counting_log(run[0].start, min(run[-1].end, until))
+    except Exception as error:
+        job: Future[Counted] = Future()
+        job.set_exception(error)
+        return job
+    return counter.submit(count, log, duration_of)
 
 
 def start_anew() -> None:
@@ -208,10 +222,22 @@ def count(log: CountingLog, duration_of: Mapping[str, float]) -> Counted:
     )
 
 
-def _take_in(run: list[Window], job: "Future[Counted]", until: datetime, done: _Done) -> None:
-    """Store the counts of a run of hours and fold them into the states, in one transaction."""
-    counted = job.result()
-    with windows.fill(log_windows.FAMILY, run, now=until) as mine:
+def _take_in(
+    run: list[Window], job: "Future[Counted]", until: datetime, duration_of: Mapping[str, float], done: _Done
+) -> None:
+    """Store the counts of a run of hours and fold them into the states, in one transaction.
+
+    An hour that cannot be counted or folded holds up no other (`windows.work_off`).
+    """
+    ahead = [job]
+
+    def work(mine: Sequence[Window]) -> None:
+        if ahead:
+            counted = ahead.pop().result()
+        else:
+            # The run failed as a whole: this is a part of it, and what it left in memory is not in the table.
+            done.carried.forget()
+            counted = count(counting_log(mine[0].start, min(mine[-1].end, until)), duration_of)
         numbers = [int(window.start.timestamp() // WINDOW_S) for window in mine]
         # As really read: an event that arrived since the hours were listed is there already.
         events = [counted.events.get(number, 0) for number in numbers]
@@ -225,6 +251,9 @@ def _take_in(run: list[Window], job: "Future[Counted]", until: datetime, done: _
         done.states += folding.refold(before, hours, population, last=last, carried=done.carried)
         done.windows += len(mine)
         done.events += sum(events)
+
+    if len(windows.work_off(log_windows.FAMILY, run, work, now=until)) < len(run):
+        done.carried.forget()
 
 
 def runs(opened: list[Window], *, max_events: int) -> Iterator[list[Window]]:
