@@ -10,8 +10,9 @@ from dashboards import kpis
 from dashboards.models import UserDay
 from events import queries, sessions, traffic, windows
 from events.models import AutomatedHour, Event, Session, WindowFill
-from features import preferences, trend_counts
-from features.models import TrendHour
+from features import log_windows, preferences, trend_counts
+from features.materialize import materialize
+from features.models import ContentWindow, TrendHour
 from tests.features.clips import CLIPS, raw, register, send
 
 pytestmark = pytest.mark.django_db
@@ -39,6 +40,10 @@ def hours_of_days():
     return {hour for hour in HOURS if UserDay.objects.filter(day=hour.date()).exists()}
 
 
+def hours_of_counts():
+    return set(ContentWindow.objects.values_list("window_start", flat=True))
+
+
 def hours_with_profiles():
     profiles = queries.profiles(list(USERS.values()))
     return {hour for hour in HOURS if "learned" in profiles.get(USERS[hour], {"preferences": {}})["preferences"]}
@@ -49,20 +54,23 @@ FAMILIES = {
     "sessions": (sessions.FAMILY, lambda now: sessions.rebuild_sessions(until=now), hours_with_sessions),
     "trends": (trend_counts.FAMILY, trend_counts.count_hours, hours_with_trends),
     "kpis": ("kpi UTC", lambda now: kpis.measure_kpis(until=now), hours_of_days),
+    "features": (log_windows.FAMILY, lambda now: materialize(until=now), hours_of_counts),
     "preferences": (preferences.FAMILY, lambda now: preferences.apply_feedback(until=now), hours_with_profiles),
 }
 
 
 @pytest.fixture(params=FAMILIES)
 def family(request, snapshots, settings):
-    """A family, and a log with an event that no door would let in and nobody can read, between hours that are fine."""
+    """A family, and a log with events that no door would let in and nobody can read, between hours that are fine."""
     settings.REPORTING_TIME_ZONE = "UTC"
     register(CLIPS)
     for hour, user in USERS.items():
         send([raw("like", user, CLIPS[0], hour + HOUR / 2)], now=NOW)
+        send([raw("view", user, CLIPS[0], hour + HOUR / 2, watch_duration=3)], now=NOW)
         blind = [hour + timedelta(seconds=10 * number) for number in range(60)]
         send([raw("view", f"program-{user}", CLIPS[1], at, watch_duration=0) for at in blind], now=NOW)
     Event.objects.filter(user_id=USERS[POISONED]).update(additional_info={"watch_duration": "a while"})
+    assert Event.objects.filter(additional_info__watch_duration="a while").count() == 2
     return FAMILIES[request.param]
 
 
@@ -94,7 +102,7 @@ def test_a_poisoned_hour_stops_no_family(family, client):
     page = client.get(reverse("admin:events_windowfill_changelist"), {"state__exact": "aside"}).content.decode()
     assert name in page
     assert "a while" in page
-    # The event is repaired, and somebody says so.
+    # The events are repaired, and somebody says so.
     Event.objects.filter(user_id=USERS[POISONED]).update(additional_info={})
     assert windows.try_again([row.pk]) == 1
     run(now + 2 * HOUR)
