@@ -12,16 +12,17 @@ from django.db import transaction
 from events import windows
 from features import learned_sequences, log_windows, store, window_rows
 from features.extraction.definitions import SIGNALS, WINDOW_S
-from features.models import ContentFeatures, Embedding
+from features.models import ContentAnalysis, ContentFeatures, Embedding
 
 
 def erase_content(content_id: str) -> int:
-    """Forget a content: states, vectors, counts; returns the rows that went or changed.
+    """Forget a content: states, vectors, counts, what its media showed; returns the rows that went or changed.
 
     Snapshots that serve hide it at once (within `store.RECHECK_S` in every process), and the next one lacks it.
     """
     with transaction.atomic():
         rows = ContentFeatures.objects.filter(content_id=content_id).delete()[0]
+        rows += ContentAnalysis.objects.filter(content_id=content_id).delete()[0]
         rows += Embedding.objects.filter(content_id=content_id).delete()[0]
         hours = window_rows.about(content_id)
         window_rows.put([_without(hour, content_id) for hour in hours])

@@ -28,7 +28,7 @@ from events import windows
 from events.columnar.interactions import ContentTable
 from events.queries import CountingLog, catalogue_table, counting_log
 from events.windows import Window
-from features import folding, log_windows, snapshot_build, window_rows
+from features import content_embeddings, folding, log_windows, snapshot_build, window_rows
 from features.extraction.aggregates import WindowCounts
 from features.extraction.counting import count_windows
 from features.extraction.definitions import COUNTER_SET, WINDOW_S
@@ -110,10 +110,11 @@ def materialize(*, until: datetime, refit: bool = False, progress: Progress | No
     report = progress or _silent
     with _single_flight():
         until = max(until, log_windows.newest_as_of() or until)
-        catalogue = catalogue_table()
+        # In this order, see `snapshot_build.build`.
+        changed_at, catalogue = content_embeddings.changed_at(), catalogue_table()
         done = _fill(until, catalogue, report)
         report("snapshot", 0, 1)
-        built = snapshot_build.build(catalogue, until=until, refit=refit)
+        built = snapshot_build.build(catalogue, changed_at=changed_at, until=until, refit=refit)
         report("snapshot", 1, 1)
     return MaterializeReport(
         windows=done.windows, events=done.events, states=done.states, encoded=built.encoded,
@@ -146,7 +147,8 @@ def refresh_snapshot(*, until: datetime) -> bool:
     if not snapshot_build.catalogue_moved():
         return False
     with _single_flight():
-        return snapshot_build.build(catalogue_table(), until=until, refit=False).written
+        changed_at, catalogue = content_embeddings.changed_at(), catalogue_table()
+        return snapshot_build.build(catalogue, changed_at=changed_at, until=until, refit=False).written
 
 
 def _forget(start: datetime, end: datetime) -> None:

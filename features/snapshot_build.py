@@ -62,19 +62,19 @@ class _Learned:
     anew: bool
 
 
-def build(catalogue: ContentTable, *, until: datetime, refit: bool) -> BuildReport:
+def build(catalogue: ContentTable, *, changed_at: str, until: datetime, refit: bool) -> BuildReport:
     """Write a snapshot unless the one that serves is the same.
 
     Parameters
     ----------
+    changed_at : `content_embeddings.changed_at` from before the catalogue was read: a change in between is found by the
+        next call
     until : stamps new embeddings, and what the sequential model may learn from
     refit : learn encoder and sequential model anew, whatever their age
     """
     if len(catalogue) == 0:
         return BuildReport(None, written=False, encoded=0, fitted=())
     previous = _previous()
-    # Before anything is read, so that what changes meanwhile is found by the next call.
-    changed_at = content_embeddings.changed_at()
     known = None if previous is None else Known(previous.snapshot, previous.encoder)
     made = content_embeddings.make(catalogue, known=known, refit=refit, now=until)
     arrays, counted_until = _arrays(catalogue, made.embedding, made.source_hash)
