@@ -151,8 +151,8 @@ class SequenceStatistics:
                 whole[c * size : (c + 1) * size, d * size : (d + 1) * size] = block
         return whole
 
-    def save(self, path: Path, **more: NDArray[Any]) -> None:
-        """Write an npz file; `more` is kept beside the sums, for whoever knows what it means."""
+    def save(self, path: Path, **more: Any) -> None:
+        """Write an npz file; `more` are arrays kept beside the sums, for whoever knows what it means."""
         with path.open("wb") as stream:
             np.savez(
                 stream, decay=np.array([each.decay for each in self.channels]),
