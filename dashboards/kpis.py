@@ -4,7 +4,7 @@ To add a KPI, add an entry to `KPIS`: its value on a day is computed from the `U
 retention, of a later one). Exact definitions beyond these daily ones belong to the analyst's step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
@@ -100,18 +100,23 @@ def measure_kpis(*, until: datetime, progress: Callable[[int, int], None] | None
     """Bring every day up to `until` in line with the log: rebuild the days with open hours, each in one transaction.
 
     Running it again without new events rebuilds nothing, and another scheduler's hours are left to that one (see
-    `events.windows`). `progress(done, total)` is called after each day.
+    `events.windows`). A day is rebuilt as a whole, so all its open hours fail with one that cannot be read, and the
+    other days go on. `progress(done, total)` is called after each day.
     """
     zone = ZoneInfo(settings.REPORTING_TIME_ZONE)
     opened = windows.open_windows(_family(), until=until)
     by_day = [(day, list(hours)) for day, hours in groupby(opened, key=lambda hour: _days_of(hour, zone)[0])]
     rebuilt: set[date] = set()
+
+    def days_of(mine: Sequence[Window]) -> list[date]:
+        return sorted({day for hour in mine for day in _days_of(hour, zone)})
+
+    def work(mine: Sequence[Window]) -> None:
+        for day in days_of(mine):
+            _rebuild_day(day, until=until)
+
     for done, (_, hours) in enumerate(by_day, start=1):
-        with windows.fill(_family(), hours, now=until) as mine:
-            days = sorted({day for hour in mine for day in _days_of(hour, zone)})
-            for day in days:
-                _rebuild_day(day, until=until)
-        rebuilt.update(days)
+        rebuilt.update(days_of(windows.work_off(_family(), hours, work, now=until, divisible=False)))
         if progress:
             progress(done, len(by_day))
     with transaction.atomic():

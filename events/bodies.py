@@ -19,7 +19,7 @@ from django.http.request import UnreadablePostError
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
-from events.errors import InvalidRequest, UnsupportedEncoding
+from events.errors import InvalidRequest, LengthRequired, UnsupportedEncoding
 
 MAX_BATCH: Final = 1_000
 GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
@@ -74,6 +74,12 @@ def read_json(request: HttpRequest, shape: Any = Any) -> Any:
         raise ParseError(f"the body is not valid JSON: {error}") from None
     except RecursionError:
         raise ParseError("the body is nested too deeply") from None
+
+
+def ensure_length(meta: Mapping[str, Any]) -> None:
+    """Raise LengthRequired for a body in chunks: WSGI knows bodies of a stated length, and would take it for empty."""
+    if meta.get("HTTP_TRANSFER_ENCODING") and not meta.get("CONTENT_LENGTH"):
+        raise LengthRequired("the body needs a Content-Length; Transfer-Encoding is not supported")
 
 
 def read_body(request: HttpRequest) -> bytes:

@@ -29,6 +29,7 @@ _CODES: Final = {
     404: "not_found",
     405: "method_not_allowed",
     406: "not_acceptable",
+    411: "length_required",
     413: "body_too_large",
     415: "unsupported_media_type",
     429: "too_many_requests",
@@ -86,6 +87,13 @@ class UnsupportedEncoding(ApiError):
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     code = "unsupported_encoding"
+
+
+class LengthRequired(ApiError):
+    """The body is sent in chunks, without a length."""
+
+    status = HTTPStatus.LENGTH_REQUIRED
+    code = "length_required"
 
 
 class TooManyRequests(ApiError):

@@ -2,6 +2,8 @@
 
 import hmac
 import os
+from collections.abc import Callable
+from typing import Final
 
 from django.conf import settings
 from django.db import Error
@@ -11,6 +13,9 @@ from django.views.decorators.cache import never_cache
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest, multiprocess
 
 from events import dead_letters, telemetry, windows
+
+MEASURES: Final[list[Callable[[], None]]] = []
+"""What other apps set their gauges with before each scrape; they add it themselves, as this one does not know them."""
 
 
 @never_cache
@@ -35,6 +40,8 @@ def _measure() -> None:
             telemetry.WINDOW_LAG.labels(family).set(lag_s)
         for family, hours in windows.set_aside().items():
             telemetry.WINDOWS_ASIDE.labels(family).set(hours)
+        for measure in MEASURES:
+            measure()
     except Error:
         return
 

@@ -55,6 +55,8 @@ class Content(models.Model):
         indexes = (
             # queries.newest_contents: the fresh source asks for the newest active uploads on every feed.
             models.Index(fields=["-upload_timestamp"], name="content_newest", condition=models.Q(status="active")),
+            # queries.catalogue_changed_at and content_changes: every few seconds, what is new or changed.
+            models.Index(fields=["updated_at"], name="content_updated"),
         )
         constraints = (
             models.CheckConstraint(

@@ -45,18 +45,23 @@ def mark_automated(*, until: datetime, now: datetime | None = None) -> TrafficRe
     """Bring the marks in line with the log before `until`; one transaction for each run of hours.
 
     An hour whose marks change is opened again for every family, because rows derived from it may have left out the
-    wrong people.
+    wrong people. One that cannot be judged holds up no other (`windows.work_off`).
     """
-    done = changed = 0
-    opened = windows.open_windows(FAMILY, until=until)
+    done = 0
+    changed: list[datetime] = []
+
+    def work(mine: Sequence[Window]) -> None:
+        hours = _mark(mine)
+        for start in hours:
+            windows.reopen(start, datetime.fromtimestamp(start.timestamp() + WINDOW_S, UTC))
+        # Counted all at once: of a run that fails nothing stays.
+        changed.extend(hours)
+
+    now = now or until
+    opened = windows.open_windows(FAMILY, until=until, now=now)
     for run in windows.runs(opened, max_events=RUN_EVENTS, max_windows=RUN_WINDOWS):
-        with windows.fill(FAMILY, run, now=now or until) as mine:
-            hours = _mark(mine) if mine else []
-            for start in hours:
-                windows.reopen(start, datetime.fromtimestamp(start.timestamp() + WINDOW_S, UTC))
-        done += len(mine)
-        changed += len(hours)
-    return TrafficReport(done, changed)
+        done += len(windows.work_off(FAMILY, run, work, now=now))
+    return TrafficReport(done, len(changed))
 
 
 def _mark(mine: Sequence[Window]) -> list[datetime]:

@@ -26,7 +26,7 @@ from events.authentication import (
     require_scope,
     valid_id,
 )
-from events.bodies import Batch, BatchBody, BeaconBody, JsonBody
+from events.bodies import Batch, BatchBody, BeaconBody, JsonBody, ensure_length
 from events.errors import Forbidden, InvalidRequest, NotFound
 from events.serializers import (
     ClientTokenAnswer,
@@ -40,10 +40,18 @@ from events.serializers import (
 )
 
 REFUSALS = {400: ErrorAnswer, 401: ErrorAnswer, 403: ErrorAnswer, 429: ErrorAnswer, 503: ErrorAnswer}
-BODY_REFUSALS = {**REFUSALS, 413: ErrorAnswer, 415: ErrorAnswer}
+BODY_REFUSALS = {**REFUSALS, 411: ErrorAnswer, 413: ErrorAnswer, 415: ErrorAnswer}
 
 
-class EventsView(APIView):
+class BodyView(APIView):
+    """A door for JSON bodies."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        ensure_length(request.META)
+
+
+class EventsView(BodyView):
     """Take in a batch of events."""
 
     parser_classes = (BatchBody,)
@@ -63,7 +71,7 @@ class EventsView(APIView):
         return _accepted(intake.take_in(request.data, credential_from(request), request.META, source="api"))
 
 
-class BeaconView(APIView):
+class BeaconView(BodyView):
     """Take in the last events of a page that is being closed; the token lies in the body."""
 
     parser_classes = (BeaconBody,)
@@ -93,7 +101,7 @@ class BeaconView(APIView):
         return _accepted(intake.take_in(request.data, credential, request.META, source="beacon"))
 
 
-class ContentView(APIView):
+class ContentView(BodyView):
     """One content of the catalogue."""
 
     parser_classes = (JsonBody,)
@@ -121,7 +129,7 @@ class ContentView(APIView):
         return Response(ContentAnswer(queries.content(content_id)).data, status=201 if created else 200)
 
 
-class UserView(APIView):
+class UserView(BodyView):
     """One user's profile."""
 
     parser_classes = (JsonBody,)
@@ -147,7 +155,7 @@ class UserView(APIView):
         return Response(UserAnswer(queries.profile(user_id)).data, status=201 if created else 200)
 
 
-class ClientTokenView(APIView):
+class ClientTokenView(BodyView):
     """Mint a token for one end user."""
 
     parser_classes = (JsonBody,)

@@ -62,7 +62,7 @@ _DONE: Final = """
 _FAILED: Final = """
     UPDATE window_fill SET attempts = attempts + 1, error = %s, retry_at = %s + %s * 2 ^ attempts * interval '1 second',
         state = CASE WHEN attempts + 1 >= %s THEN 'aside' ELSE state END
-    WHERE family = %s AND window_start = %s AND state = 'started' RETURNING attempts
+    WHERE family = %s AND window_start = ANY(%s::timestamptz[]) AND state = 'started' RETURNING attempts
 """
 
 
@@ -126,13 +126,20 @@ def fill(family: str, windows: Sequence[Window], *, now: datetime) -> Iterator[l
 
 
 def work_off(
-    family: str, run: Sequence[Window], work: Callable[[Sequence[Window]], None], *, now: datetime
+    family: str,
+    run: Sequence[Window],
+    work: Callable[[Sequence[Window]], None],
+    *,
+    now: datetime,
+    divisible: bool = True,
 ) -> list[Window]:
     """Do some hours with `fill`; returns those that were done, without those whose work raises.
 
     Where the work of several hours fails, each half is tried by itself, down to the hour that is to blame. It is left
     for later, and set aside after `MAX_ATTEMPTS`; the reason stands in its row. A database that is away is no hour's
-    fault: that error is raised.
+    fault: that error is raised. Hours that can only be done together (`divisible=False`) share the blame.
+
+    What `work` keeps outside of the database has to outlive a rollback: it is called again with parts of the run.
     """
     try:
         with fill(family, run, now=now) as mine:
@@ -142,25 +149,25 @@ def work_off(
     except Exception as error:
         if is_transient(error):
             raise
-        if len(run) == 1:
+        if len(run) == 1 or not divisible:
             # Without a row it is not the work that failed, but what is around it.
-            if not _note_failure(family, run[0], error, now=now):
+            if not _note_failure(family, run, error, now=now):
                 raise
             return []
     middle = len(run) // 2
     return [*work_off(family, run[:middle], work, now=now), *work_off(family, run[middle:], work, now=now)]
 
 
-def _note_failure(family: str, window: Window, error: Exception, *, now: datetime) -> bool:
-    """Write the failure into the hour's row; False where there is no such row."""
+def _note_failure(family: str, run: Sequence[Window], error: Exception, *, now: datetime) -> bool:
+    """Write the failure into the rows of the hours; False where there is no such row."""
     # What the table cannot keep of a message is of no use to its reader either.
     reason = f"{type(error).__name__}: {error}".replace("\0", "").strip()[:MAX_ERROR_CHARS]
     with connection.cursor() as cursor:
-        cursor.execute(_FAILED, [reason, now, BACKOFF_S, MAX_ATTEMPTS, family, window.start])
-        row = cursor.fetchone()
-    if row is not None:
-        logger.error("%s of %s failed, attempt %d of %d", window.start, family, row[0], MAX_ATTEMPTS, exc_info=error)
-    return row is not None
+        cursor.execute(_FAILED, [reason, now, BACKOFF_S, MAX_ATTEMPTS, family, [window.start for window in run]])
+        attempts = max((tried for (tried,) in cursor.fetchall()), default=0)
+    if attempts:
+        logger.error("%s of %s failed, attempt %d of %d", run[0].start, family, attempts, MAX_ATTEMPTS, exc_info=error)
+    return attempts > 0
 
 
 def set_aside() -> dict[str, int]:
@@ -176,12 +183,17 @@ def try_again(ids: Sequence[int]) -> int:
     return failed.update(state=WindowFill.State.STARTED, attempts=0, retry_at=None)
 
 
-def reopen(start: datetime, end: datetime, *, family: str | None = None) -> int:
-    """Ask for the hours that overlap `start` to `end` to be done again, by every family unless one is named."""
+def reopen(start: datetime, end: datetime, *, family: str | None = None, failed: bool = True) -> int:
+    """Ask for the hours that overlap `start` to `end` to be done again, by every family unless one is named.
+
+    Hours that failed are tried at once, with as many attempts as new ones, or else (`failed=False`) left as they are.
+    """
     first = datetime.fromtimestamp(start.timestamp() // WINDOW_S * WINDOW_S, UTC)
     rows = WindowFill.objects.filter(window_start__gte=first, window_start__lt=end)
     if family is not None:
         rows = rows.filter(family=family)
+    if not failed:
+        return rows.filter(attempts=0).update(events=AGAIN)
     rows.filter(attempts__gt=0).update(state=WindowFill.State.STARTED, attempts=0, retry_at=None)
     return rows.update(events=AGAIN)
 

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
+from django.conf import settings
 from django.db import transaction
+from django.db.models import Count, Q
 from numpy.typing import NDArray
 
 from features import store, visual_model
@@ -122,3 +124,23 @@ def save(drafts: Sequence[Draft], *, now: datetime) -> None:
             version = having[0].row.versions["text" if modality == "sentence" else modality]
             vectors = np.stack([draft.vectors[modality] for draft in having])
             store.put_modality([draft.row.content_id for draft in having], vectors, encoder=version, now=now)
+
+
+def due(*, now: datetime) -> int:
+    """How many contents wait to be looked at. Served by the index content_analysis_due."""
+    waiting = ContentAnalysis.objects.filter(next_try_at__lte=now)
+    return (waiting if settings.ANALYSE_MEDIA else waiting.filter(media_digest="")).count()
+
+
+def failures() -> dict[tuple[str, str], int]:
+    """Contents of which a modality is not or only partly known, by modality and code.
+
+    Served by the index content_analysis_state: contents of which all is known are not looked at.
+    """
+    troubled = ContentAnalysis.objects.filter(state__in=("partial", "failed")).order_by()
+    counts: dict[tuple[str, str], int] = {}
+    for modality in MODALITIES:
+        state, code = f"{modality}_state", f"{modality}_code"
+        rows = troubled.filter(Q(**{state: "failed"}) | Q(**{code: "truncated"})).values(code)
+        counts |= {(modality, row[code]): row["contents"] for row in rows.annotate(contents=Count("pk"))}
+    return counts

@@ -10,21 +10,24 @@ import numpy as np
 from django.db import transaction
 
 from events import windows
-from features import log_windows, store, window_rows
+from features import learned_sequences, log_windows, store, window_rows
 from features.extraction.definitions import SIGNALS, WINDOW_S
-from features.models import ContentFeatures, Embedding
+from features.models import ContentAnalysis, ContentFeatures, Embedding
 
 
 def erase_content(content_id: str) -> int:
-    """Forget a content: states, vectors, counts; returns the rows that went or changed.
+    """Forget a content: states, vectors, counts, what its media showed; returns the rows that went or changed.
 
     Snapshots that serve hide it at once (within `store.RECHECK_S` in every process), and the next one lacks it.
     """
     with transaction.atomic():
         rows = ContentFeatures.objects.filter(content_id=content_id).delete()[0]
+        rows += ContentAnalysis.objects.filter(content_id=content_id).delete()[0]
         rows += Embedding.objects.filter(content_id=content_id).delete()[0]
         hours = window_rows.about(content_id)
         window_rows.put([_without(hour, content_id) for hour in hours])
+    # The next snapshot learns again, from a log without it.
+    learned_sequences.forget()
     store.hide(content_id)
     return rows + len(hours)
 
@@ -32,13 +35,15 @@ def erase_content(content_id: str) -> int:
 def erase_user(*, first: datetime, last: datetime) -> int:
     """Have the hours counted again in which an erased user's events were; returns how many hours that are.
 
-    Nothing is stored by user: features of users follow from the log, and counts say how many people, not who. The
-    learned preferences stand in the profile, which belongs to the catalogue.
+    Only the sequences that models are learned from are stored by user; they go as a whole, and the next snapshot learns
+    from the log again. Features of users follow from the log, and counts say how many people, not who. The learned
+    preferences stand in the profile, which belongs to the catalogue.
 
     Parameters
     ----------
     first, last : moments of the user's first and last event
     """
+    learned_sequences.forget()
     start = datetime.fromtimestamp(first.timestamp() // WINDOW_S * WINDOW_S, UTC)
     return windows.reopen(start, last + timedelta(microseconds=1), family=log_windows.FAMILY)
 

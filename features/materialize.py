@@ -13,7 +13,7 @@ Every run of hours is one transaction, so a crash loses at most the run in work,
 again. One materialisation at a time: a second one waits, and then finds nothing to do.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,14 +21,14 @@ from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
-from django.db import connection
+from django.db import connection, transaction
 from numpy.typing import NDArray
 
 from events import windows
 from events.columnar.interactions import ContentTable
 from events.queries import CountingLog, catalogue_table, counting_log
 from events.windows import Window
-from features import folding, log_windows, snapshot_build, window_rows
+from features import content_embeddings, folding, log_windows, snapshot_build, window_rows
 from features.extraction.aggregates import WindowCounts
 from features.extraction.counting import count_windows
 from features.extraction.definitions import COUNTER_SET, WINDOW_S
@@ -110,10 +110,11 @@ def materialize(*, until: datetime, refit: bool = False, progress: Progress | No
     report = progress or _silent
     with _single_flight():
         until = max(until, log_windows.newest_as_of() or until)
-        catalogue = catalogue_table()
+        # In this order, see `snapshot_build.build`.
+        changed_at, catalogue = content_embeddings.changed_at(), catalogue_table()
         done = _fill(until, catalogue, report)
         report("snapshot", 0, 1)
-        built = snapshot_build.build(catalogue, until=until, refit=refit)
+        built = snapshot_build.build(catalogue, changed_at=changed_at, until=until, refit=refit)
         report("snapshot", 1, 1)
     return MaterializeReport(
         windows=done.windows, events=done.events, states=done.states, encoded=built.encoded,
@@ -146,7 +147,8 @@ def refresh_snapshot(*, until: datetime) -> bool:
     if not snapshot_build.catalogue_moved():
         return False
     with _single_flight():
-        return snapshot_build.build(catalogue_table(), until=until, refit=False).written
+        changed_at, catalogue = content_embeddings.changed_at(), catalogue_table()
+        return snapshot_build.build(catalogue, changed_at=changed_at, until=until, refit=False).written
 
 
 def _forget(start: datetime, end: datetime) -> None:
@@ -165,23 +167,37 @@ def _fill(until: datetime, catalogue: ContentTable, report: Progress) -> _Done:
         # Counts of another counter set compare with nothing.
         start_anew()
     for hour in window_rows.due(until.timestamp()):
-        windows.reopen(log_windows.moment(hour.window), log_windows.moment(hour.window + 1), family=log_windows.FAMILY)
+        ended = log_windows.moment(hour.window), log_windows.moment(hour.window + 1)
+        windows.reopen(*ended, family=log_windows.FAMILY, failed=False)
     opened = windows.open_windows(log_windows.FAMILY, until=until)
     duration_of = dict(zip(catalogue.content_id.tolist(), catalogue.duration_s.tolist(), strict=True))
     done, total = _Done(), sum(window.events for window in opened)
     waiting: tuple[list[Window], Future[Counted]] | None = None
     with ThreadPoolExecutor(1) as counter:
         for run in runs(opened, max_events=MAX_EVENTS_AT_ONCE):
-            log = counting_log(run[0].start, min(run[-1].end, until))
-            job = counter.submit(count, log, duration_of)
+            job = _ahead(run, until, duration_of, counter)
             if waiting is not None:
-                _take_in(*waiting, until, done)
+                _take_in(*waiting, until, duration_of, done)
                 report("counters", done.events, total)
             waiting = run, job
         if waiting is not None:
-            _take_in(*waiting, until, done)
+            _take_in(*waiting, until, duration_of, done)
     report("counters", done.events, total)
     return done
+
+
+def _ahead(
+    run: list[Window], until: datetime, duration_of: Mapping[str, float], counter: ThreadPoolExecutor
+) -> "Future[Counted]":
+    """Read a run here and let the other thread count it; the result raises what either raised."""
+    try:
+        with transaction.atomic():
+            log = counting_log(run[0].start, min(run[-1].end, until))
+    except Exception as error:
+        job: Future[Counted] = Future()
+        job.set_exception(error)
+        return job
+    return counter.submit(count, log, duration_of)
 
 
 def start_anew() -> None:
@@ -208,10 +224,22 @@ def count(log: CountingLog, duration_of: Mapping[str, float]) -> Counted:
     )
 
 
-def _take_in(run: list[Window], job: "Future[Counted]", until: datetime, done: _Done) -> None:
-    """Store the counts of a run of hours and fold them into the states, in one transaction."""
-    counted = job.result()
-    with windows.fill(log_windows.FAMILY, run, now=until) as mine:
+def _take_in(
+    run: list[Window], job: "Future[Counted]", until: datetime, duration_of: Mapping[str, float], done: _Done
+) -> None:
+    """Store the counts of a run of hours and fold them into the states, in one transaction.
+
+    An hour that cannot be counted or folded holds up no other (`windows.work_off`).
+    """
+    ahead = [job]
+
+    def work(mine: Sequence[Window]) -> None:
+        if ahead:
+            counted = ahead.pop().result()
+        else:
+            # The run failed as a whole: this is a part of it, and what it left in memory is not in the table.
+            done.carried.forget()
+            counted = count(counting_log(mine[0].start, min(mine[-1].end, until)), duration_of)
         numbers = [int(window.start.timestamp() // WINDOW_S) for window in mine]
         # As really read: an event that arrived since the hours were listed is there already.
         events = [counted.events.get(number, 0) for number in numbers]
@@ -225,6 +253,9 @@ def _take_in(run: list[Window], job: "Future[Counted]", until: datetime, done: _
         done.states += folding.refold(before, hours, population, last=last, carried=done.carried)
         done.windows += len(mine)
         done.events += sum(events)
+
+    if len(windows.work_off(log_windows.FAMILY, run, work, now=until)) < len(run):
+        done.carried.forget()
 
 
 def runs(opened: list[Window], *, max_events: int) -> Iterator[list[Window]]:

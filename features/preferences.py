@@ -6,6 +6,7 @@ a user is computed anew from all of the user's feedback whenever an hour with an
 events are safe. Features do not read it, see `extraction.profile`; it is there for screens and for the host app.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -14,6 +15,7 @@ import numpy as np
 from events import windows
 from events.catalogue import learn_preferences
 from events.queries import feedback_of, interactions_between
+from events.windows import Window
 from features.extraction.preferences import EXPLICIT, Feedback, adjust_preferences
 
 FAMILY: Final = "preferences"
@@ -22,18 +24,22 @@ RUN_WINDOWS: Final = 256
 
 
 def apply_feedback(*, until: datetime) -> int:
-    """Bring the learned preferences of users with new feedback up to date; returns how many profiles changed."""
-    changed = 0
+    """Bring the learned preferences of users with new feedback up to date; returns how many profiles changed.
+
+    An hour whose feedback cannot be read holds up no other (`windows.work_off`).
+    """
+    changed: list[int] = []
+
+    def work(mine: Sequence[Window]) -> None:
+        log = interactions_between(mine[0].start, min(mine[-1].end, until), types=EXPLICIT)
+        users = log.users[np.unique(log.user[log.user >= 0])].tolist()
+        learned = {
+            user: adjust_preferences({}, (Feedback(*row) for row in rows))
+            for user, rows in feedback_of(users, types=EXPLICIT, until=until).items()
+        }
+        changed.append(learn_preferences(learned))
+
     opened = windows.open_windows(FAMILY, until=until)
     for run in windows.runs(opened, max_events=RUN_EVENTS, max_windows=RUN_WINDOWS):
-        with windows.fill(FAMILY, run, now=until) as mine:
-            if not mine:
-                continue
-            log = interactions_between(mine[0].start, min(mine[-1].end, until), types=EXPLICIT)
-            users = log.users[np.unique(log.user[log.user >= 0])].tolist()
-            learned = {
-                user: adjust_preferences({}, (Feedback(*row) for row in rows))
-                for user, rows in feedback_of(users, types=EXPLICIT, until=until).items()
-            }
-            changed += learn_preferences(learned)
-    return changed
+        windows.work_off(FAMILY, run, work, now=until)
+    return sum(changed)

@@ -16,10 +16,8 @@ from django.conf import settings
 from numpy.typing import NDArray
 
 from events.columnar.interactions import ContentTable
-from events.queries import interactions_between
-from features import content_embeddings, log_windows, snapshot_files, store, window_rows
+from features import content_embeddings, learned_sequences, log_windows, snapshot_files, store, window_rows
 from features.content_embeddings import GROWTH, Known
-from features.embeddings import behaviour, word2vec
 from features.embeddings.behaviour import SequentialItemModel
 from features.embeddings.combine import ContentEncoder
 from features.embeddings.index import VectorIndex
@@ -29,7 +27,6 @@ from features.extraction.content import content_block
 from features.extraction.definitions import COUNTER_SET, HALF_LIVES_S, WINDOW_S
 from features.extraction.log_clock import LogClock
 from features.extraction.population import Population
-from features.extraction.sequences import ENJOYABLE, enjoyed
 from features.extraction.snapshot import UNKNOWN, ContentSnapshot, encode, popularity
 from features.snapshot_files import Manifest, SnapshotArrays, SnapshotError
 
@@ -65,23 +62,23 @@ class _Learned:
     anew: bool
 
 
-def build(catalogue: ContentTable, *, until: datetime, refit: bool) -> BuildReport:
+def build(catalogue: ContentTable, *, changed_at: str, until: datetime, refit: bool) -> BuildReport:
     """Write a snapshot unless the one that serves is the same.
 
     Parameters
     ----------
+    changed_at : `content_embeddings.changed_at` from before the catalogue was read: a change in between is found by the
+        next call
     until : stamps new embeddings, and what the sequential model may learn from
     refit : learn encoder and sequential model anew, whatever their age
     """
     if len(catalogue) == 0:
         return BuildReport(None, written=False, encoded=0, fitted=())
     previous = _previous()
-    # Before anything is read, so that what changes meanwhile is found by the next call.
-    changed_at = content_embeddings.changed_at()
     known = None if previous is None else Known(previous.snapshot, previous.encoder)
     made = content_embeddings.make(catalogue, known=known, refit=refit, now=until)
     arrays, counted_until = _arrays(catalogue, made.embedding, made.source_hash)
-    learned = _learned(previous, arrays, until=until, refit=refit)
+    learned = _learned(previous, arrays, counted_until, until=until, refit=refit)
     manifest = Manifest(
         until=counted_until,
         counter_set=COUNTER_SET,
@@ -205,13 +202,14 @@ def _index(previous: _Previous | None, embedding: NDArray[np.float32]) -> Vector
     return VectorIndex.build(embedding, like=previous.snapshot.index)
 
 
-def _learned(previous: _Previous | None, arrays: SnapshotArrays, *, until: datetime, refit: bool) -> _Learned:
+def _learned(
+    previous: _Previous | None, arrays: SnapshotArrays, counted_until: float, *, until: datetime, refit: bool
+) -> _Learned:
     """The models of behaviour to use: those that serve, moved to the new rows, until the log has outgrown them."""
-    row_of = {each: row for row, each in enumerate(arrays.content_id.tolist())}
     events = log_windows.filled_events()
-    fitted_on = 0 if previous is None else previous.manifest.sequential_events
-    if previous is not None and not refit and events <= (1 + GROWTH) * fitted_on:
-        old = previous.snapshot
+    if previous is not None and not refit and not _outgrown(previous.manifest, events, counted_until):
+        fitted_on, old = previous.manifest.sequential_events, previous.snapshot
+        row_of = {each: row for row, each in enumerate(arrays.content_id.tolist())}
         moved = np.array([row_of.get(each, UNKNOWN) for each in old.content_id.tolist()], np.int64)
         return _Learned(
             None if old.sequential is None else old.sequential.on(moved, len(row_of)),
@@ -219,13 +217,18 @@ def _learned(previous: _Previous | None, arrays: SnapshotArrays, *, until: datet
             fitted_on,
             anew=False,
         )
-    log = interactions_between(None, until, types=ENJOYABLE)
-    row = np.array([row_of.get(each, UNKNOWN) for each in log.contents.tolist()], np.int64)
-    user, enjoyments = enjoyed(log, row, arrays.duration_s)
-    # Vectors by gensim are for the contents beyond those that the sequential model can hold.
-    beyond = len(np.unique(enjoyments)) > behaviour.MAX_ITEMS
-    vectors = word2vec.fit(user, enjoyments, len(row_of)) if beyond else None
-    return _Learned(behaviour.fit(user, enjoyments, len(row_of)), vectors, events, anew=True)
+    sequential, vectors = learned_sequences.learn(arrays.content_id, arrays.duration_s, until=until, anew=refit)
+    return _Learned(sequential, vectors, events, anew=True)
+
+
+def _outgrown(fitted: Manifest, events: int, counted_until: float) -> bool:
+    """Whether the models are to be learned again: with enough new events at once, with any once an hour is over.
+
+    Without the sums of what they were learned from they are, too: those go when somebody is erased.
+    """
+    if not learned_sequences.path().exists() or events > (1 + GROWTH) * fitted.sequential_events:
+        return True
+    return events != fitted.sequential_events and counted_until > fitted.until
 
 
 def _root() -> Path:

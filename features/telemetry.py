@@ -1,7 +1,9 @@
 """What Prometheus learns of the feature store."""
 
+from django.utils import timezone
 from prometheus_client import Gauge
 
+from features import content_records
 from features.extraction.snapshot import ContentSnapshot
 
 SNAPSHOT_UNTIL = Gauge(
@@ -12,9 +14,36 @@ SNAPSHOT_UNTIL = Gauge(
 SNAPSHOT_CONTENTS = Gauge(
     "recsys_snapshot_contents", "Contents in the served snapshot.", multiprocess_mode="mostrecent"
 )
+ANALYSES_FAILED = Gauge(
+    "recsys_content_analyses_failed",
+    "Contents of which a modality is not or only partly known, by the reason code.",
+    ["modality", "code"],
+    multiprocess_mode="mostrecent",
+)
+ANALYSES_DUE = Gauge(
+    "recsys_content_analyses_due", "Contents that wait to be looked at.", multiprocess_mode="mostrecent"
+)
+
+
+def measure() -> None:
+    """Set the gauges that describe the database; called for each scrape.
+
+    Contents are looked at by a worker whose own counters nobody scrapes, so these come from what it left in the table.
+    """
+    ANALYSES_DUE.set(content_records.due(now=timezone.now()))
+    counts = content_records.failures()
+    # A reason that has gone would keep its last number.
+    for labels in _reported - counts.keys():
+        ANALYSES_FAILED.labels(*labels).set(0)
+    for labels, contents in counts.items():
+        ANALYSES_FAILED.labels(*labels).set(contents)
+    _reported.update(counts)
 
 
 def show(snapshot: ContentSnapshot) -> None:
     """Report the snapshot this process now serves from."""
     SNAPSHOT_UNTIL.set(snapshot.until)
     SNAPSHOT_CONTENTS.set(len(snapshot))
+
+
+_reported: set[tuple[str, str]] = set()

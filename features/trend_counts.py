@@ -35,19 +35,25 @@ RUN_WINDOWS: Final = 400
 
 
 def count_hours(until: datetime) -> tuple[int, int]:
-    """Count the hours before `until` that differ from the log; returns how many they were and the points written."""
+    """Count the hours before `until` that differ from the log; returns how many they were and the points written.
+
+    An hour that cannot be counted holds up no other (`windows.work_off`).
+    """
     span = log_span()
     horizon = _hour(min(span[1], until) if span else until) - KEPT_HOURS
     # Hours with nothing left in them are done as well, however old.
     opened = [w for w in windows.open_windows(FAMILY, until=until) if _hour(w.start) >= horizon or w.events == 0]
-    done = points = 0
+    done = 0
+    points: list[int] = []
+
+    def work(mine: Sequence[Window]) -> None:
+        # Counted all at once: of a run that fails nothing stays.
+        points.extend([_count_span(part, until) for part in _spans(mine)])
+
     for run in windows.runs(opened, max_events=RUN_EVENTS, max_windows=RUN_WINDOWS):
-        with windows.fill(FAMILY, run, now=until) as mine:
-            for part in _spans(mine):
-                points += _count_span(part, until)
-            done += len(mine)
+        done += len(windows.work_off(FAMILY, run, work, now=until))
     _prune(horizon)
-    return done, points
+    return done, sum(points)
 
 
 @transaction.atomic
@@ -60,7 +66,7 @@ def _prune(horizon: int) -> None:
     TrendPoint.objects.filter(hour__lt=horizon).delete()
     old.delete()
     start, end = (datetime.fromtimestamp(hour * HOUR_S, UTC) for hour in (first, horizon))
-    windows.reopen(start, end, family=FAMILY)
+    windows.reopen(start, end, family=FAMILY, failed=False)
 
 
 def _spans(mine: Sequence[Window]) -> Iterator[list[Window]]:

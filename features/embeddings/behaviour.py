@@ -191,19 +191,31 @@ def fit(
     -------
     None where there are fewer than 20 transitions: they would be memorised, not learned
     """
-    user, row = without_repeats(np.asarray(user, np.int64), np.asarray(row, np.int64))
-    met = np.bincount(row, minlength=n)
-    items = np.sort(np.argsort(-met, kind="stable")[: min(max_items or MAX_ITEMS, int((met > 0).sum()))])
-    item_of_row = np.full(n, -1, np.int32)
-    item_of_row[items] = np.arange(len(items))
-    item = item_of_row[row].astype(np.int64)
-    user, item = without_repeats(user[item >= 0], item[item >= 0])
+    items, user, item = chosen(user, row, n, max_items=max_items)
     if int((user[1:] == user[:-1]).sum()) < MIN_TRANSITIONS:
         return None
     # Half the memory: these sums are used once and forget nothing.
     sums = SequenceStatistics(len(items), channels=settings.channels, dtype=np.float32)
     sums.add(user, item)
     return solve(sums, items, n, settings=settings)
+
+
+def chosen(
+    user: NDArray[np.int64], row: NDArray[np.int64], n: int, *, max_items: int | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The items that take part, int64 array (m,) of rows, and the sequences of them: users and items.
+
+    Parameters
+    ----------
+    user, row, n, max_items : as in `fit`
+    """
+    user, row = without_repeats(np.asarray(user, np.int64), np.asarray(row, np.int64))
+    met = np.bincount(row, minlength=n)
+    items = np.sort(np.argsort(-met, kind="stable")[: min(max_items or MAX_ITEMS, int((met > 0).sum()))])
+    item_of_row = np.full(n, -1, np.int32)
+    item_of_row[items] = np.arange(len(items))
+    item = item_of_row[row].astype(np.int64)
+    return items, *without_repeats(user[item >= 0], item[item >= 0])
 
 
 def solve(

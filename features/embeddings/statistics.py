@@ -95,6 +95,46 @@ class SequenceStatistics:
         self._contribute(self.user[gone], self.item[gone], sign=-1.0)
         self.user, self.item = self.user[~gone], self.item[~gone]
 
+    def replace(self, user: NDArray[np.int64], item: NDArray[np.int64]) -> int:
+        """Make whole sequences the only ones; costs what differs, and returns the number of users that do.
+
+        Parameters
+        ----------
+        user, item : int arrays (p,), as the attributes of these names
+        """
+        size = int(max(self.user.max(initial=-1), user.max(initial=-1))) + 1
+        before, after = np.bincount(self.user, minlength=size), np.bincount(user, minlength=size)
+        moved = before != after
+        # What has the same length stands in the same order on both sides.
+        mine, theirs = ~moved[self.user], ~moved[user]
+        moved[user[theirs][self.item[mine] != item[theirs]]] = True
+        changed = np.flatnonzero(moved)
+        self.forget(changed)
+        new = moved[user]
+        self.add(user[new], item[new])
+        return len(changed)
+
+    def on(self, item: NDArray[np.int64], size: int) -> "SequenceStatistics":
+        """The same sums over `size` other items; users who have an item that is none of them are forgotten first.
+
+        Parameters
+        ----------
+        item : int array (m,), what each item is called now, negative for none
+        """
+        if size == self.size and np.array_equal(item, np.arange(size)):
+            return self
+        self.forget(self.user[item[self.item] < 0])
+        other = SequenceStatistics(size, channels=self.channels, dtype=self.target.dtype.type)
+        old = np.flatnonzero(item >= 0)
+        here, there = np.ix_(old, old), np.ix_(item[old], item[old])
+        for c in range(len(self.channels)):
+            other.target[c][there] = self.target[c][here]
+            for d in range(len(self.channels)):
+                other.earlier[c, d][there] = self.earlier[c, d][here]
+        other.together[there] = self.together[here]
+        other.user, other.item = self.user, item[self.item]
+        return other
+
     @property
     def steps(self) -> int:
         """Entries that follow another one of the same user."""
@@ -111,19 +151,19 @@ class SequenceStatistics:
                 whole[c * size : (c + 1) * size, d * size : (d + 1) * size] = block
         return whole
 
-    def save(self, path: Path) -> None:
-        """Write an npz file."""
+    def save(self, path: Path, **more: Any) -> None:
+        """Write an npz file; `more` are arrays kept beside the sums, for whoever knows what it means."""
         with path.open("wb") as stream:
             np.savez(
                 stream, decay=np.array([each.decay for each in self.channels]),
                 lags=np.array([each.lags for each in self.channels], np.int64), user=self.user, item=self.item,
-                earlier=self.earlier, target=self.target, together=self.together,
+                earlier=self.earlier, target=self.target, together=self.together, **more,
             )  # fmt: skip
 
     @classmethod
     def load(cls, path: Path) -> "SequenceStatistics":
         """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             pairs = zip(arrays["decay"].tolist(), arrays["lags"].tolist(), strict=True)
             sums = cls(0, channels=tuple(Channel(decay, lags) for decay, lags in pairs))
             for name in ("user", "item", "earlier", "target", "together"):

@@ -1,6 +1,6 @@
 """Users' enjoyed contents in order of time, as the sequential item model learns them."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +28,28 @@ def enjoyed(
     duration_s : float32 array, by row; NaN where unknown
     before : seconds since 1970 UTC; events stamped at or after it are not looked at
     """
-    at = np.flatnonzero((log.content != ABSENT) & (log.user != ABSENT) & (log.timestamp < before))
-    at = at[row[log.content[at]] >= 0] if len(at) else at
-    rows = row[log.content[at]] if len(at) else np.empty(0, np.int64)
-    long = is_long_view(log.event_type[at], log.watch_s[at], log.long_view[at], duration_s[rows])
-    happy = np.flatnonzero(PLEASED[log.event_type[at]] | long)[-MAX_TRANSITIONS:]
-    user, rows = log.user[at[happy]].astype(np.int64), rows[happy]
+    known = np.append(duration_s, np.float32(np.nan))[np.where(row >= 0, row, len(duration_s))]
+    at = enjoyments(log, known)
+    at = at[log.timestamp[at] < before]
+    return newest(log.user[at], row[log.content[at]])
+
+
+def enjoyments(log: Interactions, duration_s: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Positions of the events that say that a content was enjoyed, whichever contents those are.
+
+    Parameters
+    ----------
+    duration_s : float32 array, of each entry of `log.contents`; NaN where unknown
+    """
+    at = np.flatnonzero((log.content != ABSENT) & (log.user != ABSENT))
+    lengths = duration_s[log.content[at]] if len(at) else np.empty(0, np.float32)
+    long = is_long_view(log.event_type[at], log.watch_s[at], log.long_view[at], lengths)
+    return at[PLEASED[log.event_type[at]] | long]
+
+
+def newest(user: NDArray[Any], row: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The newest enjoyments in order of user and time, of those in order of time; negative rows are no content."""
+    last = np.flatnonzero(row >= 0)[-MAX_TRANSITIONS:]
+    user, row = user[last].astype(np.int64), row[last].astype(np.int64)
     order = np.argsort(user, kind="stable")
-    return user[order], rows[order]
+    return user[order], row[order]

@@ -154,8 +154,8 @@ def test_clients_that_never_finish_keep_nobody_out(system, frugal):
             served_within(system, seconds=10)
         # A body whose length nobody states is not waited for.
         answers = [line.recv(65_536) for line in lines[1::2]]
-    assert all(answer.startswith(b"HTTP/1.1 400 ") for answer in answers)
-    assert all(b'"error"' in answer for answer in answers)
+    assert all(answer.startswith(b"HTTP/1.1 411 ") for answer in answers)
+    assert all(b'"length_required"' in answer for answer in answers)
     served_within(system, seconds=10)
 
 

@@ -103,3 +103,15 @@ def test_a_body_that_is_shorter_than_stated_is_refused_though_its_json_is_whole(
     with pytest.raises(ParseError, match=f"{len(body)} of {stated} bytes"):
         read_body(WSGIRequest(environ))
     assert read_body(WSGIRequest({**environ, "wsgi.input": io.BytesIO(body + b" " * missing)}))[: len(body)] == body
+
+
+@pytest.mark.parametrize("path", [EVENTS, f"{EVENTS}/beacon", "/api/v1/contents/c1", "/api/v1/users/u1"])
+def test_a_body_in_chunks_is_told_that_it_needs_a_length(server, path):
+    method = "POST" if path.startswith(EVENTS) else "PUT"
+    more = {"HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": ""}
+    answer = server.generic(method, path, b"", content_type="application/json", **more)
+    assert code_of(answer) == (411, "length_required")
+
+
+def test_a_request_without_any_body_is_an_empty_batch(server):
+    assert code_of(server.generic("POST", EVENTS, b"", content_type="application/json")) == (400, "empty_batch")

@@ -10,7 +10,9 @@ from django.db import connection
 
 from events.catalogue import NewContent, register_contents
 from features import content, content_records, store
+from features import materialize as materialize_module
 from features.content import analyse
+from features.erasure import erase_content
 from features.materialize import materialize, refresh_snapshot
 from features.models import ContentAnalysis, Embedding
 from recsys.benchmarks.hostile_media import HOSTILE, clip
@@ -285,3 +287,48 @@ def test_many_texts_cost_few_statements(media, django_assert_max_num_queries):
     with django_assert_max_num_queries(40):
         assert run().texts == 300
     assert ContentAnalysis.objects.filter(state="done").count() == 300
+
+
+def test_the_metrics_say_how_many_wait_and_why_others_are_not_known(media, admin_client):
+    def metric(line):
+        return line in admin_client.get("/metrics").content.decode().splitlines()
+
+    (media / "broken.mp4").write_text("no clip at all")
+    upload("a", caption="A red square", file="broken.mp4")
+    upload("b", caption="A blue square")
+    content.register(now=NOW)
+    assert metric("recsys_content_analyses_due 2.0")
+    run()
+    code = row("a").visual_code
+    assert code
+    assert metric("recsys_content_analyses_due 0.0")
+    assert metric(f'recsys_content_analyses_failed{{code="{code}",modality="visual"}} 1.0')
+    erase_content("a")
+    assert metric(f'recsys_content_analyses_failed{{code="{code}",modality="visual"}} 0.0')
+
+
+def test_an_erased_content_leaves_neither_analysis_nor_vectors(media):
+    clip(media / "a.mp4")
+    upload("a", caption="A red square moves", file="a.mp4")
+    run()
+    assert kinds("a") == {"sentence", "visual", "audio"}
+    erase_content("a")
+    assert kinds("a") == set()
+    assert not ContentAnalysis.objects.filter(pk="a").exists()
+
+
+def test_an_upload_while_the_snapshot_is_made_is_in_the_next_one(transactional_db, snapshots, monkeypatch):
+    upload("first", caption="A red square")
+    read = materialize_module.catalogue_table
+
+    def slow_read():
+        table = read()
+        upload("meanwhile", caption="A blue square")
+        return table
+
+    monkeypatch.setattr(materialize_module, "catalogue_table", slow_read)
+    materialize(until=NOW)
+    monkeypatch.undo()
+    assert refresh_snapshot(until=NOW)
+    store.forget()
+    assert "meanwhile" in store.snapshot().row_of

@@ -83,6 +83,8 @@ CASES = [
     Case("too many events", batch(*[{}] * 1001)),
     Case("no body", b""),
     Case("no length", environ={"CONTENT_LENGTH": None}),
+    Case("in chunks", environ={"CONTENT_LENGTH": None, "HTTP_TRANSFER_ENCODING": "chunked"}),
+    Case("a stranger's chunks", caller=None, environ={"CONTENT_LENGTH": None, "HTTP_TRANSFER_ENCODING": "chunked"}),
     Case("no number for a length", environ={"CONTENT_LENGTH": "many"}),
     Case("a length of zero", environ={"CONTENT_LENGTH": "00"}),
     Case("cut off", ONE[:-9], environ={"CONTENT_LENGTH": str(len(ONE))}),

@@ -90,3 +90,24 @@ def test_an_item_outside_is_named_and_nothing_is_counted():
 def test_a_channel_that_cannot_look_back_is_refused(decay, lags):
     with pytest.raises(ValueError, match="decay in"):
         Channel(decay, lags)
+
+
+@given(events, events)
+def test_whole_sequences_in_the_place_of_others_leave_the_sums_of_them_alone(before, after):
+    sums, wanted = sums_of(before), sums_of(after)
+    changed = sums.replace(wanted.user, wanted.item)
+    assert same(sums, wanted)
+    assert changed <= len({user for user, _ in before + after})
+    assert sums.replace(wanted.user, wanted.item) == 0
+
+
+@given(events, st.permutations(range(M)), st.sets(st.integers(0, M - 1)))
+def test_the_sums_follow_their_items_to_other_numbers_and_forget_who_had_one_that_is_gone(rows, numbers, gone):
+    size = M + 2
+    item = np.array([-1 if old in gone else new + 1 for old, new in enumerate(numbers)])
+    moved = sums_of(rows).on(item, size)
+    left = {user for user, old in rows if old in gone}
+    wanted = SequenceStatistics(size, channels=CHANNELS)
+    kept = [(user, item[old]) for user, old in rows if user not in left]
+    wanted.add(*np.array(kept, np.int64).reshape(-1, 2).T)
+    assert same(moved, wanted)
