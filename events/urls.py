@@ -2,8 +2,8 @@
 
 Ids may hold slashes, and a path arrives decoded, so `/contents/a/similar` could be two things. What ends like a route
 below an id is that route, and of one word that comes twice the last counts: `/contents/a/similar/similar` is what is
-similar to `a/similar`, `/users/a/follows/b/follows/c` is whether `a/follows/b` follows `c`. Where several words fit, the
-one higher in this list does. An id that ends like a route is named in the query instead, as in
+similar to `a/similar`, `/users/a/follows/b/follows/c` is whether `a/follows/b` follows `c`. Where several words fit,
+the one higher in this list does. An id that ends like a route is named in the query instead, as in
 `/contents?content_id=a/similar` and `/users?user_id=a/preferences`; what a route cannot say of a creator or content
 with such an id, an event (`follow`, `hide`) or a preference (`blocked_creators`, `muted_creators`) can.
 """

@@ -1,4 +1,4 @@
-"""Shapes of the HTTP bodies about one user's wishes: preferences, interests, and whom a user follows, blocks or mutes."""
+"""Shapes of the HTTP bodies about one user's wishes: preferences, interests, follows, blocks, mutes."""
 
 from typing import Any
 

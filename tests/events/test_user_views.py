@@ -16,16 +16,13 @@ USER = "/api/v1/users/mia"
 PREFERENCES = f"{USER}/preferences"
 PAGE = "https://app.example.com"
 DEVICE = "anon:7d1f0c2e-9a55-4b7e"
+WORDS = ("follows", "blocks", "mutes", "hidden")
 ROUTES = [
     ("get", "/preferences", None),
     ("put", "/preferences", {"languages": ["en"]}),
     ("patch", "/preferences", {"languages": ["en"]}),
     ("put", "/interests", {"categories": ["ocean"]}),
-    *(
-        (method, f"/{word}/k1", None)
-        for word in ("follows", "blocks", "mutes", "hidden")
-        for method in ("put", "delete")
-    ),
+    *((method, f"/{word}/k1", None) for word in WORDS for method in ("put", "delete")),
 ]
 
 
@@ -167,7 +164,7 @@ def test_what_was_hidden_comes_back_when_it_is_taken_back(server):
     assert history.content_id.tolist() == ["c1", "c1"]
 
 
-@pytest.mark.parametrize("word", ["follows", "blocks", "mutes", "hidden"])
+@pytest.mark.parametrize("word", WORDS)
 @pytest.mark.parametrize("target", ["x" * 201, "a%00b", "%20"])
 def test_an_impossible_target_is_refused(server, word, target):
     assert code_of(server.put(f"{USER}/{word}/{target}"))[0] == 400

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ranking.candidates.content_based import ContentBased
-from ranking.candidates.filters import Active, NotRefused, Unseen
+from ranking.candidates.filters import Active, NotRefused, Unseen, Wanted
 from ranking.candidates.fresh import Fresh
 from ranking.candidates.popular import Popular
 from ranking.candidates.sequential import Sequential
@@ -31,6 +31,7 @@ FILTERS = {
     "active": Active,
     "not_refused": lambda shelf: NotRefused(np.array([1, 2])),
     "unseen": lambda shelf: Unseen(),
+    "wanted": lambda shelf: Wanted(shelf, np.array([1]), np.array([0])),
 }
 
 
