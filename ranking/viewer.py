@@ -30,7 +30,7 @@ class Viewer:
     past: History = field(default_factory=History.empty)
     met: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
-    stated: Preferences = Preferences()
+    stated: Preferences = field(default_factory=Preferences)
 
     def accepts(self, card: ContentCard) -> bool:
         """Whether nothing the user stated speaks against a content."""
