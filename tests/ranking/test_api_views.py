@@ -9,7 +9,7 @@ from events.catalogue import NewContent, register_content, register_contents, se
 from features import trends
 from features.models import Trend
 from features.trends import TrendKind
-from tests.ranking.feeds import CLIPS_EACH, FAMILIES, NOW, family_of
+from tests.ranking.feeds import CLIPS_EACH, FAMILIES, NOW, WORDS, family_of
 
 PAGE = "https://app.example.com"
 DEVICE = "anon:7d1f0c2e-9a55-4b7e"
@@ -164,7 +164,9 @@ class TestSimilar:
         body = server.get(SIMILAR, {"count": 4}).json()
         assert (body["content_id"], body["fallback_level"]) == ("ocean-03", "similar")
         assert [item["position"] for item in body["items"]] == [0, 1, 2, 3]
-        assert {item["content"]["category"] for item in body["items"]} == {"ocean"}
+        # The past of this world jumps between families, so behaviour may bring in one other; by chance three would be.
+        assert [item["content"]["category"] for item in body["items"]].count("ocean") >= 3
+        assert body["items"][0]["content"]["category"] == "ocean"
         assert len({item["content"]["creator_id"] for item in body["items"]}) == 4
         scores = [item["score"] for item in body["items"]]
         assert scores == sorted(scores, reverse=True)
@@ -320,12 +322,16 @@ class TestTrending:
         assert ids_of(server.get(TRENDING, {"category": "nowhere"}), "name") == []
 
     def test_creators_and_tags_are_sums_of_their_contents(self, snapshot, server):
-        clips = server.get(TRENDING, {"window": "7d", "count": 50}).json()["items"]
-        tags = {i["name"]: i["score"] for i in server.get(TRENDING, {"window": "7d", "kind": "tag"}).json()["items"]}
-        assert set(FAMILIES) <= set(tags)
-        if len(clips) < 50:
-            by_hand = sum(i["score"] for i in clips if "ocean" in i["content"]["tags"])
-            assert tags["ocean"] == pytest.approx(by_hand, rel=1e-4)
+        asked = {"window": "7d", "category": "ocean", "count": 50}
+        clips = server.get(TRENDING, asked).json()["items"]
+        assert 0 < len(clips) <= CLIPS_EACH
+        tags = {i["name"]: i["score"] for i in server.get(TRENDING, {**asked, "kind": "tag"}).json()["items"]}
+        assert tags["ocean"] == pytest.approx(sum(item["score"] for item in clips), rel=1e-4)
+        assert set(tags) <= {"ocean", *WORDS["ocean"]}
+        makers = {i["name"]: i["score"] for i in server.get(TRENDING, {**asked, "kind": "creator"}).json()["items"]}
+        for maker, score in makers.items():
+            own = sum(item["score"] for item in clips if item["content"]["creator_id"] == maker)
+            assert score == pytest.approx(own, rel=1e-4)
 
     def test_what_rises_within_the_hour_comes_first(self, snapshot, server):
         for kind, name in ((TrendKind.CONTENT, "fractal-09"), (TrendKind.TAG, "spiral"), (TrendKind.CREATOR, "ghost")):
