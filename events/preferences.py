@@ -71,16 +71,24 @@ def set_shunned(user_id: str, creator_id: str, how: Shunning, *, present: bool) 
     ------
     TooManyNames : the list is full
     """
-    field = "blocked_creators" if how == "blocks" else "muted_creators"
 
     def revised(known: Preferences) -> Preferences:
-        names = with_name(getattr(known, field), creator_id, present=present)
-        if len(names) > MOST_NAMES:
-            raise TooManyNames(field)
         liked = with_name(known.liked_creators, creator_id, present=False) if present else known.liked_creators
-        return replace(known, **{field: names, "liked_creators": liked})
+        if how == "blocks":
+            names = _listed(known.blocked_creators, creator_id, "blocked_creators", present=present)
+            return replace(known, blocked_creators=names, liked_creators=liked)
+        names = _listed(known.muted_creators, creator_id, "muted_creators", present=present)
+        return replace(known, muted_creators=names, liked_creators=liked)
 
     return _revise(user_id, revised)[1]
+
+
+def _listed(names: tuple[str, ...], name: str, field: str, *, present: bool) -> tuple[str, ...]:
+    """`with_name`, unless the list is full."""
+    listed = with_name(names, name, present=present)
+    if len(listed) > MOST_NAMES:
+        raise TooManyNames(field)
+    return listed
 
 
 def _revise(user_id: str, revised: Callable[[Preferences], Preferences]) -> tuple[Preferences, bool]:

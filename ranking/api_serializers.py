@@ -166,7 +166,16 @@ class ContentStatsAnswer(serializers.Serializer[Any]):
 
 def card_json(card: ContentCard) -> dict[str, Any]:
     """A card as plain values."""
-    return {name: getattr(card, name) for name in CardAnswer().fields} | {"tags": list(card.tags)}
+    return {
+        "creator_id": card.creator_id,
+        "caption": card.caption,
+        "tags": list(card.tags),
+        "category": card.category,
+        "duration_s": card.duration_s,
+        "language": card.language,
+        "media_url": card.media_url,
+        "thumbnail_url": card.thumbnail_url,
+    }
 
 
 def similar_json(page: SimilarPage) -> dict[str, Any]:

@@ -37,7 +37,6 @@ from ranking.similar import MAX_SIMILAR, SimilarRequest, primary, similar
 from ranking.suggested import MAX_CREATORS, suggest_creators
 
 DEFAULT_COUNT: Final = 10
-MANY: Final = {"many": True, "explode": True}
 
 
 def _count(most: int) -> OpenApiParameter:
@@ -57,8 +56,8 @@ class SimilarView(APIView):
         parameters=[
             _count(MAX_SIMILAR),
             OpenApiParameter("user_id", str, description="Leaves out what this user has seen, refused or muted."),
-            OpenApiParameter("category", str, description="Only these; may be repeated.", **MANY),
-            OpenApiParameter("language", str, description="Only these, as in en; may be repeated.", **MANY),
+            OpenApiParameter("category", str, many=True, explode=True, description="Only these; may be repeated."),
+            OpenApiParameter("language", str, many=True, explode=True, description="As in en; may be repeated."),
         ],
         responses={200: SimilarAnswer, **REFUSALS, 404: ErrorAnswer},
         examples=[examples.SIMILAR],

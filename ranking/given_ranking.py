@@ -9,9 +9,10 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from events.cleaning.schema import show
 from events.errors import InvalidRequest
@@ -98,7 +99,7 @@ def rank(request: RankRequest, *, now: datetime) -> Ranking:
     if stock is None or len(rows) == 0:
         return Ranking((), unranked, "none", "none")
     judged = _judge(stock, viewer, rows, request, now=now)
-    signals = judged.signals or [None] * len(judged.rows)
+    signals: Sequence[Mapping[str, float] | None] = judged.signals or [None] * len(judged.rows)
     items = tuple(
         RankedContent(stock.shelf.content_id[row], float(score), signal)
         for row, score, signal in zip(judged.rows, judged.scores, signals, strict=True)
@@ -162,7 +163,7 @@ def light_signals(stock: Stock, query: FeedQuery, light: LightRanker, rows: Ids)
     per day, `successor` the sequential model's score.
     """
     shelf, taste = stock.shelf, light.taste
-    columns = {
+    columns: dict[str, NDArray[Any]] = {
         "category_affinity": taste.category[shelf.category[rows]],
         "creator_affinity": taste.creator[shelf.creator[rows]],
         "popularity": shelf.popularity[rows],

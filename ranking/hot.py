@@ -11,7 +11,7 @@ The counters belong to contents, so creators and tags are sums over their conten
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +82,7 @@ def hot(request: HotRequest) -> Hot:
     stock = current_stock()
     counted = _Counted(stock, request) if stock is not None and len(stock.shelf) else None
     found = _contents(request, counted) if request.kind == "content" else _groups(request, counted)
-    things = {}
+    things: dict[str, HotThing] = {}
     for thing in found:
         things.setdefault(thing.name, thing)
     return Hot(tuple(things.values())[: request.count], None if stock is None else _moment(stock))
@@ -168,7 +168,7 @@ def _rising(request: HotRequest, most: int) -> list[trends.CurrentTrend]:
     return trends.current(request.kind, most) if request.window == "1h" else []
 
 
-def _best(score: NDArray[np.floating], most: int) -> NDArray[np.int64]:
+def _best(score: NDArray[Any], most: int) -> NDArray[np.int64]:
     """Indices of the largest positive scores, best first."""
     found = np.flatnonzero(score > 0.0)
     return found[np.argsort(-score[found], kind="stable")][:most].astype(np.int64)

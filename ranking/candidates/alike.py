@@ -76,4 +76,5 @@ def of_same_kind(shelf: Shelf, category: int, limit: int, allowed: Mask) -> Ids:
     order = np.concatenate([shelf.hottest, shelf.newest])
     order = order[np.sort(np.unique(order, return_index=True)[1])]
     order = order[allowed[order]]
-    return (order if category < 0 else order[shelf.category[order] == category])[:limit]
+    chosen = order if category < 0 else order[shelf.category[order] == category]
+    return np.asarray(chosen[:limit], np.int64)

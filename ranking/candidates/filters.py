@@ -66,7 +66,7 @@ def codes_of(vocabulary: NDArray[np.object_], names: Iterable[str]) -> Ids:
     if len(vocabulary) == 0 or len(asked) == 0:
         return np.empty(0, np.int64)
     place = np.minimum(np.searchsorted(vocabulary, asked), len(vocabulary) - 1)
-    return place[vocabulary[place] == asked].astype(np.int64)
+    return np.asarray(place[vocabulary[place] == asked], np.int64)
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ import pytest
 from ranking.candidates.content_based import ContentBased
 from ranking.candidates.filters import Active, NotRefused, Unseen, Wanted
 from ranking.candidates.fresh import Fresh
+from ranking.candidates.given import Given
 from ranking.candidates.popular import Popular
 from ranking.candidates.sequential import Sequential
 from ranking.candidates.trending import Trending
@@ -78,3 +79,8 @@ class TestEveryFilter:
 
     def test_no_candidates_give_an_empty_mask(self, name):
         check_mask(FILTERS[name](SHELF).keep(query(), np.empty(0, np.int64)), 0)
+
+
+def test_given_rows_come_out_as_they_went_in_seen_or_not():
+    rows = np.array([7, 3, 5])
+    assert Given(rows).retrieve(query(seen=[3]), 2).tolist() == [7, 3]
