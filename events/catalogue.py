@@ -5,7 +5,7 @@ was known, except for its moderation state: a removed clip must not come back be
 Moderation goes through `set_moderation_state` alone.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from psycopg2.extras import execute_values
 
-from events.models import Content
+from events.models import Content, UserProfile
 
 BATCH_ROWS: Final = 2_000
 STATUSES: Final = frozenset(Content.Status.values)
@@ -125,6 +125,23 @@ def learn_preferences(learned: Mapping[str, Mapping[str, Any]]) -> int:
             [users, [_json(learned[user]) for user in users]],
         )
         return int(cursor.rowcount)
+
+
+def revise_preferences(user_id: str, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Replace the preferences of one user by what `change` makes of them, and return that.
+
+    The row is held meanwhile, so that of two changes at once neither is lost. A user without a profile gets one; where
+    nothing changes, nothing is written, as the time of the last change dates what a user states.
+    """
+    with transaction.atomic():
+        ensure_profiles([user_id])
+        profile = UserProfile.objects.select_for_update().get(user_id=user_id)
+        known = profile.preferences if isinstance(profile.preferences, dict) else {}
+        changed = dict(change(known))
+        if changed != known:
+            profile.preferences = changed
+            profile.save(update_fields=["preferences", "updated_at"])
+    return changed
 
 
 def ensure_profiles(user_ids: Collection[str]) -> int:

@@ -82,6 +82,13 @@ class NotFound(ApiError):
     code = "not_found"
 
 
+class Conflict(ApiError):
+    """The request is right, but what is stored leaves no room for it."""
+
+    status = HTTPStatus.CONFLICT
+    code = "conflict"
+
+
 class UnsupportedEncoding(ApiError):
     """The body is packed in a way this server does not unpack."""
 

@@ -10,6 +10,7 @@ DESCRIPTIONS: Final = {
     "users:read": "read users",
     "users:write": "add and replace users",
     "tokens:mint": "mint end-user tokens",
+    "stats:read": "read the figures of contents",
     "admin": "everything, also what comes later",
 }
 SERVER_SCOPES: Final = frozenset(DESCRIPTIONS)

@@ -10,7 +10,7 @@ from django.db import Error, connection
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -41,6 +41,9 @@ from events.serializers import (
 
 REFUSALS = {400: ErrorAnswer, 401: ErrorAnswer, 403: ErrorAnswer, 429: ErrorAnswer, 503: ErrorAnswer}
 BODY_REFUSALS = {**REFUSALS, 411: ErrorAnswer, 413: ErrorAnswer, 415: ErrorAnswer}
+
+CONTENT_ID = OpenApiParameter("content_id", str, required=True)
+USER_ID = OpenApiParameter("user_id", str, required=True)
 
 
 class BodyView(APIView):
@@ -155,6 +158,52 @@ class UserView(BodyView):
         return Response(UserAnswer(queries.profile(user_id)).data, status=201 if created else 200)
 
 
+class NamedContentView(ContentView):
+    """One content, named in the query: for ids that end like a route."""
+
+    @extend_schema(
+        operation_id="read_named_content",
+        summary="Read a content whose id ends like a route",
+        parameters=[CONTENT_ID],
+        responses={200: ContentAnswer, **REFUSALS, 404: ErrorAnswer},
+    )
+    def get(self, request: Request) -> Response:  # type: ignore[override]  # the id is in the query
+        return super().get(request, _named(request, "content_id"))
+
+    @extend_schema(
+        operation_id="put_named_content",
+        summary="Add or replace a content whose id ends like a route",
+        parameters=[CONTENT_ID],
+        request=ContentBody,
+        responses={200: ContentAnswer, 201: ContentAnswer, **BODY_REFUSALS, 404: ErrorAnswer},
+    )
+    def put(self, request: Request) -> Response:  # type: ignore[override]
+        return super().put(request, _named(request, "content_id"))
+
+
+class NamedUserView(UserView):
+    """One user's profile, named in the query: for ids that end like a route."""
+
+    @extend_schema(
+        operation_id="read_named_user",
+        summary="Read a user whose id ends like a route",
+        parameters=[USER_ID],
+        responses={200: UserAnswer, **REFUSALS, 404: ErrorAnswer},
+    )
+    def get(self, request: Request) -> Response:  # type: ignore[override]  # the id is in the query
+        return super().get(request, _named(request, "user_id"))
+
+    @extend_schema(
+        operation_id="put_named_user",
+        summary="Add or replace a user whose id ends like a route",
+        parameters=[USER_ID],
+        request=UserBody,
+        responses={200: UserAnswer, 201: UserAnswer, **BODY_REFUSALS, 404: ErrorAnswer},
+    )
+    def put(self, request: Request) -> Response:  # type: ignore[override]
+        return super().put(request, _named(request, "user_id"))
+
+
 class ClientTokenView(BodyView):
     """Mint a token for one end user."""
 
@@ -191,6 +240,10 @@ def readyz(request: HttpRequest) -> JsonResponse:
     except Error:
         return JsonResponse({"status": "unavailable", "checks": {"database": "unavailable"}}, status=503)
     return JsonResponse({"status": "ok", "checks": {"database": "ok"}})
+
+
+def _named(request: Request, field: str) -> str:
+    return valid_id(request.query_params.get(field, ""), field=field)
 
 
 def _accepted(report: dict[str, Any]) -> Response:

@@ -1,11 +1,24 @@
-"""Paths of the recommendation engine: the feed, and the demo player at `/`."""
+"""Paths of the recommendation engine: the feed, the doors beside it, and the demo player at `/`.
+
+They come before the paths of `events.urls`, which says what happens to ids that end like a route.
+"""
 
 from django.urls import path
 
-from ranking import player_views, views
+from ranking import api_views, player_views, views
 
 urlpatterns = [
     path("", player_views.player, name="player"),
     path("player/token", player_views.player_token, name="player-token"),
     path("api/v1/feed", views.FeedView.as_view(), name="feed"),
+    path("api/v1/rank", api_views.RankView.as_view(), name="rank"),
+    path("api/v1/trending", api_views.TrendingView.as_view(), name="trending"),
+    path("api/v1/categories", api_views.CategoriesView.as_view(), name="categories"),
+    path("api/v1/contents/<path:content_id>/similar", api_views.SimilarView.as_view(), name="similar"),
+    path("api/v1/contents/<path:content_id>/stats", api_views.ContentStatsView.as_view(), name="content-stats"),
+    path(
+        "api/v1/users/<path:user_id>/suggested-creators",
+        api_views.SuggestedCreatorsView.as_view(),
+        name="suggested-creators",
+    ),
 ]

@@ -247,6 +247,12 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    # Words that several answers use for different choices.
+    "ENUM_NAME_OVERRIDES": {
+        "SimilarityEnum": ["similar", "category", "latest"],
+        "FeedLevelEnum": ["ranked", "light", "trending", "latest"],
+        "RankLevelEnum": ["ranked", "light", "trending", "none"],
+    },
 }
 # The largest accepted batch (1,000 events) with room for long comments, unpacked; the API answers 413 as JSON above it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024

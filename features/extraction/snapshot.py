@@ -115,6 +115,25 @@ class ContentSnapshot:
         return np.array([creator_of.get(each, UNKNOWN) for each in creator_ids], np.int64)
 
 
+def engagement(counters: NDArray[np.float32], label: str) -> NDArray[np.float32]:
+    """Engaged people lately, >= 0, weighted as in `popularity`, by the counters of one half-life.
+
+    Parameters
+    ----------
+    counters : float32 array (n, len(COUNTERS))
+    label : "1h", "1d" or "7d"
+
+    >>> liked = np.zeros((1, len(COUNTERS)), np.float32)
+    >>> liked[0, COUNTER_COLUMN["shares", "7d"]] = 3.0
+    >>> engagement(liked, "7d").tolist(), engagement(liked, "1h").tolist()
+    ([6.0], [0.0])
+    """
+    weights = np.zeros(len(COUNTERS))
+    for signal, worth in _ENGAGEMENT:
+        weights[COUNTER_COLUMN[signal, label]] = worth
+    return np.maximum(counters @ weights, 0.0).astype(np.float32)
+
+
 def encode(values: NDArray[np.object_]) -> tuple[NDArray[np.int32], NDArray[np.object_]]:
     """Codes and vocabulary of a text column; the empty text is `UNKNOWN`.
 

@@ -3,9 +3,11 @@
 Moderation is checked once more against the database on the final page: a snapshot cannot forget at once.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ranking.pipeline.shelf import Shelf
 from ranking.pipeline.stages import FeedQuery, Ids, Mask
@@ -33,6 +35,38 @@ class NotRefused:
     def keep(self, query: FeedQuery, candidates: Ids) -> Mask:
         """True where the user did not refuse the content."""
         return np.asarray(~np.isin(candidates, self.refused), np.bool_)
+
+
+@dataclass(slots=True)
+class Wanted:
+    """Nothing of creators the user blocked or muted, and nothing of muted categories.
+
+    `creators` and `categories` are codes of the shelf; `codes_of` makes them of names.
+    """
+
+    shelf: Shelf
+    creators: Ids
+    categories: Ids
+    name: str = "wanted"
+
+    def keep(self, query: FeedQuery, candidates: Ids) -> Mask:
+        """True where neither the creator nor the category is unwanted; unknown ones are nobody's."""
+        unwanted = np.isin(self.shelf.creator[candidates], self.creators)
+        unwanted |= np.isin(self.shelf.category[candidates], self.categories)
+        return ~unwanted
+
+
+def codes_of(vocabulary: NDArray[np.object_], names: Iterable[str]) -> Ids:
+    """Codes of names in an ascending vocabulary; those it lacks are left out.
+
+    >>> codes_of(np.array(["a", "c"], object), ["c", "b"]).tolist()
+    [1]
+    """
+    asked = np.array(sorted(set(names)), object)
+    if len(vocabulary) == 0 or len(asked) == 0:
+        return np.empty(0, np.int64)
+    place = np.minimum(np.searchsorted(vocabulary, asked), len(vocabulary) - 1)
+    return np.asarray(place[vocabulary[place] == asked], np.int64)
 
 
 @dataclass(slots=True)

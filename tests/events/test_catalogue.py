@@ -1,9 +1,12 @@
 """The catalogue: replaced as a whole, except for what moderation decided."""
 
+import threading
+
 import pytest
+from django.db import connection
 
 from events import catalogue
-from events.catalogue import NewContent, NewProfile
+from events.catalogue import NewContent, NewProfile, revise_preferences, update_profile
 from events.models import Content, UserProfile
 from tests.events.conftest import NOW
 
@@ -67,3 +70,38 @@ def test_profiles_are_replaced_and_never_emptied_by_events():
     assert catalogue.update_profile(NewProfile("u1", {"age": 31}, {"persona": "cook"})) is False
     assert catalogue.ensure_profiles(["u1", "u2", "u2"]) == 1
     assert UserProfile.objects.get(user_id="u1").demographics == {"age": 31}
+
+
+def test_what_does_not_change_preferences_is_not_dated():
+    update_profile(NewProfile("mia", preferences={"muted_categories": ["cars"]}))
+    before = UserProfile.objects.get()
+    assert revise_preferences("mia", lambda known: known) == {"muted_categories": ["cars"]}
+    assert UserProfile.objects.get().updated_at == before.updated_at
+    revise_preferences("mia", lambda known: {**known, "languages": ["en"]})
+    assert UserProfile.objects.get().updated_at > before.updated_at
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_changes_at_once_none_is_lost():
+    first_reads, second_started = threading.Event(), threading.Event()
+
+    def slowly(known):
+        first_reads.set()
+        assert second_started.wait(10)
+        return {**known, "first": True}
+
+    def change(name, how):
+        try:
+            revise_preferences("mia", how)
+        finally:
+            connection.close()
+
+    first = threading.Thread(target=change, args=("first", slowly))
+    first.start()
+    assert first_reads.wait(10)
+    second = threading.Thread(target=change, args=("second", lambda known: {**known, "second": True}))
+    second.start()
+    second_started.set()
+    first.join(10)
+    second.join(10)
+    assert UserProfile.objects.get(user_id="mia").preferences == {"first": True, "second": True}

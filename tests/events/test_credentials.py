@@ -74,6 +74,7 @@ def test_a_view_that_names_no_scope_is_closed():
         ("users:read", "get", "/api/v1/users/u1"),
         ("users:write", "put", "/api/v1/users/u1"),
         ("tokens:mint", "post", "/api/v1/auth/client-token"),
+        ("stats:read", "get", "/api/v1/contents/c1/stats"),
     ],
 )
 def test_a_server_key_does_what_its_scopes_say_and_nothing_else(scope, method, path):

@@ -18,7 +18,7 @@ from recsys.wsgi import application
 
 pytestmark = pytest.mark.django_db
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-PATHS = r"^/api/v1/(events|events/beacon|contents/.*|users/.*|auth/.*)$"
+PATHS = r"^/api/v1/(events|events/beacon|contents.*|users.*|auth/.*|rank|trending|categories)$"
 
 
 schema = schemathesis.openapi.from_wsgi("/api/schema?format=json", application).include(path_regex=PATHS)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from ranking.candidates.content_based import ContentBased
-from ranking.candidates.filters import Active, NotRefused, Unseen
+from ranking.candidates.filters import Active, NotRefused, Unseen, Wanted
 from ranking.candidates.fresh import Fresh
+from ranking.candidates.given import Given
 from ranking.candidates.popular import Popular
 from ranking.candidates.sequential import Sequential
 from ranking.candidates.trending import Trending
@@ -31,6 +32,7 @@ FILTERS = {
     "active": Active,
     "not_refused": lambda shelf: NotRefused(np.array([1, 2])),
     "unseen": lambda shelf: Unseen(),
+    "wanted": lambda shelf: Wanted(shelf, np.array([1]), np.array([0])),
 }
 
 
@@ -77,3 +79,8 @@ class TestEveryFilter:
 
     def test_no_candidates_give_an_empty_mask(self, name):
         check_mask(FILTERS[name](SHELF).keep(query(), np.empty(0, np.int64)), 0)
+
+
+def test_given_rows_come_out_as_they_went_in_seen_or_not():
+    rows = np.array([7, 3, 5])
+    assert Given(rows).retrieve(query(seen=[3]), 2).tolist() == [7, 3]

@@ -1,0 +1,76 @@
+"""Who looks at a listing: what they met, refused and do not want, for the doors beside the feed."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from events.cleaning.preferences import Preferences
+from events.columnar.history import History
+from events.preferences import preferences_of
+from events.queries import ContentCard, recent_history
+from ranking.candidates.filters import codes_of
+from ranking.pipeline.shelf import refused
+from ranking.pipeline.stages import Ids, Mask
+from ranking.shelves import Stock
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """One user's past and wishes; the default is somebody nobody knows.
+
+    Attributes
+    ----------
+    past : the history for judging taste; empty for a user who does not want to be profiled
+    met : ids of contents the user has met or refused
+    refused : ids of those that the user hid or reported
+    stated : the user's own wishes
+    """
+
+    user_id: str | None = None
+    past: History = field(default_factory=History.empty)
+    met: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+    stated: Preferences = field(default_factory=Preferences)
+
+    def accepts(self, card: ContentCard) -> bool:
+        """Whether nothing the user stated speaks against a content."""
+        return not self.objection(card)
+
+    def objection(self, card: ContentCard) -> str:
+        """What the user stated against a content, as a stable word; "" for nothing."""
+        if card.creator_id in self.stated.blocked_creators:
+            return "blocked_creator"
+        if card.creator_id in self.stated.muted_creators:
+            return "muted_creator"
+        return "muted_category" if card.category in self.stated.muted_categories else ""
+
+    def may_see(self, stock: Stock) -> Mask:
+        """Rows of the snapshot that are neither met nor unwanted."""
+        shelf = stock.shelf
+        allowed = shelf.active.copy()
+        allowed[known_rows(stock, self.met)] = False
+        creators, categories = self.unwanted_codes(stock)
+        allowed[np.isin(shelf.creator, creators) | np.isin(shelf.category, categories)] = False
+        return allowed
+
+    def unwanted_codes(self, stock: Stock) -> tuple[Ids, Ids]:
+        """Codes of the creators and of the categories that the user does not want, as `filters.Wanted` takes them."""
+        return (
+            codes_of(stock.snapshot.creators, self.stated.unwanted_creators),
+            codes_of(stock.snapshot.categories, self.stated.muted_categories),
+        )
+
+
+def viewer_of(user_id: str | None) -> Viewer:
+    """What is known of a user, in two queries; nobody for None."""
+    if user_id is None:
+        return Viewer()
+    history, stated = recent_history(user_id), preferences_of(user_id)
+    met, unwanted = frozenset(history.content_id.tolist()) - {""}, frozenset(refused(history))
+    return Viewer(user_id, history if stated.profiling else History.empty(), met, unwanted, stated)
+
+
+def known_rows(stock: Stock, content_ids: frozenset[str]) -> Ids:
+    """Rows of the ids that the snapshot has."""
+    rows = stock.snapshot.rows(sorted(content_ids))
+    return rows[rows >= 0]
