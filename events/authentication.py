@@ -91,24 +91,28 @@ def bearer_of(request: HttpRequest) -> Credential | None:
 def credential_of(secret: str, *, origin: str | None = None, address: str | None = None) -> Credential:
     """Check a key or token that came from an address; what does not hold is counted there.
 
+    A token is checked whoever sends it: no signature is found by trying, checking one asks no database, and the users
+    of one proxy must not be locked out by one of them. Its failures count all the same.
+
     Raises
     ------
     AuthenticationFailed
         It does not hold; answered with 401.
     TooManyRequests
-        Too much from this address did not hold lately; then nothing is checked.
+        Too much from this address did not hold lately; then unknown keys are not checked, nor failures explained.
     Forbidden
         It is a publishable key, and the page is not one of those it lists.
     """
     if address is None:
         return _checked(secret, origin)
-    if api_keys.digest_of(secret) not in _known:
+    if secret.startswith(api_keys.PREFIXES) and api_keys.digest_of(secret) not in _known:
         guessing.refuse(address)
     try:
         return _checked(secret, origin)
     except exceptions.AuthenticationFailed as error:
         # A token that was good once is no guess.
         if error.get_codes() != "token_expired":
+            guessing.refuse(address)
             guessing.note(address)
         raise
 

@@ -1,8 +1,9 @@
 """Who tries keys and tokens that do not hold: each address may be wrong some times, and then only now and again.
 
-Once the bucket of an address is empty, nothing that comes from it is checked for a moment, so a guess that would be
-right is not even noticed. Keys that this process knows to be in force are let through (`authentication`): a guesser
-behind the same proxy must not lock out the host app's servers.
+Once the bucket of an address is empty, no unknown key that comes from it is looked up for a moment, so a guess that
+would be right is not even noticed. Keys that this process knows to be in force are let through, and so are tokens whose
+signature holds (`authentication`): a guesser behind the same proxy must lock out neither the host app's servers nor the
+other users.
 """
 
 import math
@@ -21,7 +22,7 @@ _blocked: dict[str, float] = {}
 
 
 def refuse(address: str) -> None:
-    """Raise TooManyRequests while nothing of an address is checked; costs a look into memory."""
+    """Raise TooManyRequests while an address is blocked; costs a look into memory."""
     until = _blocked.get(address)
     if until is None:
         return

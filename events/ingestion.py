@@ -94,7 +94,6 @@ def ingest(
     batch = Batch(now, source)
     rejected: list[Rejection] = []
     read: list[tuple[int, RawEvent, str]] = []
-    lags_s: list[float] = []
     for index, raw in enumerate(raw_events):
         try:
             read.append((index, *read_event(raw, now=now, historical=historical)))
@@ -112,13 +111,12 @@ def ingest(
                 unreadable=unreadable,
                 duration_s=lengths.get(raw_event.content_id) if raw_event.content_id else None,
             )
-        except ForbiddenUser:
+        except ForbiddenUser as error:
+            telemetry.count_batch(source, 0, 0, [error.code] * len(raw_events))
             raise
         except InvalidEvent as error:
             rejected.append(Rejection(index, error.code, error.detail))
             continue
-        if not historical:
-            lags_s.append((now - event.timestamp).total_seconds())
         if batch.add(event) and event.event_type == "content_upload":
             batch.uploads.append(_uploaded(event))
     rejected.sort(key=attrgetter("index"))
@@ -141,7 +139,7 @@ def ingest(
         report.duplicates,
         [rejection.code for rejection in rejected],
         conflicts=report.conflicts,
-        lags_s=lags_s,
+        lags_s=() if historical else [(now - moment).total_seconds() for moment in stored.times],
     )
     return report
 

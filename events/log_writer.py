@@ -71,7 +71,7 @@ class Row(NamedTuple):
 class Batch:
     """What one request wants stored, its rows by event id, and what was refused of it.
 
-    `conflicts` and `repeated` arose inside of the batch; `source` is where it came from.
+    `times` has one for each row; `conflicts` and `repeated` arose inside of the batch; `source` is where it came from.
     """
 
     received_at: datetime
@@ -111,11 +111,15 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What became of a batch; `conflicts`, counted within `duplicates`, had another payload under a known id."""
+    """What became of a batch; `conflicts`, counted within `duplicates`, had another payload under a known id.
+
+    `times` are those of the accepted events.
+    """
 
     accepted: int
     duplicates: int
     conflicts: int
+    times: Sequence[datetime] = field(default=(), compare=False)
 
 
 def make_row(key: str, event: CleanEvent, received_at: str) -> Row:
@@ -239,17 +243,18 @@ def _take_ids(cursor: Any, keys: Sequence[str], rows: Mapping[str, Row]) -> set[
 
 
 def _verdict(batch: Batch, rows: Mapping[str, Row], new: set[str], known: Mapping[str, str]) -> Stored:
-    accepted, conflicts = 0, batch.conflicts
-    for key, row in batch.rows.items():
+    conflicts = batch.conflicts
+    times: list[datetime] = []
+    for (key, row), moment in zip(batch.rows.items(), batch.times, strict=True):
         first = rows[key]
         if key not in new:
             # An id that was pruned this very moment has no digest, and is nobody's conflict.
             conflicts += known.get(key, row.digest) != row.digest
         elif first is row:
-            accepted += 1
+            times.append(moment)
         else:
             conflicts += first.digest != row.digest
-    return Stored(accepted, batch.repeated + len(batch.rows) - accepted, conflicts)
+    return Stored(len(times), batch.repeated + len(batch.rows) - len(times), conflicts, times)
 
 
 def _field(value: str | None) -> str:

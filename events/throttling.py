@@ -94,8 +94,22 @@ class SharedStore:
         return int(granted), float(left)
 
 
+class _Borrowing:
+    """One question to the store, whose outcome all wait for who need a token of its bucket meanwhile."""
+
+    __slots__ = ("done", "wait_s")
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.wait_s = 0.0
+
+
 class Limiter:
-    """Decides requests from loans; `shared=None` keeps all buckets in this process."""
+    """Decides requests from loans; `shared=None` keeps all buckets in this process.
+
+    A bucket has one borrower at a time. Were there several, each would take a loan for itself, and what one brings
+    home would be lost to the next, or held back from other processes.
+    """
 
     def __init__(self, shared: Store | None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._shared = shared
@@ -103,25 +117,45 @@ class Limiter:
         self._clock = clock
         self._lock = threading.Lock()
         self._loans: dict[str, tuple[float, int]] = {}
+        self._borrowings: dict[str, _Borrowing] = {}
         self._broken_until = -math.inf
 
     def spend(self, name: str, limit: Limit) -> float:
         """Take one token of a bucket: 0 where there was one, else the seconds until there will be."""
-        now = self._clock()
-        with self._lock:
-            until, left = self._loans.get(name, (now, 0))
-            if left > 0 and now < until:
-                self._loans[name] = (until, left - 1)
-                return 0.0
+        while True:
+            with self._lock:
+                now = self._clock()
+                until, left = self._loans.get(name, (now, 0))
+                if left > 0 and now < until:
+                    self._loans[name] = (until, left - 1)
+                    return 0.0
+                awaited = self._borrowings.get(name)
+                if awaited is None:
+                    own = self._borrowings[name] = _Borrowing()
+                    break
+            # No longer than the store may take to answer, since the borrower falls back to its own buckets then.
+            awaited.done.wait()
+            if awaited.wait_s > 0:
+                return awaited.wait_s
+        try:
+            own.wait_s = self._borrow(name, limit)
+        finally:
+            with self._lock:
+                del self._borrowings[name]
+            own.done.set()
+        return own.wait_s
+
+    def _borrow(self, name: str, limit: Limit) -> float:
+        """Take a loan and spend one token of it; answers as `spend` does."""
         # A loan is a small share of the bucket, so that what other processes see stays about right.
         wanted = max(1, min(MOST_LOAN, int(limit.rate * LOAN_S / 8), limit.size // 8))
-        granted, remaining = self._take(name, limit, wanted, now)
+        granted, remaining = self._take(name, limit, wanted, self._clock())
         if granted == 0:
             return max((1.0 - remaining) / limit.rate, 0.001)
         with self._lock:
             if len(self._loans) > MOST_BUCKETS:
                 self._loans.clear()
-            self._loans[name] = (now + LOAN_S, granted - 1)
+            self._loans[name] = (self._clock() + LOAN_S, granted - 1)
         return 0.0
 
     def _take(self, name: str, limit: Limit, wanted: int, now: float) -> tuple[int, float]:

@@ -57,6 +57,7 @@ def scratch_environment() -> Iterator[dict[str, str]]:
             "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE,
             "DATABASE_URL": url,
             # The load of a benchmark comes from one key and one address, which is what the limits are there to stop.
+            # `web.web_server` switches them on again, for loads that keep within them.
             "RATE_LIMIT": "0",
             "CELERY_BROKER_URL": settings.CELERY_BROKER_URL,
             "RECSYS_VAR_DIR": folder,

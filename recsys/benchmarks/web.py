@@ -16,13 +16,13 @@ START_LIMIT_S = 60.0
 
 @contextmanager
 def web_server() -> Iterator[int]:
-    """The port of a web server with the workers, threads and settings of `up`; it is gone afterwards."""
+    """The port of a web server with the workers, threads, limits and settings of `up`; it is gone afterwards."""
     with socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     web = processes(WebAddress("127.0.0.1", port), settings.VAR_DIR)[0]
     web.before_start()
-    server = subprocess.Popen(web.command, cwd=web.folder, env=dict(web.environ))
+    server = subprocess.Popen(web.command, cwd=web.folder, env={**web.environ, "RATE_LIMIT": "1"})
     try:
         deadline = time.monotonic() + START_LIMIT_S
         while not answers(f"http://127.0.0.1:{port}/livez"):

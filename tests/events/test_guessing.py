@@ -62,6 +62,23 @@ def test_a_server_that_is_known_is_not_locked_out_by_a_guesser_beside_it(address
     assert send(guess(), address).status_code == 429
 
 
+def test_users_with_tokens_are_not_locked_out_by_a_guesser_behind_their_proxy(address):
+    token, _ = client_tokens.mint("u1", now=timezone.now())
+    for wrong in (guess, lambda: "no.jwt.atall"):
+        assert [send(wrong(), address).status_code for _ in range(5)][-1] == 429
+        assert [send(token, address).status_code for _ in range(3)] == [202] * 3
+        body = {"token": token, "events": [make_event()]}
+        assert APIClient(REMOTE_ADDR=address).post(BEACON, body, format="json").status_code == 202
+    assert send(token[:-4] + "AAAA", address).status_code == 429
+
+
+def test_a_blocked_guesser_costs_no_query(address, django_assert_num_queries):
+    for _ in range(4):
+        send(guess(), address)
+    with django_assert_num_queries(0):
+        assert send(guess(), address).status_code == 429
+
+
 def test_the_beacon_counts_as_well(address):
     def beacon():
         body = {"token": guess(), "events": [make_event()]}

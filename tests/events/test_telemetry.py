@@ -10,6 +10,7 @@ from django.utils import timezone
 from prometheus_client import REGISTRY
 
 from events import dead_letters, sessions, telemetry
+from events.cleaning.schema import ForbiddenUser
 from events.dead_letters import Refused
 from events.ingestion import ingest
 from tests.events.conftest import make_event
@@ -44,6 +45,27 @@ def test_an_empty_batch_leaves_no_trace():
     assert not [
         line for metric in REGISTRY.collect() for line in metric.samples if line.labels.get("source") == "nothing"
     ]
+
+
+@pytest.mark.django_db
+def test_the_lag_is_of_accepted_events_only():
+    now, source = timezone.now(), "lag of accepted"
+    event = make_event(timestamp=(now - timedelta(seconds=40)).isoformat())
+    other = make_event(timestamp=(now - timedelta(seconds=2)).isoformat())
+    for batch in ([event, event], [event], [other, event]):
+        ingest(batch, now=now, source=source)
+    assert sample("recsys_events_total", source=source, result="duplicate", code="") == 3
+    assert sample("recsys_event_lag_seconds_count", source=source) == 2
+    assert sample("recsys_event_lag_seconds_sum", source=source) == pytest.approx(42)
+
+
+@pytest.mark.django_db
+def test_a_batch_that_claims_another_user_is_counted_as_rejected():
+    source = "somebody else"
+    with pytest.raises(ForbiddenUser):
+        ingest([make_event(user_id="u1"), make_event(user_id="u2")], now=timezone.now(), source=source, user_id="u1")
+    assert sample("recsys_events_total", source=source, result="rejected", code="forbidden_user") == 2
+    assert sample("recsys_events_total", source=source, result="accepted", code="") == 0
 
 
 @pytest.mark.django_db

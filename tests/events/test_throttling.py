@@ -1,9 +1,12 @@
 """Rate limits: exact over several processes' worth of limiters, cheap, and harmless when the store is away."""
 
+import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import redis
 from django.conf import settings as django_settings
 
 from events.throttling import Limit, Limiter, LocalStore, SharedStore, client_address
@@ -74,6 +77,77 @@ def test_a_store_that_is_away_is_asked_once_in_a_while_and_nobody_waits():
     assert time.perf_counter() - started < 1.0
     name = fresh()
     assert sum(limiter.spend(name, Limit(0.01, 5)) == 0.0 for _ in range(20)) == 5
+
+
+class SlowStore:
+    """A store that answers right, after some time."""
+
+    def __init__(self, seconds, *, broken=False):
+        self.store, self.seconds, self.broken, self.asked = LocalStore(Clock()), seconds, broken, 0
+        self.lock = threading.Lock()
+
+    def take(self, name, limit, wanted):
+        with self.lock:
+            self.asked += 1
+        time.sleep(self.seconds)
+        if self.broken:
+            raise redis.TimeoutError
+        return self.store.take(name, limit, wanted)
+
+
+def passed_by_threads(limiter, name, limit, *, threads=16):
+    """How many requests pass before each thread has been refused once."""
+
+    def until_refused(_):
+        passed = 0
+        while limiter.spend(name, limit) == 0.0:
+            passed += 1
+            time.sleep(0.0005)  # what the request is for, and others run meanwhile
+        return passed
+
+    with ThreadPoolExecutor(threads) as pool:
+        return sum(pool.map(until_refused, range(threads)))
+
+
+@pytest.mark.parametrize("limit", [Limit(2_000.0, 10_000), Limit(20.0, 200), Limit(0.5, 3)])
+def test_threads_that_ask_a_slow_store_at_once_lose_no_token_and_find_no_extra_one(limit):
+    store = SlowStore(0.003)
+    # Time stands still, so that nothing is refilled and no loan lapses.
+    assert passed_by_threads(Limiter(store, clock=Clock()), fresh(), limit) == limit.size
+
+
+def test_threads_share_a_loan_instead_of_borrowing_each():
+    store = SlowStore(0.05)
+    limiter, name, limit = Limiter(store), fresh(), Limit(2_000.0, 10_000)
+    with ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(lambda _: limiter.spend(name, limit), range(16))) == {0.0}
+    assert store.asked == 1
+
+
+def test_threads_do_not_wait_one_after_another_for_a_store_that_hangs():
+    store = SlowStore(0.15, broken=True)
+    limiter, name = Limiter(store, clock=Clock()), fresh()
+    started = time.perf_counter()
+    assert passed_by_threads(limiter, name, Limit(20.0, 200)) == 200
+    assert time.perf_counter() - started < 1.0
+    assert store.asked == 1
+
+
+def test_a_borrower_that_fails_leaves_nobody_waiting():
+    class Faulty(SlowStore):
+        def take(self, name, limit, wanted):
+            time.sleep(0.05)
+            if self.asked == 0:
+                self.asked += 1
+                raise ValueError("a mistake")
+            return super().take(name, limit, wanted)
+
+    limiter, name = Limiter(Faulty(0.0)), fresh()
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(limiter.spend, name, Limit(20.0, 200)) for _ in range(4)]
+        outcomes = [one.exception(timeout=5) for one in asked]
+    assert sum(isinstance(one, ValueError) for one in outcomes) == 1
+    assert outcomes.count(None) == 3
 
 
 def test_a_decision_costs_little():
