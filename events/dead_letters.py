@@ -32,11 +32,13 @@ PERSONAL: Final = frozenset({"user_id", "creator_id", "session_id", "device", "d
 
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _KEEP: Final = """
-    INSERT INTO dead_letter (digest, code, detail, payload, size, historical, source, user_id, received_at, last_at,
-                             times, state, note, settled_by)
-    SELECT digest, code, detail, payload, size, historical, %s, user_id, %s, %s, times, 'open', '', ''
-    FROM unnest(%s::bytea[], %s::text[], %s::text[], %s::bytea[], %s::int[], %s::bool[], %s::text[], %s::int[])
-         AS kept (digest, code, detail, payload, size, historical, user_id, times)
+    INSERT INTO dead_letter (digest, code, detail, payload, size, historical, source, user_id, anonymous, bot, sent_at,
+                             received_at, last_at, times, state, note, settled_by)
+    SELECT digest, code, detail, payload, size, historical, %s, user_id, anonymous, bot, sent_at,
+           %s, %s, times, 'open', '', ''
+    FROM unnest(%s::bytea[], %s::text[], %s::text[], %s::bytea[], %s::int[], %s::bool[], %s::text[], %s::bool[],
+                %s::bool[], %s::timestamptz[], %s::int[])
+         AS kept (digest, code, detail, payload, size, historical, user_id, anonymous, bot, sent_at, times)
     ON CONFLICT (digest) DO UPDATE SET times = dead_letter.times + excluded.times,
         last_at = greatest(dead_letter.last_at, excluded.last_at)
     RETURNING xmax = 0
@@ -45,13 +47,20 @@ _KEEP: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """One refused event: the bytes that were sent, why, and whom the sender speaks for."""
+    """One refused event: the bytes that were sent, why, and what was known about the sender.
+
+    `user_id` is whom its token speaks for; an `anonymous` sender speaks for devices only, a `bot` is a program, and
+    `sent_at` is what its clock said when it sent the batch.
+    """
 
     payload: bytes
     code: str
     detail: str
     user_id: str | None
     historical: bool = False
+    anonymous: bool = False
+    bot: bool = False
+    sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,9 @@ def keep(kept: Sequence[Refused], *, now: datetime, source: str) -> int:
                 [len(refused.payload) for refused in rows],
                 [refused.historical for refused in rows],
                 [None if refused.user_id is None else _text(refused.user_id) for refused in rows],
+                [refused.anonymous for refused in rows],
+                [refused.bot for refused in rows],
+                [refused.sent_at for refused in rows],
                 [times for _, (_, times) in ordered],
             ],
         )
@@ -205,7 +217,10 @@ def shown_detail(letter: DeadLetter, *, reveal: bool) -> str:
 
 def _digest(refused: Refused) -> bytes:
     # The sender is part of it: two users who send the same bytes have two letters, each replayed for its own user.
+    # What most senders are not adds nothing, so the letters of before 0008 are still known.
     whole = blake2b(refused.payload, digest_size=DIGEST_BYTES)
+    if refused.anonymous or refused.bot:
+        whole.update(f"\0{refused.anonymous}\0{refused.bot}".encode())
     whole.update(f"\0{refused.code}\0{refused.user_id!r}\0{refused.historical}".encode("utf-8", "backslashreplace"))
     return whole.digest()
 

@@ -209,6 +209,9 @@ class DeadLetter(models.Model):
     historical = models.BooleanField(default=False, help_text="It came as part of an old log.")
     source = models.CharField(max_length=64)
     user_id = models.TextField(null=True, help_text="Whom the sender's token speaks for.")
+    anonymous = models.BooleanField(db_default=False, help_text="The sender's key speaks for devices only.")
+    bot = models.BooleanField(db_default=False, help_text="The sender was a program, not a person.")
+    sent_at = models.DateTimeField(null=True, help_text="When its batch was sent, by the client's clock.")
     received_at = models.DateTimeField(help_text="When it came first.")
     last_at = models.DateTimeField(help_text="When it came last.")
     times = models.IntegerField(default=1)
@@ -216,6 +219,7 @@ class DeadLetter(models.Model):
     note = models.TextField(default="", blank=True)
     settled_by = models.CharField(max_length=150, default="", blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
+    sent_on = models.BinaryField(null=True, help_text="What was replayed, where that is not what was sent.")
 
     class Meta:
         db_table = "dead_letter"
