@@ -6,6 +6,7 @@ Ids come from the host app, so they are text, and the log has no foreign keys: a
 it is about.
 """
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
@@ -239,6 +240,33 @@ class DeadLetter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code} {self.pk}"
+
+
+class LetterWork(models.Model):
+    """Letters that somebody wants settled together, and how far that is. Written by `letter_work`."""
+
+    class Kind(models.TextChoices):
+        REPLAY = "replay"
+        DISCARD = "discard"
+
+    kind = models.CharField(max_length=16, choices=Kind)
+    letters = ArrayField(models.BigIntegerField(), help_text="Keys of the letters, in order.")
+    total = models.IntegerField()
+    done = models.IntegerField(default=0, help_text="How many of them, from the first on, were looked at.")
+    settled = models.IntegerField(default=0, help_text="Replayed or discarded by this work.")
+    known = models.IntegerField(default=0, help_text="Of these, in the log already.")
+    conflicts = models.IntegerField(default=0, help_text="Of these, in the log with another payload.")
+    failed = models.IntegerField(default=0, help_text="Refused again.")
+    note = models.TextField(default="", blank=True)
+    user_id = models.BigIntegerField(help_text="The member of staff, for the admin's log.")
+    by = models.CharField(max_length=150)
+    started_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "letter_work"
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.total} dead letters"
 
 
 class WindowFill(models.Model):

@@ -3,7 +3,7 @@
 It is judged anew, by the rules that held for its sender, and its event id makes sure that it is stored once.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,21 +33,26 @@ class ReplayReport:
 
 
 def replay(
-    ids: Collection[int], *, now: datetime, by: str = "", edits: Mapping[int, bytes] | None = None
+    ids: Collection[int],
+    *,
+    now: datetime,
+    by: str = "",
+    edits: Mapping[int, bytes] | None = None,
+    settled: Callable[[DeadLetter, ingestion.IngestReport], None] | None = None,
 ) -> ReplayReport:
     """Send open letters on, in the version of `edits` where there is one.
 
     Each is a transaction of its own and holds its row, so two people who replay the same letter store it once. It is
     judged by the time at which it came, not by today's. A letter that is refused again stays open, with the new
     reason; where an edited version is refused, the letter stays as it was, because it is not what was sent. Where one
-    is stored, the letter keeps it beside what was sent.
+    is stored, the letter keeps it beside what was sent. `settled` is told of each letter in that letter's transaction.
     """
     stored = known = conflicts = 0
     failed: dict[int, str] = {}
     for letter_id in sorted(set(ids)):
         edited = (edits or {}).get(letter_id)
         try:
-            report = _replay_one(letter_id, edited, now=now, by=by)
+            report = _replay_one(letter_id, edited, now=now, by=by, settled=settled)
         except InvalidEvent as error:
             failed[letter_id] = str(error)
             if edited is None:
@@ -60,7 +65,14 @@ def replay(
     return ReplayReport(stored, known, conflicts, failed)
 
 
-def _replay_one(letter_id: int, edited: bytes | None, *, now: datetime, by: str) -> ingestion.IngestReport | None:
+def _replay_one(
+    letter_id: int,
+    edited: bytes | None,
+    *,
+    now: datetime,
+    by: str,
+    settled: Callable[[DeadLetter, ingestion.IngestReport], None] | None,
+) -> ingestion.IngestReport | None:
     """Ingest one letter and settle it; None where it is gone or settled already."""
     with transaction.atomic():
         open_letters = DeadLetter.objects.select_for_update().filter(state=DeadLetter.State.OPEN)
@@ -92,6 +104,8 @@ def _replay_one(letter_id: int, edited: bytes | None, *, now: datetime, by: str)
         letter.state, letter.note, letter.settled_by, letter.settled_at = DeadLetter.State.REPLAYED, note, by, now
         letter.sent_on = edited
         letter.save(update_fields=["state", "note", "settled_by", "settled_at", "sent_on"])
+        if settled is not None:
+            settled(letter, report)
     return report
 
 
