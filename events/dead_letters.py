@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Count, Max, Min, Q, Sum
 
+from events.cleaning.masking import MASK, masked_detail, masked_value
 from events.models import DeadLetter
 
 MAX_PAYLOAD_BYTES: Final = 32 * 1024
@@ -27,8 +28,6 @@ DIGEST_BYTES: Final = 16
 DROPPED_ROWS: Final = 5_000
 # The source under which `replays` sends a letter on; `keep` makes no letter of a letter.
 REPLAY: Final = "replay"
-MASK: Final = "•••"
-PERSONAL: Final = frozenset({"user_id", "creator_id", "session_id", "device", "device_id", "email", "phone", "ip"})
 
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _KEEP: Final = """
@@ -169,6 +168,7 @@ def export(ids: Collection[int] | None = None, *, reveal: bool) -> Iterator[dict
             "code": letter.code,
             "detail": shown_detail(letter, reveal=reveal),
             "payload": shown_payload(letter, reveal=reveal),
+            "sent_on": shown_sent_on(letter, reveal=reveal),
             "source": letter.source,
             "user_id": letter.user_id if reveal or letter.user_id is None else MASK,
             "received_at": letter.received_at.isoformat(),
@@ -194,25 +194,18 @@ def is_cut(letter: DeadLetter) -> bool:
 
 
 def shown_payload(letter: DeadLetter, *, reveal: bool) -> str:
-    """The payload as text, laid out where it is JSON. Without `reveal` people are masked, and what cannot be read is
-    not shown at all, because nobody can tell what it holds."""
-    payload = bytes(letter.payload)
-    try:
-        value = json.loads(payload)
-    except (ValueError, RecursionError):
-        # A bad byte or half a surrogate pair is shown as an escape.
-        return payload.decode("utf-8", "backslashreplace") if reveal else f"({letter.size} bytes that are no JSON)"
-    try:
-        text = json.dumps(value if reveal else _masked(value), indent=2, ensure_ascii=False)
-    except RecursionError:
-        return payload.decode("utf-8", "backslashreplace") if reveal else f"({letter.size} bytes, nested too deeply)"
-    return _UNSTORABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    """The payload as text, laid out where it is JSON; without `reveal` its form only (`masking`)."""
+    return _shown(bytes(letter.payload), letter.size, reveal=reveal)
+
+
+def shown_sent_on(letter: DeadLetter, *, reveal: bool) -> str | None:
+    """What was replayed where that is not what was sent, as `shown_payload` shows the latter."""
+    return None if letter.sent_on is None else _shown(bytes(letter.sent_on), len(letter.sent_on), reveal=reveal)
 
 
 def shown_detail(letter: DeadLetter, *, reveal: bool) -> str:
     """The reason; without `reveal` the value that was sent is left out, and whom a token speaks for."""
-    detail = letter.detail
-    return detail if reveal else detail.partition("; got ")[0].partition(": this token")[0]
+    return letter.detail if reveal else masked_detail(letter.detail)
 
 
 def _digest(refused: Refused) -> bytes:
@@ -225,10 +218,18 @@ def _digest(refused: Refused) -> bytes:
     return whole.digest()
 
 
-def _masked(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: MASK if name in PERSONAL else _masked(inner) for name, inner in value.items()}
-    return [_masked(inner) for inner in value] if isinstance(value, list) else value
+def _shown(payload: bytes, size: int, *, reveal: bool) -> str:
+    # What cannot be read is not shown at all without `reveal`, because nobody can tell what it holds.
+    try:
+        value = json.loads(payload)
+    except (ValueError, RecursionError):
+        # A bad byte or half a surrogate pair is shown as an escape.
+        return payload.decode("utf-8", "backslashreplace") if reveal else f"({size} bytes that are no JSON)"
+    try:
+        text = json.dumps(value if reveal else masked_value(value), indent=2, ensure_ascii=False)
+    except RecursionError:
+        return payload.decode("utf-8", "backslashreplace") if reveal else f"({size} bytes, nested too deeply)"
+    return _UNSTORABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _text(value: str) -> str:

@@ -25,6 +25,7 @@ from django.utils import timezone
 
 from events import dead_letters, letter_work, replays, tasks, windows
 from events.admin_base import ReadOnlyAdmin
+from events.cleaning import masking
 from events.models import DeadLetter, LetterWork
 
 logger = logging.getLogger(__name__)
@@ -157,7 +158,8 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             "letter": letter,
             "detail": dead_letters.shown_detail(letter, reveal=reveal),
             "payload": text if text is not None else dead_letters.shown_payload(letter, reveal=reveal),
-            "user_id": letter.user_id if reveal or letter.user_id is None else dead_letters.MASK,
+            "sent_on": dead_letters.shown_sent_on(letter, reveal=reveal),
+            "user_id": letter.user_id if reveal or letter.user_id is None else masking.MASK,
             "cut": dead_letters.is_cut(letter),
             "may_replay": may_replay,
             "may_edit": may_replay and reveal,
@@ -181,7 +183,10 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             edits={} if edited is None else {letter.pk: edited},
         )
         if report.failed:
-            return text if edited is not None else None, report.failed[letter.pk]
+            refusal = report.failed[letter.pk]
+            return text if edited is not None else None, (
+                refusal if request.user.has_perm(REVEAL) else masking.masked_refusal(refusal)
+            )
         if letter.state == DeadLetter.State.OPEN:
             self.log_change(request, letter, "replayed" if edited is None else "edited and replayed")
         self.message_user(request, _in_words(report))
