@@ -21,12 +21,13 @@ test: .venv/.dev ## Run the tests; ARGS="tests/events -x" is handed to pytest
 chaos: .venv/.dev ## Break a running system in every way we know, for about ten minutes; `make test` has the quick ones
 	@$(PY) -m pytest tests/chaos -m chaos $(ARGS)
 
-check: .venv/.dev ## Lint, types, import rules, missing migrations, Django's own checks
+check: .venv/.dev ## Lint, types, import rules, missing migrations, the API description, Django's own checks
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@$(PY) -m mypy .
 	@.venv/bin/lint-imports
 	@$(PY) manage.py makemigrations --check --dry-run
+	@$(PY) manage.py spectacular --validate --fail-on-warn --file /dev/null
 	@$(PY) manage.py check
 
 bench: .venv/.runtime ## Run every benchmark

@@ -25,10 +25,11 @@ MAX_BATCH: Final = 1_000
 GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 
 
-class Batch(msgspec.Struct):
+class Batch(msgspec.Struct, forbid_unknown_fields=True):
     """The body of an events request; the token comes with a beacon only.
 
     `sent_at` is when the client sent it, by its own clock; `historical` marks a backfill, which only a server may do.
+    Any other field is refused: a typo in `sent_at` would leave every clock uncorrected, and nobody would know.
     """
 
     events: list[msgspec.Raw]

@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Count, Max, Min, Q, Sum
 
+from events.cleaning.masking import MASK, masked_detail, masked_value
 from events.models import DeadLetter
 
 MAX_PAYLOAD_BYTES: Final = 32 * 1024
@@ -27,16 +28,16 @@ DIGEST_BYTES: Final = 16
 DROPPED_ROWS: Final = 5_000
 # The source under which `replays` sends a letter on; `keep` makes no letter of a letter.
 REPLAY: Final = "replay"
-MASK: Final = "•••"
-PERSONAL: Final = frozenset({"user_id", "creator_id", "session_id", "device", "device_id", "email", "phone", "ip"})
 
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _KEEP: Final = """
-    INSERT INTO dead_letter (digest, code, detail, payload, size, historical, source, user_id, received_at, last_at,
-                             times, state, note, settled_by)
-    SELECT digest, code, detail, payload, size, historical, %s, user_id, %s, %s, times, 'open', '', ''
-    FROM unnest(%s::bytea[], %s::text[], %s::text[], %s::bytea[], %s::int[], %s::bool[], %s::text[], %s::int[])
-         AS kept (digest, code, detail, payload, size, historical, user_id, times)
+    INSERT INTO dead_letter (digest, code, detail, payload, size, historical, source, user_id, anonymous, bot, sent_at,
+                             received_at, last_at, times, state, note, settled_by)
+    SELECT digest, code, detail, payload, size, historical, %s, user_id, anonymous, bot, sent_at,
+           %s, %s, times, 'open', '', ''
+    FROM unnest(%s::bytea[], %s::text[], %s::text[], %s::bytea[], %s::int[], %s::bool[], %s::text[], %s::bool[],
+                %s::bool[], %s::timestamptz[], %s::int[])
+         AS kept (digest, code, detail, payload, size, historical, user_id, anonymous, bot, sent_at, times)
     ON CONFLICT (digest) DO UPDATE SET times = dead_letter.times + excluded.times,
         last_at = greatest(dead_letter.last_at, excluded.last_at)
     RETURNING xmax = 0
@@ -45,13 +46,20 @@ _KEEP: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """One refused event: the bytes that were sent, why, and whom the sender speaks for."""
+    """One refused event: the bytes that were sent, why, and what was known about the sender.
+
+    `user_id` is whom its token speaks for; an `anonymous` sender speaks for devices only, a `bot` is a program, and
+    `sent_at` is what its clock said when it sent the batch.
+    """
 
     payload: bytes
     code: str
     detail: str
     user_id: str | None
     historical: bool = False
+    anonymous: bool = False
+    bot: bool = False
+    sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,9 @@ def keep(kept: Sequence[Refused], *, now: datetime, source: str) -> int:
                 [len(refused.payload) for refused in rows],
                 [refused.historical for refused in rows],
                 [None if refused.user_id is None else _text(refused.user_id) for refused in rows],
+                [refused.anonymous for refused in rows],
+                [refused.bot for refused in rows],
+                [refused.sent_at for refused in rows],
                 [times for _, (_, times) in ordered],
             ],
         )
@@ -157,6 +168,7 @@ def export(ids: Collection[int] | None = None, *, reveal: bool) -> Iterator[dict
             "code": letter.code,
             "detail": shown_detail(letter, reveal=reveal),
             "payload": shown_payload(letter, reveal=reveal),
+            "sent_on": shown_sent_on(letter, reveal=reveal),
             "source": letter.source,
             "user_id": letter.user_id if reveal or letter.user_id is None else MASK,
             "received_at": letter.received_at.isoformat(),
@@ -182,38 +194,42 @@ def is_cut(letter: DeadLetter) -> bool:
 
 
 def shown_payload(letter: DeadLetter, *, reveal: bool) -> str:
-    """The payload as text, laid out where it is JSON. Without `reveal` people are masked, and what cannot be read is
-    not shown at all, because nobody can tell what it holds."""
-    payload = bytes(letter.payload)
-    try:
-        value = json.loads(payload)
-    except (ValueError, RecursionError):
-        # A bad byte or half a surrogate pair is shown as an escape.
-        return payload.decode("utf-8", "backslashreplace") if reveal else f"({letter.size} bytes that are no JSON)"
-    try:
-        text = json.dumps(value if reveal else _masked(value), indent=2, ensure_ascii=False)
-    except RecursionError:
-        return payload.decode("utf-8", "backslashreplace") if reveal else f"({letter.size} bytes, nested too deeply)"
-    return _UNSTORABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    """The payload as text, laid out where it is JSON; without `reveal` its form only (`masking`)."""
+    return _shown(bytes(letter.payload), letter.size, reveal=reveal)
+
+
+def shown_sent_on(letter: DeadLetter, *, reveal: bool) -> str | None:
+    """What was replayed where that is not what was sent, as `shown_payload` shows the latter."""
+    return None if letter.sent_on is None else _shown(bytes(letter.sent_on), len(letter.sent_on), reveal=reveal)
 
 
 def shown_detail(letter: DeadLetter, *, reveal: bool) -> str:
     """The reason; without `reveal` the value that was sent is left out, and whom a token speaks for."""
-    detail = letter.detail
-    return detail if reveal else detail.partition("; got ")[0].partition(": this token")[0]
+    return letter.detail if reveal else masked_detail(letter.detail)
 
 
 def _digest(refused: Refused) -> bytes:
     # The sender is part of it: two users who send the same bytes have two letters, each replayed for its own user.
+    # What most senders are not adds nothing, so the letters of before 0008 are still known.
     whole = blake2b(refused.payload, digest_size=DIGEST_BYTES)
+    if refused.anonymous or refused.bot:
+        whole.update(f"\0{refused.anonymous}\0{refused.bot}".encode())
     whole.update(f"\0{refused.code}\0{refused.user_id!r}\0{refused.historical}".encode("utf-8", "backslashreplace"))
     return whole.digest()
 
 
-def _masked(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: MASK if name in PERSONAL else _masked(inner) for name, inner in value.items()}
-    return [_masked(inner) for inner in value] if isinstance(value, list) else value
+def _shown(payload: bytes, size: int, *, reveal: bool) -> str:
+    # What cannot be read is not shown at all without `reveal`, because nobody can tell what it holds.
+    try:
+        value = json.loads(payload)
+    except (ValueError, RecursionError):
+        # A bad byte or half a surrogate pair is shown as an escape.
+        return payload.decode("utf-8", "backslashreplace") if reveal else f"({size} bytes that are no JSON)"
+    try:
+        text = json.dumps(value if reveal else masked_value(value), indent=2, ensure_ascii=False)
+    except RecursionError:
+        return payload.decode("utf-8", "backslashreplace") if reveal else f"({size} bytes, nested too deeply)"
+    return _UNSTORABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _text(value: str) -> str:

@@ -69,6 +69,7 @@ def ingest(
     user_id: str | None = None,
     sending: Sending = PLAIN,
     keep_rejected: bool = True,
+    arrived_at: datetime | None = None,
 ) -> IngestReport:
     """Take in a batch of events.
 
@@ -81,6 +82,7 @@ def ingest(
     user_id : the user whose token sent the batch; without it the sender may speak for any user
     sending : what else is known about the batch (see `cleaning.rules`)
     keep_rejected : make dead letters of refused events; not where the source itself stays, as the file of an import
+    arrived_at : from when on the ids are remembered, where that is not `now`: a replay comes long after its event did
 
     Returns
     -------
@@ -91,7 +93,7 @@ def ingest(
     ForbiddenUser
         An event claims another user than `user_id`. Nothing of the batch is stored: its sender is lying or confused.
     """
-    batch = Batch(now, source)
+    batch = Batch(now, source, arrived_at)
     rejected: list[Rejection] = []
     read: list[tuple[int, RawEvent, str]] = []
     for index, raw in enumerate(raw_events):
@@ -122,7 +124,8 @@ def ingest(
     rejected.sort(key=attrgetter("index"))
     if keep_rejected:
         batch.refused += [
-            Refused(_payload(raw_events[one.index]), one.code, one.detail, user_id, historical) for one in rejected
+            _refused(raw_events[one.index], one, user_id=user_id, historical=historical, sending=sending)
+            for one in rejected
         ]
     try:
         stored = _store(batch) if batch.rows or batch.refused else NOTHING
@@ -131,6 +134,7 @@ def ingest(
         if is_transient(error) or connection.in_atomic_block:
             raise
         options = {"now": now, "source": source, "historical": historical, "user_id": user_id, "sending": sending}
+        # Only replays arrive at another time than now, and they are transactions of a caller.
         return _ingest_apart(raw_events, error, keep_rejected=keep_rejected, **options)
     report = IngestReport(stored.accepted, stored.duplicates, tuple(rejected), stored.conflicts)
     telemetry.count_batch(
@@ -175,13 +179,27 @@ def _ingest_apart(
     source = options["source"]
     if keep_rejected:
         batch = Batch(options["now"], source)
-        payload = _payload(raw_events[0])
-        batch.refused.append(
-            Refused(payload, rejection.code, rejection.detail, options["user_id"], options["historical"])
-        )
+        sender = {name: options[name] for name in ("user_id", "historical", "sending")}
+        batch.refused.append(_refused(raw_events[0], rejection, **sender))
         log_writer.write([batch])
     telemetry.count_batch(source, 0, 0, [rejection.code])
     return IngestReport(0, 0, (rejection,))
+
+
+def _refused(
+    raw: Mapping[str, Any] | bytes, why: Rejection, *, user_id: str | None, historical: bool, sending: Sending
+) -> Refused:
+    """A refused event with what its sender is held to when it is replayed."""
+    return Refused(
+        _payload(raw),
+        why.code,
+        why.detail,
+        user_id,
+        historical,
+        anonymous=sending.anonymous,
+        bot=sending.bot,
+        sent_at=sending.sent_at,
+    )
 
 
 def _payload(raw: Mapping[str, Any] | bytes) -> bytes:

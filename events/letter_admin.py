@@ -8,6 +8,7 @@ see.
 import csv
 import io
 import json
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,20 +16,26 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
 from django.core.exceptions import PermissionDenied
+from django.db import Error
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
-from events import dead_letters, replays, windows
+from events import dead_letters, letter_work, replays, tasks, windows
 from events.admin_base import ReadOnlyAdmin
-from events.models import DeadLetter
+from events.cleaning import masking
+from events.models import DeadLetter, LetterWork
+
+logger = logging.getLogger(__name__)
 
 REVEAL = "events.reveal_deadletter"
 REPLAY = "events.replay_deadletter"
 DISCARD = "events.discard_deadletter"
 EXPORT = "events.export_deadletter"
+# What a page spends on settling letters; the rest goes on in the background.
+PAGE_S = 2.0
 # A cell that starts like a formula would be run as one by a spreadsheet.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -84,26 +91,17 @@ class DeadLetterAdmin(ReadOnlyAdmin):
         shown: dict[str, Any] = {"may_export": self.has_export_permission(request)}
         if self.has_view_permission(request):
             shown["groups"] = dead_letters.groups()
+            shown["works"] = [(work, letter_work.in_words(work)) for work in letter_work.recent(now=timezone.now())]
             shown["hours_aside"] = {family: count for family, count in windows.set_aside().items() if count}
         return super().changelist_view(request, {**shown, **(extra_context or {})})
 
     @admin.action(description="Replay", permissions=["replay"])
     def replay_letters(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
-        chosen = list(letters)
-        report = replays.replay([letter.pk for letter in chosen], now=timezone.now(), by=request.user.get_username())
-        settled = set(
-            DeadLetter.objects.filter(pk__in=[letter.pk for letter in chosen])
-            .exclude(state=DeadLetter.State.OPEN)
-            .values_list("pk", flat=True)
-        )
-        for letter in chosen:
-            if letter.state == DeadLetter.State.OPEN and letter.pk in settled:
-                self.log_change(request, letter, "replayed")
-        self.message_user(request, _in_words(report), level=messages.WARNING if report.failed else messages.SUCCESS)
+        self._work(request, LetterWork.Kind.REPLAY, letters)
 
     @admin.action(description="Discard (needs a note)", permissions=["discard"])
     def discard_letters(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> None:
-        self._discard(request, list(letters))
+        self._discard(request, letters)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -121,7 +119,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             if not (self.has_discard_permission(request) if discards else self.has_replay_permission(request)):
                 raise PermissionDenied
             if discards:
-                if self._discard(request, [letter]):
+                if self._discard(request, DeadLetter.objects.filter(pk=letter.pk)):
                     return HttpResponseRedirect(reverse("admin:events_deadletter_changelist"))
             else:
                 text, refusal = self._replay(request, letter)
@@ -160,7 +158,8 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             "letter": letter,
             "detail": dead_letters.shown_detail(letter, reveal=reveal),
             "payload": text if text is not None else dead_letters.shown_payload(letter, reveal=reveal),
-            "user_id": letter.user_id if reveal or letter.user_id is None else dead_letters.MASK,
+            "sent_on": dead_letters.shown_sent_on(letter, reveal=reveal),
+            "user_id": letter.user_id if reveal or letter.user_id is None else masking.MASK,
             "cut": dead_letters.is_cut(letter),
             "may_replay": may_replay,
             "may_edit": may_replay and reveal,
@@ -184,24 +183,41 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             edits={} if edited is None else {letter.pk: edited},
         )
         if report.failed:
-            return text if edited is not None else None, report.failed[letter.pk]
+            refusal = report.failed[letter.pk]
+            return text if edited is not None else None, (
+                refusal if request.user.has_perm(REVEAL) else masking.masked_refusal(refusal)
+            )
         if letter.state == DeadLetter.State.OPEN:
             self.log_change(request, letter, "replayed" if edited is None else "edited and replayed")
         self.message_user(request, _in_words(report))
         return None, ""
 
-    def _discard(self, request: HttpRequest, letters: list[DeadLetter]) -> bool:
+    def _discard(self, request: HttpRequest, letters: QuerySet[DeadLetter]) -> bool:
         note = request.POST.get("note", "").strip()
         if not note:
             self.message_user(request, "Nothing was discarded: write a note that says why.", level=messages.ERROR)
             return False
-        ids = [letter.pk for letter in letters]
-        count = dead_letters.discard(ids, note=note, by=request.user.get_username(), now=timezone.now())
-        for letter in letters:
-            if letter.state == DeadLetter.State.OPEN:
-                self.log_change(request, letter, f"discarded: {note}")
-        self.message_user(request, f"{count} discarded.")
+        self._work(request, LetterWork.Kind.DISCARD, letters, note=note)
         return True
+
+    def _work(
+        self, request: HttpRequest, kind: LetterWork.Kind, letters: QuerySet[DeadLetter], *, note: str = ""
+    ) -> None:
+        """Begin to settle letters, and leave to the task what takes longer than a page has."""
+        ids = letters.filter(state=DeadLetter.State.OPEN).order_by().values_list("pk", flat=True)
+        who, now = request.user, timezone.now()
+        assert who.pk is not None  # the admin asks who it is first
+        work = letter_work.begin(kind, list(ids), user_id=who.pk, by=who.get_username(), now=now, note=note)
+        try:
+            work = letter_work.work_off(work.pk, now=now, limit_s=PAGE_S)
+        except Error:
+            # What is committed stays, and the task goes on; the row tells how far it came.
+            logger.exception("%s stopped on the page", work)
+            work.refresh_from_db()
+        if work.done < work.total:
+            tasks.enqueue_letters()
+        level = messages.WARNING if work.failed or work.done < work.total else messages.SUCCESS
+        self.message_user(request, letter_work.in_words(work), level=level)
 
 
 def _in_words(report: replays.ReplayReport) -> str:

@@ -71,11 +71,13 @@ class Row(NamedTuple):
 class Batch:
     """What one request wants stored, its rows by event id, and what was refused of it.
 
-    `times` has one for each row; `conflicts` and `repeated` arose inside of the batch; `source` is where it came from.
+    `times` has one for each row; `conflicts` and `repeated` arose inside of the batch; `source` is where it came from,
+    and `arrived_at` is from when on its ids are remembered (default: `received_at`).
     """
 
     received_at: datetime
     source: str
+    arrived_at: datetime | None = None
     rows: dict[str, Row] = field(default_factory=dict)
     times: list[datetime] = field(default_factory=list)
     users: set[str] = field(default_factory=set)
@@ -84,14 +86,16 @@ class Batch:
     repeated: int = 0
     conflicts: int = 0
     _received: str = field(init=False)
+    _arrived: str = field(init=False)
 
     def __post_init__(self) -> None:
         self._received = self.received_at.astimezone(UTC).isoformat()
+        self._arrived = (self.arrived_at or self.received_at).astimezone(UTC).date().isoformat()
 
     def add(self, event: CleanEvent) -> bool:
         """Take an event in; False where the batch has its id already, because the first one stays."""
         key = event.event_id.hex
-        row = make_row(key, event, self._received)
+        row = make_row(key, event, self._received, self._arrived)
         first = self.rows.setdefault(key, row)
         if first is not row:
             self.repeated += 1
@@ -122,7 +126,7 @@ class Stored:
     times: Sequence[datetime] = field(default=(), compare=False)
 
 
-def make_row(key: str, event: CleanEvent, received_at: str) -> Row:
+def make_row(key: str, event: CleanEvent, received_at: str, arrived: str) -> Row:
     """An event in PostgreSQL's COPY text format: tab between columns, \\N for NULL, backslashes doubled.
 
     The digest covers neither the times nor what the server corrected: a retry may carry another clock.
@@ -138,7 +142,7 @@ def make_row(key: str, event: CleanEvent, received_at: str) -> Row:
     digest = blake2b((head + sent).encode(), digest_size=DIGEST_BYTES).hexdigest()
     # In the writing of JSON: several times faster than `isoformat`.
     timestamp = _encode(event.timestamp)[1:-1].decode()
-    return Row(f"{head}{json}\t{timestamp}\t{received_at}\n", timestamp, received_at[:10], digest)
+    return Row(f"{head}{json}\t{timestamp}\t{received_at}\n", timestamp, arrived, digest)
 
 
 def write(batches: Sequence[Batch]) -> list[Stored]:

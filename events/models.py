@@ -6,6 +6,7 @@ Ids come from the host app, so they are text, and the log has no foreign keys: a
 it is about.
 """
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
@@ -211,6 +212,9 @@ class DeadLetter(models.Model):
     historical = models.BooleanField(default=False, help_text="It came as part of an old log.")
     source = models.CharField(max_length=64)
     user_id = models.TextField(null=True, help_text="Whom the sender's token speaks for.")
+    anonymous = models.BooleanField(db_default=False, help_text="The sender's key speaks for devices only.")
+    bot = models.BooleanField(db_default=False, help_text="The sender was a program, not a person.")
+    sent_at = models.DateTimeField(null=True, help_text="When its batch was sent, by the client's clock.")
     received_at = models.DateTimeField(help_text="When it came first.")
     last_at = models.DateTimeField(help_text="When it came last.")
     times = models.IntegerField(default=1)
@@ -218,6 +222,7 @@ class DeadLetter(models.Model):
     note = models.TextField(default="", blank=True)
     settled_by = models.CharField(max_length=150, default="", blank=True)
     settled_at = models.DateTimeField(null=True, blank=True)
+    sent_on = models.BinaryField(null=True, help_text="What was replayed, where that is not what was sent.")
 
     class Meta:
         db_table = "dead_letter"
@@ -237,6 +242,33 @@ class DeadLetter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code} {self.pk}"
+
+
+class LetterWork(models.Model):
+    """Letters that somebody wants settled together, and how far that is. Written by `letter_work`."""
+
+    class Kind(models.TextChoices):
+        REPLAY = "replay"
+        DISCARD = "discard"
+
+    kind = models.CharField(max_length=16, choices=Kind)
+    letters = ArrayField(models.BigIntegerField(), help_text="Keys of the letters, in order.")
+    total = models.IntegerField()
+    done = models.IntegerField(default=0, help_text="How many of them, from the first on, were looked at.")
+    settled = models.IntegerField(default=0, help_text="Replayed or discarded by this work.")
+    known = models.IntegerField(default=0, help_text="Of these, in the log already.")
+    conflicts = models.IntegerField(default=0, help_text="Of these, in the log with another payload.")
+    failed = models.IntegerField(default=0, help_text="Refused again.")
+    note = models.TextField(default="", blank=True)
+    user_id = models.BigIntegerField(help_text="The member of staff, for the admin's log.")
+    by = models.CharField(max_length=150)
+    started_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "letter_work"
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.total} dead letters"
 
 
 class WindowFill(models.Model):

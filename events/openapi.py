@@ -57,7 +57,7 @@ def batch_schema(*, with_token: bool = False) -> dict[str, Any]:
     properties: dict[str, Any] = {
         "events": {"type": "array", "minItems": 1, "maxItems": 1000, "items": {"oneOf": events}},
         "sent_at": {
-            "type": "string",
+            "type": ["string", "null"],
             "format": "date-time",
             "description": "When the client sends this, by its own clock; corrects the times of the events.",
         },
@@ -71,4 +71,10 @@ def batch_schema(*, with_token: bool = False) -> dict[str, Any]:
     if with_token:
         required.append("token")
         properties["token"] = {"type": "string", "description": "An end-user token: beacons cannot send headers."}
-    return {"type": "object", "required": required, "properties": properties, "example": EXAMPLE_BATCH}
+    return {
+        "type": "object",
+        "required": required,
+        "properties": properties,
+        "additionalProperties": False,
+        "example": EXAMPLE_BATCH,
+    }

@@ -3,12 +3,16 @@
 The work is found in the database every time, so a broker that is lost or emptied costs one tick.
 """
 
+import logging
 from datetime import datetime
 
 from celery import shared_task
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
-from events import dead_letters, partitions, sessions, traffic
+from events import dead_letters, letter_work, partitions, sessions, traffic
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task(name="events.tasks.rebuild_sessions", acks_late=True)
@@ -37,3 +41,23 @@ def maintain_partitions() -> None:
 def drop_dead_letters() -> None:
     """Forget dead letters that nobody fixed in time."""
     dead_letters.drop_expired(now=timezone.now())
+    letter_work.drop_done(now=timezone.now())
+
+
+@shared_task(name="events.tasks.settle_letters", acks_late=True)
+def settle_letters() -> None:
+    """Go on with the replays and discards that were too many for a page."""
+    for work_id in letter_work.unfinished():
+        try:
+            letter_work.work_off(work_id, now=timezone.now())
+        except Exception:
+            # One that cannot go on holds up no other; the next tick tries again.
+            logger.exception("letter work %d stopped", work_id)
+
+
+def enqueue_letters() -> None:
+    """Let a worker go on with dead letters now; without a broker the next tick does."""
+    try:
+        settle_letters.apply_async(retry=False)
+    except OperationalError:
+        logger.warning("no broker: dead letters are settled at the next tick")

@@ -37,6 +37,8 @@ app.conf.beat_schedule = {
         ("train the ranker", "ranking.tasks.train_ranker", 6 * HOUR_S),
         # More often than daily: what could not be locked at once, or fell into a restart, waits for hours, not days.
         ("maintain partitions", "events.tasks.maintain_partitions", 6 * HOUR_S),
+        # A page asks for it at once; this finds what a dead worker or an emptied broker left.
+        ("settle dead letters", "events.tasks.settle_letters", MINUTE_S),
         ("drop dead letters", "events.tasks.drop_dead_letters", 6 * HOUR_S),
     )
 }

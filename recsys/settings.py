@@ -240,6 +240,8 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "recsys",
     "DESCRIPTION": "Send what people do, get the feed that keeps them coming back.",
     "VERSION": "1",
+    # Events are described by JSON Schema, in which a field may also be null; 3.0 has a dialect of its own.
+    "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],

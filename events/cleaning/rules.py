@@ -6,8 +6,10 @@ Rules, in the order in which they are applied:
    upload without a user is its creator's.
 2. Where the batch says when it was sent, the client's clock is corrected by what it was off at that moment:
    `received + (occurred - sent)`. A second or less is the way here, not the clock.
-3. A time that lies ahead of arrival even so, or that cannot be read, is replaced by the time of arrival. What the
-   client said stays in `additional_info.clock_adjusted`, as for rule 2. A time before 2005 (imports: before 1970) is
+3. A time that lies ahead of arrival even so, or a text or number that cannot be read as one, is replaced by the time of
+   arrival. What the client said stays in `additional_info.clock_adjusted`, as for rule 2. Numbers are not read: whether
+   seconds or milliseconds are meant would be a guess. A null, object, list or boolean is refused like a missing time. A
+   time before 2005 (imports: before 1970) is
    refused, and so is one older than the late window, where the sender has one (`too_late`). Imported logs are not
    corrected: there, a time that cannot be read or lies more than 23 hours ahead is refused.
 4. A watch time above 24 hours is refused. A view needs a watch time; an imported one may state `long_view` instead.

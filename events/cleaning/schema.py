@@ -71,7 +71,7 @@ class InvalidEvent(ValueError):
 
 
 class UnreadableTimestamp(InvalidEvent):
-    """An event that is dated by something that is no RFC 3339 time with a zone; `shown` is what it says instead."""
+    """An event that is dated by a text or number that is no RFC 3339 time with a zone; `shown` is what it says."""
 
     def __init__(self, detail: str, shown: str) -> None:
         super().__init__("invalid_value", detail)
@@ -223,6 +223,8 @@ _decoder: Final = msgspec.json.Decoder(AnyEvent)
 _STRUCTS: Final[dict[str, type[RawEvent]]] = {str(kind.__struct_config__.tag): kind for kind in get_args(AnyEvent)}
 _FIELD = re.compile(r"at `(?:key in )?\$\.?([A-Za-z_]*)")
 _NAMED = re.compile(r"field `([^`]*)`")
+# A clock that is wrong says a text or a number; anything else is no clock's word, and as good as no time at all.
+_NO_TIME = re.compile("got `(null|bool|array|object)`")
 # C0 and C1 control characters, and halves of surrogate pairs, which no UTF-8 text can hold.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 # In running text, tabs and line breaks are part of what was written.
@@ -397,7 +399,7 @@ def _explain(message: str, raw: Mapping[str, Any] | bytes) -> InvalidEvent:
     if field == "event_type":
         return _unknown_type(value)
     detail = f"{field}: {message.partition(' - at')[0]}; got {value}"
-    if field == "timestamp":
+    if field == "timestamp" and not _NO_TIME.search(message):
         return UnreadableTimestamp(detail, value)
     return InvalidEvent("invalid_value", detail)
 

@@ -151,6 +151,28 @@ def test_an_edited_letter_is_replayed_once(client, letter):
     assert (letter.state, letter.note, letter.settled_by) == ("replayed", "edited", "staff")
 
 
+def test_a_mended_letter_shows_what_was_sent_on(client, letter):
+    log_in(client, superuser=True)
+    text = client.get(page_of(letter)).context["payload"]
+    client.post(page_of(letter), {"payload": json.dumps({**json.loads(text), "watch_duration": 4}), "replay": "1"})
+    page = client.get(page_of(letter))
+    assert json.loads(page.context["sent_on"])["watch_duration"] == 4
+    assert "What was sent on" in page.content.decode()
+    [row] = client.get(reverse("admin:events_deadletter_jsonl")).getvalue().decode().splitlines()
+    assert json.loads(json.loads(row)["sent_on"])["watch_duration"] == 4
+
+
+def test_a_refusal_on_the_page_names_nobody_either(client):
+    event = make_event(user_id="victim@example.com")
+    keep([Refused(json.dumps(event).encode(), "too_late", "late", None, anonymous=True)], now=NOW, source="api")
+    letter = DeadLetter.objects.get()
+    log_in(client, "view", "replay")
+    page = client.post(page_of(letter), {"replay": "1"}).content.decode()
+    assert "Refused again: forbidden_user" in page
+    for text in (page, client.get(page_of(letter)).content.decode(), client.get(reverse(LIST)).content.decode()):
+        assert "victim" not in text
+
+
 def test_an_untouched_text_is_no_edit(client):
     event = make_event(additional_info={"a": "zwei\nZeilen"})
     keep([Refused(json.dumps(event).encode(), "too_late", "late", None)], now=NOW, source="api")

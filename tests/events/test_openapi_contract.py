@@ -1,11 +1,15 @@
 """The API keeps what its OpenAPI description says, whatever is sent: no 5xx, and every answer as described."""
 
+import json
+
 import pytest
 
 pytest.importorskip("schemathesis")
 import schemathesis
+from django.core.management import call_command
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
+from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -14,14 +18,23 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from events import api_keys, client_tokens, guessing, throttling
 from recsys.wsgi import application
+from tests.events.conftest import make_event
 
 pytestmark = pytest.mark.django_db
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+PAGE = "https://app.example.com"
+ANONYMOUS = f"anon:{'7' * 20}"
 PATHS = r"^/api/v1/(events|events/beacon|contents.*|users.*|auth/.*|rank|trending|categories)$"
 
 
-schema = schemathesis.openapi.from_wsgi("/api/schema?format=json", application).include(path_regex=PATHS)
+whole = schemathesis.openapi.from_wsgi("/api/schema?format=json", application)
+schema = whole.include(path_regex=PATHS)
+# What the description allows, sent with a credential that holds; the other test sends what it does not.
+beacons = schemathesis.openapi.from_wsgi("/api/schema?format=json", application).include(path="/api/v1/events/beacon")
+beacons.config.phases.update(phases=["fuzzing"])
+beacons.config.generation.update(modes=[schemathesis.GenerationMode.POSITIVE])
 
 
 @pytest.fixture(autouse=True)
@@ -35,12 +48,61 @@ def one_connection():
         signal.connect(close_old_connections)
 
 
-@schema.parametrize()
-@settings(
+@pytest.fixture
+def headers(db):
+    """What each kind of caller sends to be known."""
+    token = client_tokens.mint("u1", now=timezone.now())[0]
+    page = api_keys.create_key("page", kind="publishable", origins=[PAGE])[1]
+    return {
+        "server": {"Authorization": f"Bearer {api_keys.create_key('server')[1]}"},
+        "user": {"Authorization": f"Bearer {token}"},
+        "page": {"Authorization": f"Bearer {page}", "Origin": PAGE},
+    }
+
+
+def forget_limits():
+    """Beacons of the generator carry no token that holds, and are refused unseen after some."""
+    throttling.forget()
+    guessing.forget()
+
+
+quickly = settings(
     max_examples=20,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-def test_every_answer_is_as_described(case, server_key):
-    case.call_and_validate(headers={"Authorization": f"Bearer {server_key}"}, checks=CHECKS)
+
+
+def test_the_description_is_valid(tmp_path):
+    call_command("spectacular", validate=True, fail_on_warn=True, file=str(tmp_path / "api.yaml"))
+
+
+@pytest.mark.parametrize("caller", ["server", "user", "page"])
+@schema.parametrize()
+@quickly
+def test_every_answer_is_as_described(case, caller, headers):
+    forget_limits()
+    case.call_and_validate(headers=headers[caller], checks=CHECKS)
+
+
+@pytest.mark.parametrize("caller", ["user", "page"])
+@beacons.parametrize()
+@quickly
+def test_a_beacon_with_a_credential_that_holds_is_answered_as_described(case, caller, headers):
+    forget_limits()
+    # Some well-formed events, so that more than refusals is looked at; what else the description allows stays.
+    body = dict(case.body) if isinstance(case.body, dict) else {"events": []}
+    owner = "u1" if caller == "user" else ANONYMOUS
+    body["token"] = headers[caller]["Authorization"].removeprefix("Bearer ")
+    body["events"] = [make_event(user_id=owner, timestamp=timezone.now().isoformat()), *body["events"][:9]]
+    body["historical"] = False
+    origin = {"Origin": headers[caller].get("Origin", PAGE), "Content-Type": "text/plain"}
+    case.body = json.dumps(body)
+    answer = case.call_and_validate(headers=origin, checks=CHECKS)
+    assert answer.status_code in {202, 403}, answer.text
+
+
+def test_null_is_no_time_of_sending(server):
+    event = make_event(timestamp=timezone.now().isoformat())
+    assert server.post("/api/v1/events", {"events": [event], "sent_at": None}, format="json").json()["accepted"] == 1

@@ -43,6 +43,24 @@ def test_each_event_gets_its_own_verdict(server):
     assert "watch_duration" in report["rejected"][0]["detail"]
 
 
+@pytest.mark.parametrize("said", [None, [], {}, True, False, ["2026-11-23T11:59:00Z"]])
+def test_what_is_no_word_of_a_clock_is_refused_like_a_missing_time(server, said):
+    report = send(server, [{**make_event(), "timestamp": said}, make_event(timestamp="soon"), make_event(timestamp=17)])
+    assert report.json()["accepted"] == 2
+    [fault] = report.json()["rejected"]
+    assert (fault["index"], fault["code"]) == (0, "invalid_value")
+    assert fault["detail"].startswith("timestamp: Expected `datetime`")
+    assert fault["detail"].endswith(f"got {said}")
+    assert {event.additional_info["clock_adjusted"] for event in Event.objects.all()} == {"'soon'", "17"}
+
+
+def test_an_unknown_field_beside_the_events_is_refused_by_name(server):
+    answer = server.post(EVENTS, {"events": [make_event()], "sentAt": "2026-11-23T12:00:00Z"}, format="json")
+    assert error_of(answer, 400) == "parse_error"
+    assert "`sentAt`" in answer.json()["error"]["message"]
+    assert not Event.objects.exists()
+
+
 def test_a_token_speaks_for_its_user_without_naming_it(as_user):
     assert send(as_user("u7"), [make_event(user_id=None)]).json()["accepted"] == 1
     assert Event.objects.get().user_id == "u7"

@@ -76,6 +76,7 @@ CASES = [
     Case("a user's backfill", batch(EVENT, historical=True), caller="user"),
     Case("no JSON", b"{"),
     Case("another shape", b'{"events": {}}'),
+    Case("an unknown field", batch(EVENT, sentAt="2026-11-23T12:00:00Z")),
     Case("a NUL", b'{"events": [\x00]}'),
     Case("no text", b"\xff\xfe"),
     Case("deep", b'{"events": ' + b"[" * 100_000),
