@@ -138,6 +138,8 @@ def _arrays(
         category=category,
         categories=len(categories),
         duration_s=catalogue.duration_s,
+        upload_timestamp=catalogue.upload_timestamp,
+        until=counted.until,
         receptions=counted.population.at(len(counted.population) - 1),
     )
     # The tables of nobody, where there is no hour yet.

@@ -110,7 +110,7 @@ def assemble_many(
     surfaces : object array of str (n,), where each was shown, "" where unknown
     profiles : by user id; who has none is a stranger
     counted_until : float array (n,), seconds since 1970 UTC, as of when serving knew the counters, where that was
-        logged; by default the end of the last complete hour with events
+        logged; by default `counted_by`
     folds : periods for the sequential model, see `SEQUENTIAL_FOLDS`; 0 takes the snapshot's own model, which is what
         serving did but knows the future of a training example
 
@@ -119,7 +119,7 @@ def assemble_many(
     blocks of n rows each, in the order given
     """
     n = len(rows)
-    until = timeline.clock.boundary(moments) if counted_until is None else counted_until
+    until = counted_by(snapshot, timeline, moments) if counted_until is None else counted_until
     content, receptions, period = _content(snapshot, timeline, rows, until)
     where = np.full(n, "", object) if surfaces is None else surfaces
     pasts, first = _by_user(log, snapshot)
@@ -145,6 +145,17 @@ def assemble_many(
     return FeatureBlocks(user_block, content, context_block)
 
 
+def counted_by(snapshot: ContentSnapshot, timeline: Timeline, moments: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Moment that the counters of a snapshot hold for at each moment (n,), as `features.snapshot_build` chooses it.
+
+    The end of the last complete hour with events; before there is one, the newest upload, 0 before the first.
+    """
+    until = timeline.clock.boundary(moments)
+    uploads = np.append(0.0, np.sort(snapshot.upload_timestamp))
+    newest = uploads[np.searchsorted(uploads[1:], moments, side="right")]
+    return np.where(until > 0, until, newest)
+
+
 def _content(
     snapshot: ContentSnapshot, timeline: Timeline, rows: NDArray[np.int64], until: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], list[Receptions], NDArray[np.int64]]:
@@ -154,7 +165,8 @@ def _content(
     order = np.argsort(period, kind="stable")
     bounds = np.searchsorted(period[order], np.arange(len(distinct) + 1))
     populations = []
-    for (counters, receptions), (start, stop) in zip(timeline.at(distinct), pairwise(bounds.tolist()), strict=True):
+    states = zip(distinct.tolist(), timeline.at(distinct), pairwise(bounds.tolist()), strict=True)
+    for moment, (counters, receptions), (start, stop) in states:
         at = order[start:stop]
         content[at] = content_block(
             counters,
@@ -163,6 +175,8 @@ def _content(
             category=snapshot.category,
             categories=len(snapshot.categories),
             duration_s=snapshot.duration_s,
+            upload_timestamp=snapshot.upload_timestamp,
+            until=moment,
             receptions=receptions,
             rows=rows[at],
         )

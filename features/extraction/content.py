@@ -43,6 +43,8 @@ def content_block(
     category: NDArray[np.int32],
     categories: int,
     duration_s: NDArray[np.float32],
+    upload_timestamp: NDArray[np.float64],
+    until: float,
     receptions: Receptions,
     rows: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float32]:
@@ -50,26 +52,30 @@ def content_block(
 
     A rate is pulled towards the rate of all contents over the same half-life, which itself is pulled towards a constant
     while the whole log has little to say: `(a + 20 m) / (people + 20)`, `m = (A + 100 p) / (People + 100)`. Counters of
-    a creator or category are the sums over its contents.
+    a creator or category are the sums over its contents. Contents uploaded after `until` are not there yet: they count
+    neither as contents of their creator nor in the mean content.
 
     Parameters
     ----------
     counters : float32 array (m, len(COUNTERS)), of the whole catalogue
     creator, category : int arrays (m,), codes below `creators` and `categories`, negative where there is none
     duration_s : float32 array (m,), NaN where unknown
+    upload_timestamp : float64 array (m,), seconds since 1970 UTC
+    until : seconds since 1970 UTC, the moment the counters are as of
     receptions : the population as of the same moment
     rows : the contents to answer for; all by default
     """
     chosen = np.arange(len(counters)) if rows is None else rows
+    there = upload_timestamp <= until
     total = counters.sum(axis=0, dtype=np.float64)
     mine = counters[chosen].astype(np.float64)
-    columns = _own(mine, total, duration_s[chosen], receptions, len(counters))
+    columns = _own(mine, total, duration_s[chosen], receptions, int(there.sum()))
     for name, code, n in (("creator", creator, creators), ("category", category, categories)):
         # The last row is that of nobody, which the code -1 reads.
         table = np.vstack([summed(counters, code, n), np.zeros((1, counters.shape[1]), np.float32)])
         of_group = _group(name, table.astype(np.float64), total)
         columns |= {key: values[code[chosen]] for key, values in of_group.items()}
-    contents = np.append(np.bincount(creator[creator >= 0], minlength=creators), 0)
+    contents = np.append(np.bincount(creator[there & (creator >= 0)], minlength=creators), 0)
     columns["creator_contents"] = np.log1p(contents[creator[chosen]])
     return stack("content", columns, len(chosen))
 

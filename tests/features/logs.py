@@ -96,17 +96,17 @@ def snapshot_of(
         embedding = np.random.default_rng(5).normal(size=(n, 6)).astype(np.float32)
         embedding /= np.linalg.norm(embedding, axis=1, keepdims=True)
     counters = np.zeros((n, len(COUNTERS)), np.float32) if counters is None else counters
-    durations, nobody = np.full(n, duration_s, np.float32), Population.empty(1)
+    uploaded, durations, nobody = np.full(n, T0 - 24 * HOUR), np.full(n, duration_s, np.float32), Population.empty(1)
     features = content_block(
         counters, creator=creator, creators=len(creator_names), category=category, categories=len(category_names),
-        duration_s=durations, receptions=nobody.at(0),
+        duration_s=durations, upload_timestamp=uploaded, until=T0, receptions=nobody.at(0),
     )  # fmt: skip
     return ContentSnapshot(
         version="test", until=T0,
         content_id=texts([f"c{row:03d}" for row in range(n)]),
         creator=creator, category=category, language=language,
         creators=creator_names, categories=category_names, languages=languages,
-        upload_timestamp=np.full(n, T0 - 24 * HOUR), duration_s=durations,
+        upload_timestamp=uploaded, duration_s=durations,
         active=np.ones(n, np.bool_), embedding=embedding, text_hash=np.zeros(n, np.uint64),
         counters=counters, features=features, popularity=popularity(counters),
         watch=nobody.watch[0], surfaces=nobody.surfaces, surface=nobody.surface[0],

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from events.cleaning.schema import EVENT_TYPES
 from events.columnar.history import History
 from features.embeddings import behaviour
 from features.extraction import assemble, assemble_many, timeline
+from features.extraction.assemble import counted_by
 from features.extraction.content import content_block
 from features.extraction.definitions import CONTENT_DIM, CONTEXT_DIM, COUNTERS, DEFAULTS, FEATURES, NAMES, USER_DIM
 from features.extraction.profile import Profile
@@ -49,17 +51,40 @@ def everyone(users):
     return [event("impression", f"u{user}", "c000", T0 - 100 * HOUR) for user in range(users)]
 
 
+def every_kind(user, content, at, *kinds):
+    """One event of each kind (of all by default) at a moment."""
+    more = {"creator": "k0", "surface": "for_you", "position": 1, "watch_s": 19.0}
+    return [event(kind, user, content, at, **more) for kind in kinds or EVENT_TYPES]
+
+
+def uploads_after(now):
+    return now + np.array([0.001, 1.0, 60.0, 600.0, 5000.0])
+
+
+def grown(now):
+    """The catalogue with five contents d000, d001, ... more, uploaded after a moment, the last by somebody new."""
+    uploaded = uploads_after(now)
+    more = snapshot_of(N + len(uploaded))
+    creator = np.append(more.creator[:-1], np.int32(len(more.creators)))
+    return dataclasses.replace(
+        more, creator=creator, creators=texts([*more.creators, "k9"]),
+        content_id=texts([*more.content_id[:N], *(f"d{row:03d}" for row in range(len(uploaded)))]),
+        upload_timestamp=np.append(more.upload_timestamp[:N], uploaded),
+    )  # fmt: skip
+
+
 def equal(one, other):
     return all(np.array_equal(getattr(one, block), getattr(other, block)) for block in BLOCKS)
 
 
 def serving(snapshot, states, now):
     """The snapshot that serves at a moment: the contents of this one, counted up to the last complete hour."""
-    until = states.clock.boundary(np.array([now]))
+    until = counted_by(snapshot, states, np.array([now]))
     (counters, receptions), *_ = states.at(until)
     features = content_block(
         counters, creator=snapshot.creator, creators=len(snapshot.creators), category=snapshot.category,
-        categories=len(snapshot.categories), duration_s=snapshot.duration_s, receptions=receptions,
+        categories=len(snapshot.categories), duration_s=snapshot.duration_s, upload_timestamp=snapshot.upload_timestamp,
+        until=float(until[0]), receptions=receptions,
     )  # fmt: skip
     hour = int(np.searchsorted(states.population.window, until[0] // HOUR)) - 1
     watch, surface = (each[max(hour, 0)] * (hour >= 0) for each in (states.population.watch, states.population.surface))
@@ -159,7 +184,7 @@ def test_training_computes_what_serving_would_have_to_the_bit(seed):
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0.5, 29.0))
-def test_an_event_at_or_after_the_moment_changes_no_feature(seed, ago_h):
+def test_an_event_at_or_after_the_moment_and_an_upload_after_it_change_no_feature(seed, ago_h):
     rng = np.random.default_rng(seed)
     rows = everyone(3) + random_rows(rng, events=250, users=3, contents=N, hours=40)
     now = float(np.round(T0 - ago_h * HOUR, 3))
@@ -168,7 +193,34 @@ def test_an_event_at_or_after_the_moment_changes_no_feature(seed, ago_h):
     future = [(*row[:3], max(row[3], now), row[4]) for row in future]
     who, content, _, where = examples(rng, 3)
     asked = who, content, np.full(len(who), now), where
-    assert equal(assembled(past, asked), assembled(past + future, asked))
+    future += [
+        told for user, row in enumerate(rng.permutation(N)[:3])
+        for told in every_kind(f"u{user}", f"c{row:03d}", now)
+    ]  # fmt: skip
+    future += [
+        told for row, at in enumerate(uploads_after(now))
+        for told in (event("content_upload", "u0", f"d{row:03d}", at), event("like", "u1", f"d{row:03d}", at + 1))
+    ]  # fmt: skip
+    assert equal(assembled(past, asked), assembled(past + future, asked, snapshot=grown(now)))
+
+
+@pytest.mark.parametrize("kind", EVENT_TYPES)
+def test_an_event_of_any_kind_matters_a_millisecond_before_the_moment_but_not_at_it(kind):
+    liked = [event(each, "u0", "c004", T0 - 5 * HOUR) for each in ("impression", "like", "save", "follow")]
+    asked = np.array([0]), np.array([4]), np.array([T0]), texts(["for_you"])
+    before = assembled(liked, asked)
+    at, just_before = (assembled([*liked, *every_kind("u0", "c004", at, kind)], asked) for at in (T0, T0 - 0.001))
+    assert equal(before, at)
+    assert not equal(before, just_before)
+
+
+def test_contents_uploaded_by_the_moment_of_the_counters_matter():
+    """The leak test would notice an upload that is counted."""
+    rows = [*everyone(1), event("complete_view", "u0", "c004", T0 - 2 * HOUR)]
+    asked = np.array([0]), np.array([4]), np.array([T0]), texts([""])
+    before, after = assembled(rows, asked).content[0], assembled(rows, asked, snapshot=grown(T0 - 3 * HOUR)).content[0]
+    changed = np.flatnonzero(before != after)
+    assert [NAMES["content"][column] for column in changed] == ["content_popularity", "creator_contents"]
 
 
 @cache

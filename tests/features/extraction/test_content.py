@@ -5,15 +5,19 @@ from features.extraction.content import content_block
 from features.extraction.definitions import COUNTER_COLUMN, COUNTERS, NAMES, WATCH_BINS, WATCH_BUCKETS
 from features.extraction.population import Population, Receptions
 
+UNTIL = 3600.0
 NOBODY = Population.empty().at(-1)
 
 
-def columns_of(counters, *, duration_s=20.0, creator=(0, 0), category=(0, -1), receptions=NOBODY, rows=None):
+def columns_of(
+    counters, *, duration_s=20.0, creator=(0, 0), category=(0, -1), uploaded=0.0, receptions=NOBODY, rows=None
+):
     n = len(counters)
     block = content_block(
         counters, creator=np.array(creator, np.int32), creators=max(creator) + 1,
         category=np.array(category, np.int32), categories=max(category) + 1,
-        duration_s=np.full(n, duration_s, np.float32), receptions=receptions, rows=rows,
+        duration_s=np.full(n, duration_s, np.float32),
+        upload_timestamp=np.broadcast_to(uploaded, n), until=UNTIL, receptions=receptions, rows=rows,
     )  # fmt: skip
     return dict(zip(NAMES["content"], block.T, strict=True))
 
@@ -55,6 +59,13 @@ def test_creator_and_category_are_the_sums_of_their_contents():
 def test_popularity_compares_with_the_mean_content():
     columns = columns_of(counters_of(long_views=[30, 10]))
     assert columns["content_popularity"].tolist() == pytest.approx(np.log1p([30 / 20, 10 / 20]).tolist())
+
+
+def test_contents_uploaded_after_the_moment_of_the_counters_are_not_counted():
+    columns = columns_of(counters_of(3, long_views=[30, 10, 0]), creator=(0, 0, 0), category=(0, 0, 0),
+                         uploaded=[UNTIL - 1, UNTIL, UNTIL + 1])  # fmt: skip
+    assert columns["creator_contents"].tolist() == pytest.approx(np.log1p([2, 2, 2]).tolist())
+    assert columns["content_popularity"].tolist() == pytest.approx(np.log1p([30 / 20, 10 / 20, 0]).tolist())
 
 
 def test_a_content_of_the_last_day_has_an_upward_trend():
