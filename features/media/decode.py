@@ -143,6 +143,13 @@ def _seconds(container: Any) -> float | None:
     return None if container.duration is None or container.duration <= 0 else container.duration / av.time_base
 
 
+def _decoder(stream: Any) -> Any:
+    """What decodes a track; of a codec that nothing here knows the library has None, and fails only when it is used."""
+    if stream.codec_context is None:
+        raise MediaError("unknown_codec")
+    return stream.codec_context
+
+
 def _look(container: Any, media: Media, limits: Limits) -> None:
     """Fill in frames, or why there are none."""
     # A cover picture of a song is no video.
@@ -151,10 +158,10 @@ def _look(container: Any, media: Media, limits: Limits) -> None:
         media.visual_reason = MediaError("no_visual")
         return
     stream = streams[0]
-    context = stream.codec_context
-    media.width, media.height = context.width, context.height
-    media.fps = float(stream.average_rate) if stream.average_rate else None
     try:
+        context = _decoder(stream)
+        media.width, media.height = context.width, context.height
+        media.fps = float(stream.average_rate) if stream.average_rate else None
         _check_pixels(media.width, media.height, limits.video_pixels)
         context.thread_count = 1
         found = list(_sampled(container, stream, media, limits))
@@ -238,11 +245,15 @@ def _listen(container: Any, media: Media, limits: Limits) -> None:
         media.audio_reason = MediaError("no_audio")
         return
     stream = container.streams.audio[0]
-    media.sample_rate = stream.rate or None
     try:
-        stream.codec_context.thread_count = 1
+        context = _decoder(stream)
+        media.sample_rate = context.sample_rate or None
+        context.thread_count = 1
         container.seek(0)
         parts, broke = _samples(container, stream, round(limits.sound_s * SAMPLE_RATE))
+    except MediaError as reason:
+        media.audio_reason = reason
+        return
     except MemoryError:
         media.audio_reason = MediaError("out_of_memory")
         return

@@ -25,6 +25,7 @@ REASONS: Final = {
     "empty_file": "The file has no bytes.",
     "too_large": "The file is larger than the limit.",
     "not_media": "The file is no video, sound or picture of a known type.",
+    "unknown_codec": "The track is of a codec that is not known here.",
     "too_many_pixels": "The picture has more pixels than the limit.",
     "too_long": "The file says it is longer than the limit.",
     "corrupt": "The file is damaged and cannot be decoded.",

@@ -138,3 +138,29 @@ def test_the_same_clip_in_two_containers_has_near_equal_hashes(sandbox, tmp_path
 
     assert differing_bits(one, other) <= 8
     assert differing_bits(one, foreign) >= 16
+
+
+@pytest.mark.parametrize(
+    ("unknown", "codes"),
+    [
+        ((b"avc1",), ("unknown_codec", "")),
+        ((b"mp4a", b"esds"), ("model_unavailable", "unknown_codec")),
+        ((b"avc1", b"mp4a", b"esds"), ("unknown_codec", "unknown_codec")),
+    ],
+)
+def test_a_track_of_an_unknown_codec_leaves_the_other_one(sandbox, tmp_path, unknown, codes):
+    whole = look(sandbox, clip(tmp_path / "whole.mp4"))
+    child = sandbox.process_id
+    path = tmp_path / "changed.mp4"
+    data = (tmp_path / "whole.mp4").read_bytes()
+    for name in unknown:
+        # The last is in the sample description; avc1 is a brand of the file too. What is in esds would tell AAC alone.
+        at = data.rindex(name)
+        data = data[:at] + b"vvvv" + data[at + 4 :]
+    path.write_bytes(data)
+    found = look(sandbox, path)
+    assert (found.visual_code, found.audio_code) == codes
+    assert found.frames == (0 if b"avc1" in unknown else whole.frames)
+    assert found.audio == (None if b"mp4a" in unknown else whole.audio)
+    assert found.audio is None or len(found.audio) > 0
+    assert sandbox.process_id == child
