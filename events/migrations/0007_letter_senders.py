@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("events", "0005_failed_windows"),
+        ("events", "0006_content_updated"),
     ]
 
     operations = [
