@@ -25,8 +25,7 @@ from django.db import connection, transaction
 from numpy.typing import NDArray
 
 from events import windows
-from events.columnar.interactions import ContentTable
-from events.queries import CountingLog, catalogue_table, counting_log
+from events.queries import CountingLog, catalogue_table, counting_log, durations
 from events.windows import Window
 from features import content_embeddings, folding, log_windows, snapshot_build, window_rows
 from features.extraction.aggregates import WindowCounts
@@ -112,7 +111,8 @@ def materialize(*, until: datetime, refit: bool = False, progress: Progress | No
         until = max(until, log_windows.newest_as_of() or until)
         # In this order, see `snapshot_build.build`.
         changed_at, catalogue = content_embeddings.changed_at(), catalogue_table()
-        done = _fill(until, catalogue, report)
+        lengths = zip(catalogue.content_id.tolist(), catalogue.duration_s.tolist(), strict=True)
+        done = _fill(until, dict(lengths), report)
         report("snapshot", 0, 1)
         built = snapshot_build.build(catalogue, changed_at=changed_at, until=until, refit=refit)
         report("snapshot", 1, 1)
@@ -125,7 +125,7 @@ def materialize(*, until: datetime, refit: bool = False, progress: Progress | No
 def take_in(*, until: datetime) -> tuple[int, int]:
     """Count and fold the open hours without writing a snapshot; returns hours and events."""
     with _single_flight():
-        done = _fill(max(until, log_windows.newest_as_of() or until), catalogue_table(), _silent)
+        done = _fill(max(until, log_windows.newest_as_of() or until), durations(), _silent)
     return done.windows, done.events
 
 
@@ -158,7 +158,7 @@ def _forget(start: datetime, end: datetime) -> None:
     windows.reopen(start, end, family=log_windows.FAMILY)
 
 
-def _fill(until: datetime, catalogue: ContentTable, report: Progress) -> _Done:
+def _fill(until: datetime, duration_of: Mapping[str, float], report: Progress) -> _Done:
     """Count and fold all open hours.
 
     While the server reads out one run, another thread counts the one before it; both leave Python's lock alone.
@@ -170,7 +170,6 @@ def _fill(until: datetime, catalogue: ContentTable, report: Progress) -> _Done:
         ended = log_windows.moment(hour.window), log_windows.moment(hour.window + 1)
         windows.reopen(*ended, family=log_windows.FAMILY, failed=False)
     opened = windows.open_windows(log_windows.FAMILY, until=until)
-    duration_of = dict(zip(catalogue.content_id.tolist(), catalogue.duration_s.tolist(), strict=True))
     done, total = _Done(), sum(window.events for window in opened)
     waiting: tuple[list[Window], Future[Counted]] | None = None
     with ThreadPoolExecutor(1) as counter:

@@ -65,8 +65,7 @@ def _block(
     layout = np.dtype(
         [
             ("fields", ">i2"), ("idl", ">i4"), ("id", f"V{size}"), *stamps, ("tagl", ">i4"), ("tag", f"V{len(tag)}"),
-            ("vl", ">i4"), ("dimensions", ">i4"), ("nulls", ">i4"), ("oid", ">i4"), ("width", ">i4"), ("first", ">i4"),
-            ("v", [("l", ">i4"), ("x", ">f4")], (width,)),
+            *_vector(width),
         ]
     )  # fmt: skip
     block = np.zeros(len(rows), layout)
@@ -80,6 +79,29 @@ def _block(
     block["dimensions"], block["oid"], block["width"], block["first"] = 1, _FLOAT4_OID, width, 1
     block["v"]["l"], block["v"]["x"] = 4, vectors[rows]
     return block
+
+
+def decode_vectors(
+    data: bytes | memoryview, *, width: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float32]]:
+    """Columns of the rows (int8, float8, float4[]) of a COPY TO, none of them NULL: (n,), (n,) and (n, width).
+
+    All rows have one layout, so that thousands are read like one. ValueError when a vector has another width.
+    """
+    layout = np.dtype([("fields", ">i2"), ("l0", ">i4"), ("n", ">i8"), ("l1", ">i4"), ("x", ">f8"), *_vector(width)])
+    body = memoryview(data)[len(_HEADER) : -len(_TRAILER)]
+    if len(body) % layout.itemsize:
+        raise ValueError(f"the rows are not of vectors of {width} float4: {len(body)} bytes of {layout.itemsize} each")
+    rows = np.frombuffer(body, layout)
+    if (rows["width"] != width).any():
+        raise ValueError(f"the rows are not of vectors of {width} float4: {sorted(set(rows['width'].tolist()))}")
+    return rows["n"].astype(np.int64), rows["x"].astype(np.float64), rows["v"]["x"].astype(np.float32)
+
+
+def _vector(width: int) -> list[Any]:
+    """Fields of a float4[] of one dimension in the layout of a row."""
+    head = [(name, ">i4") for name in ("vl", "dimensions", "nulls", "oid", "width", "first")]
+    return [*head, ("v", [("l", ">i4"), ("x", ">f4")], (width,))]
 
 
 def join_rows(rows: Sequence[Sequence[bytes]]) -> bytes:

@@ -25,7 +25,7 @@ from features.extraction.log_clock import LogClock
 from features.extraction.snapshot import ContentSnapshot
 from features.log_windows import filled_hours, moment
 from features.models import ContentFeatures, Embedding
-from features.pgcopy import encode_rows
+from features.pgcopy import decode_vectors, encode_rows
 
 logger = logging.getLogger(__name__)
 
@@ -133,19 +133,18 @@ def _states(content_ids: Sequence[str], condition: str, moments: list[datetime])
     if not content_ids:
         return states
     with connection.cursor() as cursor:
-        cursor.execute(
+        query = cursor.mogrify(
             # One descent of the index content_features_once per content.
             "SELECT asked.at - 1, date_part('epoch', found.as_of), found.vector "  # noqa: S608  fixed conditions
             "FROM unnest(%s::text[], %s::timestamptz[]) WITH ORDINALITY AS asked(content_id, moment, at), "
             "LATERAL (SELECT f.as_of, f.vector FROM content_features f WHERE f.content_id = asked.content_id "
             f"AND f.feature_set = %s AND {condition} ORDER BY f.day_start DESC LIMIT 1) AS found",
             [list(content_ids), moments or [None] * len(content_ids), COUNTER_SET],
-        )
-        rows = cursor.fetchall()
-    if rows:
-        at, known, vectors = zip(*rows, strict=True)
-        states.as_of[list(at)] = known
-        states.state[list(at)] = np.array(vectors, np.float32).reshape(-1, len(COUNTERS))
+        ).decode()
+        buffer = io.BytesIO()
+        cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT binary)", buffer)
+    at, known, vectors = decode_vectors(buffer.getbuffer(), width=len(COUNTERS))
+    states.as_of[at], states.state[at] = known, vectors
     return states
 
 

@@ -5,7 +5,7 @@ import pytest
 from django.db import connection
 
 from features import pgcopy
-from features.pgcopy import encode_rows
+from features.pgcopy import decode_vectors, encode_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -66,3 +66,26 @@ def test_arrays_survive_a_round_through_postgres(db):
     assert [len(pgcopy.to_texts(empty[0])), len(pgcopy.to_integers(empty[1])), len(pgcopy.to_reals(empty[2]))] == [
         0
     ] * 3
+
+
+def _copied(query):
+    buffer = io.BytesIO()
+    with connection.cursor() as cursor:
+        cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT binary)", buffer)
+    return buffer.getbuffer()
+
+
+def test_vectors_are_read_back_to_the_bit(db):
+    vectors = "(VALUES (7::bigint, 0.1::float8, '{1.5,1e-45,-0}'::real[]), (-1, 1e300, '{3,NaN,0.1}')) AS v"
+    number, value, read = decode_vectors(_copied(f"SELECT * FROM {vectors}"), width=3)
+    assert number.tolist() == [7, -1]
+    assert value.tolist() == [0.1, 1e300]
+    expected = np.array([[1.5, 1e-45, -0.0], [3, np.nan, 0.1]], np.float32)
+    assert read.tobytes() == expected.tobytes()
+    assert decode_vectors(_copied(f"SELECT * FROM {vectors} WHERE false"), width=3)[2].shape == (0, 3)
+
+
+def test_vectors_of_another_width_are_refused(db):
+    rows = _copied("SELECT 1::bigint, 1::float8, '{1,2}'::real[]")
+    with pytest.raises(ValueError, match="not of vectors of 3 float4"):
+        decode_vectors(rows, width=3)
