@@ -4,6 +4,7 @@ The work is found in the database every time, so a broker that is lost or emptie
 """
 
 import logging
+import time
 from datetime import datetime
 
 from celery import shared_task
@@ -13,6 +14,8 @@ from kombu.exceptions import OperationalError
 from events import dead_letters, letter_work, partitions, sessions, traffic
 
 logger = logging.getLogger(__name__)
+# Below the minute of the schedule: no two ticks work on the same letters, and a worker is free for others in between.
+SETTLE_S = 50.0
 
 
 @shared_task(name="events.tasks.rebuild_sessions", acks_late=True)
@@ -46,10 +49,11 @@ def drop_dead_letters() -> None:
 
 @shared_task(name="events.tasks.settle_letters", acks_late=True)
 def settle_letters() -> None:
-    """Go on with the replays and discards that were too many for a page."""
+    """Go on with the replays and discards that were too many for a page, for most of the time between two ticks."""
+    until = time.monotonic() + SETTLE_S
     for work_id in letter_work.unfinished():
         try:
-            letter_work.work_off(work_id, now=timezone.now())
+            letter_work.work_off(work_id, now=timezone.now(), limit_s=max(until - time.monotonic(), 0.0))
         except Exception:
             # One that cannot go on holds up no other; the next tick tries again.
             logger.exception("letter work %d stopped", work_id)
