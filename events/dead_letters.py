@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -105,11 +105,22 @@ def keep(kept: Sequence[Refused], *, now: datetime, source: str) -> int:
                 [None if refused.user_id is None else _text(refused.user_id) for refused in rows],
                 [refused.anonymous for refused in rows],
                 [refused.bot for refused in rows],
-                [refused.sent_at for refused in rows],
+                [_utc(refused.sent_at) for refused in rows],
                 [times for _, (_, times) in ordered],
             ],
         )
         return sum(new for (new,) in cursor.fetchall())
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    """The same moment in UTC: PostgreSQL refuses offsets of 16 hours and more, which clients may send."""
+    if moment is None:
+        return None
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        # At either end of the calendar; as far off as a clock can be, whatever the offset.
+        return moment.replace(tzinfo=UTC)
 
 
 def groups() -> list[Group]:

@@ -132,6 +132,7 @@ def _states(content_ids: Sequence[str], condition: str, moments: list[datetime])
     states = CounterStates.empty(len(content_ids))
     if not content_ids:
         return states
+    asked: list[datetime | None] = [*moments] or [None] * len(content_ids)
     with connection.cursor() as cursor:
         query = cursor.mogrify(
             # One descent of the index content_features_once per content.
@@ -139,7 +140,7 @@ def _states(content_ids: Sequence[str], condition: str, moments: list[datetime])
             "FROM unnest(%s::text[], %s::timestamptz[]) WITH ORDINALITY AS asked(content_id, moment, at), "
             "LATERAL (SELECT f.as_of, f.vector FROM content_features f WHERE f.content_id = asked.content_id "
             f"AND f.feature_set = %s AND {condition} ORDER BY f.day_start DESC LIMIT 1) AS found",
-            [list(content_ids), moments or [None] * len(content_ids), COUNTER_SET],
+            [list(content_ids), asked, COUNTER_SET],
         ).decode()
         buffer = io.BytesIO()
         cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT binary)", buffer)
