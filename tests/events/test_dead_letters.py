@@ -2,7 +2,7 @@
 
 import json
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -278,3 +278,12 @@ def test_an_edited_replay_keeps_what_was_sent_on_beside_what_was_sent():
     assert bytes(letter.sent_on) == mended()[letter.pk]
     assert b"watch_duration" not in bytes(letter.payload)
     assert untouched.sent_on is None
+
+
+@pytest.mark.parametrize(
+    "sent_at", ["4321-10-01T16:10:31+22:43", "0001-01-01T00:00:00+20:00", "9999-12-31T23:59:59-20:00"]
+)
+def test_whatever_clock_a_batch_names_its_letters_are_kept(sent_at):
+    sending = Sending(sent_at=datetime.fromisoformat(sent_at))
+    assert ingest([b'{"event_type": "poke"}'], now=NOW, source="api", sending=sending).rejected
+    assert DeadLetter.objects.count() == 1
