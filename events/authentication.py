@@ -28,6 +28,8 @@ from events.throttling import client_address
 # A server sends many requests with one key; looking it up each time would cost one query each. This is also how long
 # a revoked key may live on in another process: below the five seconds that are promised.
 CACHE_S: Final = 4.0
+# Marks the environment of a request whose credential holds. No header can set it: those are named HTTP_... there.
+KNOWN_CALLER: Final = "recsys.known_caller"
 _known: dict[str, tuple[float, ApiKey]] = {}
 _origins: list[tuple[float, frozenset[str]]] = []
 
@@ -85,7 +87,9 @@ def bearer_of(request: HttpRequest) -> Credential | None:
     secret = secret.strip()
     if scheme.lower() != "bearer" or not secret:
         return None
-    return credential_of(secret, origin=origin_of(request), address=address_of(request))
+    credential = credential_of(secret, origin=origin_of(request), address=address_of(request))
+    request.META[KNOWN_CALLER] = True
+    return credential
 
 
 def credential_of(secret: str, *, origin: str | None = None, address: str | None = None) -> Credential:

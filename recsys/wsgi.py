@@ -9,9 +9,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "recsys.settings")
 
 _django = get_wsgi_application()
 
-from recsys.events_door import EventsDoor  # noqa: E402  what it imports needs the settings
+from django.conf import settings  # noqa: E402  what follows needs the settings
 
-application = EventsDoor(_django)
+from recsys.events_door import EventsDoor  # noqa: E402
+from recsys.leftovers import LeftoverBodies  # noqa: E402
+
+application = LeftoverBodies(EventsDoor(_django), limit_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
 # Everything loaded so far lives as long as the process; the collector need not look at it again.
 gc.collect()
