@@ -1,16 +1,20 @@
 """Reads of what was served and which models there are; frozen values out, nothing written."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
+
+from django.db.models import QuerySet
 
 from ranking.models import ModelVersion, Served
 from ranking.pipeline.pending import ServedPosition
 
 RECENT_POSITIONS = 600
 """Bound of one user's recently served positions: half an hour of pages, even for a client that fetches in a loop."""
+
+_REQUESTS_AT_ONCE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,17 @@ def served_between(start: datetime, end: datetime) -> Iterator[ServedRow]:
     rows = Served.objects.filter(served_at__gte=start, served_at__lt=end).order_by(
         "served_at", "request_id", "position"
     )
+    yield from _streamed(rows)
+
+
+def served_of(request_ids: Sequence[UUID]) -> Iterator[ServedRow]:
+    """Every position of these requests, streamed; requests that nobody made give none."""
+    for start in range(0, len(request_ids), _REQUESTS_AT_ONCE):
+        chunk = request_ids[start : start + _REQUESTS_AT_ONCE]
+        yield from _streamed(Served.objects.filter(request_id__in=chunk).order_by("request_id", "position"))
+
+
+def _streamed(rows: QuerySet[Served]) -> Iterator[ServedRow]:
     names = list(ServedRow.__dataclass_fields__)
     for values in rows.values_list(*names).iterator(chunk_size=5_000):
         fields = dict(zip(names, values, strict=True))

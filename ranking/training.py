@@ -4,7 +4,8 @@ What a test example may know ends before its exposure, and the network never see
 into the test time. Whether the result may serve is decided by the gates in `evaluation.gates` over the metrics stored
 with it, so a promotion a month later is judged by the same figures.
 
-Not yet: what serving saw (`Served.features`) is not preferred over features recomputed as of the exposure.
+An exposure of a served page is learned from as the ranker saw it (`served_examples`); others, and those served with
+another list of features, are computed as of then.
 """
 
 import logging
@@ -23,7 +24,7 @@ from events import queries
 from events.columnar.interactions import Interactions
 from features import profiles, store
 from features.extraction import ContentSnapshot, assemble_many, timeline
-from features.extraction.definitions import NAMES
+from features.extraction.definitions import CONTENT_DIM, CONTEXT_DIM, NAMES, USER_DIM
 from features.extraction.snapshot import UNKNOWN
 from ranking import registry
 from ranking.evaluation import offline
@@ -31,6 +32,7 @@ from ranking.evaluation.gates import Gates, failed_gates
 from ranking.ranker.bundle import BundleError
 from ranking.ranker.examples import Examples, FeatureMatrix, TimeSplit, label_exposures, split_by_time
 from ranking.ranker.network import FittedNetwork, NetworkConfig, fit_network
+from ranking.served_examples import served_examples
 
 logger = logging.getLogger(__name__)
 
@@ -171,19 +173,25 @@ def _unfit(examples: Examples, split: TimeSplit, gates: Gates) -> tuple[str, ...
 def _assemble(
     examples: Examples, log: Interactions, snapshot: ContentSnapshot, progress: Callable[[float], None]
 ) -> FeatureMatrix:
-    """Features of every example as of its moment, by the code that serves."""
+    """Features of every example: what serving logged, else as of its moment by the code that serves."""
     progress(0.01)
+    served = served_examples(examples, log)
+    rest = np.setdiff1d(np.arange(len(examples)), served.logged)
     blocks = assemble_many(
         log,
         snapshot,
         timeline(log, snapshot),
-        user=examples.user,
-        rows=snapshot.rows(log.contents.tolist())[examples.content],
-        moments=examples.moment,
-        surfaces=examples.surface,
-        profiles=profiles.read_many(log.users[np.unique(examples.user)].tolist()),
+        user=examples.user[rest],
+        rows=snapshot.rows(log.contents.tolist())[examples.content[rest]],
+        moments=served.moment[rest],
+        surfaces=served.surface[rest],
+        profiles=profiles.read_many(log.users[np.unique(examples.user[rest])].tolist()),
+        counted_until=served.counted_until[rest],
     )
-    return FeatureMatrix(blocks.user, blocks.content, blocks.context)
+    matrix = np.empty((len(examples), USER_DIM + CONTENT_DIM + CONTEXT_DIM), np.float32)
+    matrix[rest] = np.concatenate([blocks.user, blocks.content, blocks.context], axis=1)
+    matrix[served.logged] = served.features
+    return FeatureMatrix(*np.split(matrix, [USER_DIM, USER_DIM + CONTENT_DIM], axis=1))
 
 
 def _fit(

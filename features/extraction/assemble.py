@@ -110,7 +110,7 @@ def assemble_many(
     surfaces : object array of str (n,), where each was shown, "" where unknown
     profiles : by user id; who has none is a stranger
     counted_until : float array (n,), seconds since 1970 UTC, as of when serving knew the counters, where that was
-        logged; by default `counted_by`
+        logged; `counted_by` where it is NaN, and by default
     folds : periods for the sequential model, see `SEQUENTIAL_FOLDS`; 0 takes the snapshot's own model, which is what
         serving did but knows the future of a training example
 
@@ -119,7 +119,9 @@ def assemble_many(
     blocks of n rows each, in the order given
     """
     n = len(rows)
-    until = counted_by(snapshot, timeline, moments) if counted_until is None else counted_until
+    until = counted_by(snapshot, timeline, moments)
+    if counted_until is not None:
+        until = np.where(np.isnan(counted_until), until, counted_until)
     content, receptions, period = _content(snapshot, timeline, rows, until)
     where = np.full(n, "", object) if surfaces is None else surfaces
     pasts, first = _by_user(log, snapshot)

@@ -60,6 +60,7 @@ class Examples:
     timestamp : float64 array, seconds since 1970 UTC, the moment of the exposure
     moment : float64 array, seconds since 1970 UTC, when the ranker knew what it knew: the first exposure of the same
         answered request, because a page is ranked at once; the exposure itself where the log names no request
+    request : int32 array, code of the answered request in the log's vocabulary, `ABSENT` where it names none
     surface : object array of str, where it was shown, "" where the log does not say
     label : int8 array, 1 for a satisfied watch or a positive act, else 0
     session : int64 array, one number per user and visit (30 minutes without an exposure end it)
@@ -69,6 +70,7 @@ class Examples:
     content: NDArray[np.int32]
     timestamp: NDArray[np.float64]
     moment: NDArray[np.float64]
+    request: NDArray[np.int32]
     surface: NDArray[np.object_]
     label: NDArray[np.int8]
     session: NDArray[np.int64]
@@ -83,6 +85,7 @@ class Examples:
             content=self.content[index],
             timestamp=self.timestamp[index],
             moment=self.moment[index],
+            request=self.request[index],
             surface=self.surface[index],
             label=self.label[index],
             session=self.session[index],
@@ -128,6 +131,7 @@ def label_exposures(
         content=log.content[row[chosen]],
         timestamp=moment[chosen],
         moment=_request_moments(log.request[row[chosen]], user, moment[chosen]),
+        request=log.request[row[chosen]],
         surface=np.append(log.surfaces, "").astype(object)[log.surface[row[chosen]]],
         label=(positive & ~negative)[chosen].astype(np.int8),
         session=sessions(user, moment[chosen]),
