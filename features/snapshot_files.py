@@ -141,8 +141,13 @@ def write(
         _point_at(root, complete.version)
         gone = hidden(root)
         if gone:
-            # Only what the catalogue still has, and with it the snapshot, needs hiding any longer.
-            write_hidden(root, gone & frozenset(arrays.content_id.tolist()))
+            # Only what the catalogue still has, and with it the snapshot, needs hiding any longer; but older ones,
+            # which serve where this one is damaged, have the rest.
+            still = gone & frozenset(arrays.content_id.tolist())
+            for older in newest_first(root):
+                if older != folder:
+                    write_hidden(older, hidden(older) | (gone - still))
+            write_hidden(root, still)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     _prune(root)
@@ -150,7 +155,10 @@ def write(
 
 
 def hidden(root: Path) -> frozenset[str]:
-    """Contents that are in snapshots but must not be served; erased since the newest one was made."""
+    """Contents that are in snapshots but must not be served; erased since the newest one was made.
+
+    Of the folder of an older snapshot: those erased before the newest one was made, which lacks them.
+    """
     try:
         return frozenset(json.loads((root / HIDDEN).read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -171,6 +179,20 @@ def current(root: Path) -> Path | None:
         return root / (root / POINTER).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return None
+
+
+def newest_first(root: Path) -> list[Path]:
+    """The folders of all snapshots, whole or not, by when they were written."""
+    folders = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    return sorted(folders, key=_written_at, reverse=True)
+
+
+def _written_at(folder: Path) -> float:
+    """When the manifest was written, seconds since 1970: the folder itself changes when a content is hidden in it."""
+    try:
+        return (folder / MANIFEST).stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -251,12 +273,7 @@ def _sync(path: Path) -> None:
 def _prune(root: Path) -> None:
     """Remove all but the newest snapshots, and what crashes left behind."""
     serving = current(root)
-    folders = sorted(
-        (path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")),
-        key=lambda path: path.stat().st_mtime,
-        reverse=True,
-    )
-    spare = [path for path in folders if path != serving][KEPT - 1 :]
+    spare = [path for path in newest_first(root) if path != serving][KEPT - 1 :]
     now = time.time()
     crashed = [path for path in root.glob(f"{_PARTIAL}*") if now - path.stat().st_mtime > ABANDONED_S]
     for path in [*spare, *crashed]:

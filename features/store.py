@@ -200,6 +200,7 @@ class _Current:
         self._lock = threading.Lock()
         self._checked_at = -np.inf
         self._seen: tuple[Path, int, frozenset[str]] | None = None
+        self._damaged: tuple[Path, int] | None = None
         self._snapshot: ContentSnapshot | None = None
 
     def get(self) -> ContentSnapshot | None:
@@ -221,24 +222,54 @@ class _Current:
 
     def forget(self) -> None:
         with self._lock:
-            self._checked_at, self._seen, self._snapshot = -np.inf, None, None
+            self._checked_at, self._seen, self._damaged, self._snapshot = -np.inf, None, None, None
 
     def _refresh(self) -> None:
-        folder = snapshot_files.current(Path(settings.SNAPSHOT_DIR))
-        if folder is None or not folder.exists():
+        root = Path(settings.SNAPSHOT_DIR)
+        folder = snapshot_files.current(root)
+        if folder is None or (self._snapshot is not None and not folder.exists()):
             return
         # The inode tells a folder that was made anew, after damage, from the one that was tried.
-        seen = folder, folder.stat().st_ino, snapshot_files.hidden(folder.parent)
-        if seen == self._seen:
+        made = folder, folder.stat().st_ino if folder.exists() else 0
+        gone = snapshot_files.hidden(root)
+        if self._seen == (*made, gone):
             return
-        try:
-            self._snapshot = snapshot_files.load(folder).without(seen[2])
+        found = self._loaded(folder, made)
+        if found is None:
+            found = _newest_whole(root, other_than=folder) if self._snapshot is None else self._snapshot
+        if found is not None:
+            # Assigned once: other threads serve from it meanwhile.
+            self._snapshot = found.without(gone)
             telemetry.show(self._snapshot)
-        except snapshot_files.SnapshotError:
-            # An old snapshot is better than none. It is not tried again until there is another one.
-            logger.exception("the content snapshot %s cannot be used", folder.name)
         # Not before: the first threads wait as long as nothing was seen.
-        self._seen = seen
+        self._seen = *made, gone
+
+    def _loaded(self, folder: Path, made: tuple[Path, int]) -> ContentSnapshot | None:
+        """The snapshot of a folder; None where it is damaged, and then it is not tried again until it was made anew."""
+        if made == self._damaged:
+            return None
+        try:
+            return snapshot_files.load(folder)
+        except snapshot_files.SnapshotError:
+            # An old snapshot is better than none.
+            logger.exception("the content snapshot %s cannot be used", folder.name)
+            self._damaged = made
+            return None
+
+
+def _newest_whole(root: Path, *, other_than: Path) -> ContentSnapshot | None:
+    """The newest of the older snapshots that can be used, without what was erased since; None where there is none."""
+    for folder in snapshot_files.newest_first(root):
+        if folder == other_than:
+            continue
+        try:
+            found = snapshot_files.load(folder).without(snapshot_files.hidden(folder))
+        except snapshot_files.SnapshotError as error:
+            logger.warning("nor can an older one: %s", error)
+        else:
+            logger.warning("the older content snapshot %s serves instead of %s", folder.name, other_than.name)
+            return found
+    return None
 
 
 _current = _Current()

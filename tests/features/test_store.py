@@ -1,9 +1,11 @@
+import json
 import threading
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
+from events.models import Content
 from events.queries import interactions_between
 from features import snapshot_files, store
 from features.extraction import timeline
@@ -99,6 +101,66 @@ def test_a_damaged_new_snapshot_leaves_the_old_one_serving(filled, caplog, monke
     monkeypatch.setattr(store, "RECHECK_S", 0.0)
     assert store.snapshot() is first
     assert "embedding.npy is damaged" in caplog.text
+
+
+def flip_a_byte(path):
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_fresh_process_serves_an_older_snapshot_where_the_newest_is_damaged(filled, caplog, monkeypatch):
+    made = [snapshot_files.current(filled)]
+    for name in ("neon-98", "neon-99"):
+        register([name])
+        materialize(until=NOW)
+        made.append(snapshot_files.current(filled))
+    oldest, older, newest = made
+    monkeypatch.setattr(store, "RECHECK_S", 0.0)
+    flip_a_byte(newest / "features.npy")
+    store.forget()
+    assert store.snapshot().version == older.name
+    again = store.snapshot()
+    assert again is store.snapshot()
+    assert caplog.text.count("features.npy is damaged") == 1
+    assert caplog.text.count(f"{older.name} serves instead of {newest.name}") == 1
+    flip_a_byte(older / "features.npy")
+    store.forget()
+    assert store.snapshot().version == oldest.name, "one that is damaged too is passed over"
+    materialize(until=NOW)
+    repaired = snapshot_files.current(filled)
+    assert repaired != oldest
+    assert store.snapshot().version == repaired.name
+
+
+def test_an_older_snapshot_of_another_feature_set_does_not_serve(filled):
+    older = snapshot_files.current(filled)
+    register(["neon-99"])
+    materialize(until=NOW)
+    manifest = older / snapshot_files.MANIFEST
+    known = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(known | {"feature_set": "other"}))
+    flip_a_byte(snapshot_files.current(filled) / "features.npy")
+    store.forget()
+    assert store.snapshot() is None
+
+
+def test_an_older_snapshot_serves_no_content_erased_before_or_since(filled, monkeypatch):
+    older = snapshot_files.current(filled)
+    store.hide(CLIPS[3])
+    Content.objects.filter(content_id=CLIPS[3]).delete()
+    materialize(until=NOW)
+    assert snapshot_files.hidden(filled) == frozenset()
+    flip_a_byte(snapshot_files.current(filled) / "features.npy")
+    monkeypatch.setattr(store, "RECHECK_S", 0.0)
+    store.forget()
+    snapshot = store.snapshot()
+    assert snapshot.version == older.name
+    assert not snapshot.active[snapshot.row_of[CLIPS[3]]]
+    assert snapshot.active[snapshot.row_of[CLIPS[4]]]
+    store.hide(CLIPS[4])
+    snapshot = store.snapshot()
+    assert not snapshot.active[snapshot.rows(CLIPS[3:5])].any()
 
 
 def test_all_threads_get_the_snapshot_at_the_very_first_request(filled):
