@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from django.conf import settings
 from django.db import connection
-from django.db.models import Max
+from django.db.models import Max, Min
 from numpy.typing import NDArray
 
 from events import partitions
@@ -312,6 +312,12 @@ def log_span() -> tuple[datetime, datetime] | None:
         cursor.execute('SELECT min("timestamp"), max("timestamp") FROM event')
         first, last = cursor.fetchone()
     return None if first is None else (first, last)
+
+
+def user_span(user_id: str) -> tuple[datetime, datetime] | None:
+    """Moments of the first and the last event of one user; None where the log has none."""
+    found = Event.objects.filter(user_id=user_id).aggregate(first=Min("timestamp"), last=Max("timestamp"))
+    return None if found["first"] is None else (found["first"], found["last"])
 
 
 def catalogue_table() -> ContentTable:

@@ -120,9 +120,13 @@ def path() -> Path:
     return Path(settings.SNAPSHOT_DIR) / _FILE
 
 
-def forget() -> None:
-    """Keep nothing; the next snapshot learns from the whole log."""
-    path().unlink(missing_ok=True)
+def forget() -> bool:
+    """Keep nothing; the next snapshot learns from the whole log. Returns whether there was anything."""
+    try:
+        path().unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def learn(

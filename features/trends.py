@@ -170,11 +170,12 @@ def newest_hour() -> datetime | None:
     return None if newest is None else _moment(newest)
 
 
-def forget_content(content_id: str) -> int:
-    """Drop what is known of one content; returns how many rows that were."""
-    points, _ = TrendPoint.objects.filter(kind=TrendKind.CONTENT, name=content_id).delete()
-    listed, _ = Trend.objects.filter(kind=TrendKind.CONTENT, name=content_id).delete()
-    return points + listed
+def forget_thing(kind: str, name: str) -> dict[str, int]:
+    """Drop what is known of one thing; returns how many rows that were, by table."""
+    return {
+        model._meta.db_table: model._default_manager.filter(kind=_kind(kind), name=name).delete()[0]
+        for model in (TrendPoint, Trend)
+    }
 
 
 class _Serving:

@@ -167,7 +167,7 @@ def test_an_erased_user_leaves_nothing_in_the_file_at_once_and_in_the_models_wit
     mine = Event.objects.filter(user_id="u3").order_by("timestamp")
     first, last = mine.first().timestamp, mine.last().timestamp
     mine.delete()
-    erase_user(first=first, last=last)
+    erase_user("u3", first=first, last=last)
     assert not learned_sequences.path().exists()
     assert materialize(until=NOW).fitted == ("sequential",), "it does not wait for the next hour"
     after = learned(world)
