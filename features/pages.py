@@ -28,6 +28,7 @@ from features.extraction.profile import Profile
 from features.extraction.snapshot import ContentSnapshot
 from features.extraction.user import taste_vector
 from features.models import ContentAnalysis, Embedding
+from features.preference_rows import PreferenceRow, learned, stated
 
 NEIGHBOURS: Final = 12
 EVENTS_SHOWN: Final = 30
@@ -147,7 +148,8 @@ class UserPage:
     user_id: str
     has_profile: bool
     created_at: datetime | None
-    preferences: Mapping[str, Any]
+    stated: list[PreferenceRow]
+    learned: list[PreferenceRow]
     counts: list[tuple[str, int]]
     first: datetime | None
     last: datetime | None
@@ -203,11 +205,13 @@ def user_page(user_id: str, *, now: datetime) -> UserPage | None:
     last = slice(-EVENTS_SHOWN, None)
     cards = content_cards({each for each in history.content_id[last].tolist() if each})
     moments = history.timestamp.tolist()
+    preferences = {} if known is None else known["preferences"]
     return UserPage(
         user_id=user_id,
         has_profile=known is not None,
         created_at=None if known is None else known["created_at"],
-        preferences={} if known is None else known["preferences"],
+        stated=stated(preferences),
+        learned=learned(preferences),
         counts=Counter(EVENT_TYPES[kind] for kind in history.event_type.tolist()).most_common(),
         first=_moment(moments[0]) if moments else None,
         last=_moment(moments[-1]) if moments else None,

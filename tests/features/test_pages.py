@@ -166,6 +166,19 @@ class TestUser:
         assert "&lt;b&gt;sea" in shown
         assert "Atlantis" not in shown
 
+    def test_what_was_learned_stands_apart_from_what_is_stated_and_no_dict_is_printed(self, world, client):
+        known = {"topics": ["sea", "sky"], "mood": {"calm": 0.5}, "learned": {"categories": {"cars": -0.25}}}
+        update_profile(NewProfile("u3", {}, known))
+        page = pages.user_page("u3", now=NOW)
+        assert [(row.name, row.about, row.value) for row in page.stated] == [
+            ("mood", "calm", "0.5"),
+            ("topics", "", "sea, sky"),
+        ]
+        assert [(row.name, row.about, row.value) for row in page.learned] == [("categories", "cars", "-0.25")]
+        shown = text_of(log_in(client, superuser=True).get(pages.user_url("u3")))
+        assert shown.index("sea, sky") < shown.index("Learned from feedback") < shown.index("-0.25")
+        assert "{&#x27;" not in shown
+
     def test_somebody_without_a_profile_or_without_a_past_has_a_page(self, world, client):
         update_profile(NewProfile("nobody-yet", {}, {}))
         UserProfile.objects.filter(user_id="u3").delete()
