@@ -19,22 +19,12 @@ class PreferenceRow:
 
 
 def stated(preferences: Mapping[str, Any]) -> list[PreferenceRow]:
-    """What was stated, in order.
-
-    >>> for row in stated({"topics": ["sea", "sky"], "mood": {"calm": True}, "learned": {}}):
-    ...     print(row.name, row.about, row.value, sep="|")
-    topics||sea, sky
-    mood|calm|yes
-    """
+    """What was stated, in the order of the profile."""
     return [row for name, value in preferences.items() if name != LEARNED for row in _rows(name, value)]
 
 
 def learned(preferences: Mapping[str, Any]) -> list[PreferenceRow]:
-    """What was learned, -1 to 1, the strongest of each kind first.
-
-    >>> learned({"learned": {"categories": {"cars": -0.25, "cooking": 0.4375}, "creators": {}}})[0]
-    PreferenceRow(name='categories', about='cooking', value='+0.44')
-    """
+    """What was learned, -1 to 1, the strongest of each kind first."""
     known = preferences.get(LEARNED, {})
     # The host app may have stated something of its own under the name.
     if not isinstance(known, Mapping):
