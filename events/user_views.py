@@ -49,7 +49,9 @@ class PreferencesView(APIView):
     parser_classes = (JsonBody,)
     permission_classes = (require_scope("users:read", write="users:write"),)
 
-    @extend_schema(summary="Read preferences", responses={200: PreferencesAnswer, **REFUSALS}, examples=[ANSWER])
+    @extend_schema(
+        summary="Read preferences", responses={200: PreferencesAnswer, **REFUSALS, 404: ErrorAnswer}, examples=[ANSWER]
+    )
     def get(self, request: Request, user_id: str) -> Response:
         user_id = acting_user(request, user_id)
         return _stated(user_id, preferences.preferences_of(user_id))
@@ -58,7 +60,7 @@ class PreferencesView(APIView):
         summary="Replace preferences",
         description="What is left out goes back to its default. What was learned from behaviour stays.",
         request=PreferencesBody,
-        responses={200: PreferencesAnswer, **BODY_REFUSALS},
+        responses={200: PreferencesAnswer, **BODY_REFUSALS, 404: ErrorAnswer},
         examples=[ANSWER, CHANGE],
     )
     def put(self, request: Request, user_id: str) -> Response:
@@ -69,7 +71,7 @@ class PreferencesView(APIView):
         summary="Change some preferences",
         description="What is left out stays as it is.",
         request=PreferencesBody,
-        responses={200: PreferencesAnswer, **BODY_REFUSALS},
+        responses={200: PreferencesAnswer, **BODY_REFUSALS, 404: ErrorAnswer},
         examples=[ANSWER, CHANGE],
     )
     def patch(self, request: Request, user_id: str) -> Response:
@@ -87,7 +89,7 @@ class InterestsView(APIView):
         summary="State interests",
         description="Replaces earlier interests; a liked topic or creator is not muted any more.",
         request=InterestsBody,
-        responses={200: PreferencesAnswer, **BODY_REFUSALS},
+        responses={200: PreferencesAnswer, **BODY_REFUSALS, 404: ErrorAnswer},
         examples=[PICKED, ANSWER],
     )
     def put(self, request: Request, user_id: str) -> Response:
@@ -106,7 +108,7 @@ class ShunnedView(APIView):
         summary="Block or mute a creator",
         description="A blocked or muted creator is gone from the next feed, and no longer among those liked.",
         request=None,
-        responses={200: RelationAnswer, **REFUSALS, 409: ErrorAnswer},
+        responses={200: RelationAnswer, **REFUSALS, 404: ErrorAnswer, 409: ErrorAnswer},
         examples=[STANDING],
     )
     def put(self, request: Request, user_id: str, creator_id: str) -> Response:
@@ -115,7 +117,7 @@ class ShunnedView(APIView):
     @extend_schema(
         summary="Take blocking or muting a creator back",
         request=None,
-        responses={200: RelationAnswer, **REFUSALS},
+        responses={200: RelationAnswer, **REFUSALS, 404: ErrorAnswer},
     )
     def delete(self, request: Request, user_id: str, creator_id: str) -> Response:
         return self._set(request, user_id, creator_id, present=False)
@@ -134,11 +136,15 @@ class FollowView(APIView):
 
     permission_classes = (require_scope("events:write"),)
 
-    @extend_schema(summary="Follow a creator", request=None, responses={200: RelationAnswer, **REFUSALS})
+    @extend_schema(
+        summary="Follow a creator", request=None, responses={200: RelationAnswer, **REFUSALS, 404: ErrorAnswer}
+    )
     def put(self, request: Request, user_id: str, creator_id: str) -> Response:
         return _related(request, user_id, valid_id(creator_id, field="creator_id"), "follows", present=True)
 
-    @extend_schema(summary="Stop following a creator", request=None, responses={200: RelationAnswer, **REFUSALS})
+    @extend_schema(
+        summary="Stop following a creator", request=None, responses={200: RelationAnswer, **REFUSALS, 404: ErrorAnswer}
+    )
     def delete(self, request: Request, user_id: str, creator_id: str) -> Response:
         return _related(request, user_id, valid_id(creator_id, field="creator_id"), "follows", present=False)
 
@@ -148,7 +154,9 @@ class HiddenView(APIView):
 
     permission_classes = (require_scope("events:write"),)
 
-    @extend_schema(summary="Hide a content", request=None, responses={200: RelationAnswer, **REFUSALS})
+    @extend_schema(
+        summary="Hide a content", request=None, responses={200: RelationAnswer, **REFUSALS, 404: ErrorAnswer}
+    )
     def put(self, request: Request, user_id: str, content_id: str) -> Response:
         return _related(request, user_id, valid_id(content_id, field="content_id"), "hidden", present=True)
 
@@ -156,7 +164,7 @@ class HiddenView(APIView):
         summary="Take hiding a content back",
         description="A report of the same content stays, and keeps it away.",
         request=None,
-        responses={200: RelationAnswer, **REFUSALS},
+        responses={200: RelationAnswer, **REFUSALS, 404: ErrorAnswer},
     )
     def delete(self, request: Request, user_id: str, content_id: str) -> Response:
         return _related(request, user_id, valid_id(content_id, field="content_id"), "hidden", present=False)

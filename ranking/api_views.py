@@ -161,7 +161,7 @@ class SuggestedCreatorsView(APIView):
         summary="Get creators to follow",
         description="Nobody the user follows, blocked or muted, or whose content the user hid.",
         parameters=[_count(MAX_CREATORS)],
-        responses={200: SuggestedCreatorsAnswer, **REFUSALS},
+        responses={200: SuggestedCreatorsAnswer, **REFUSALS, 404: ErrorAnswer},
         examples=[examples.CREATORS],
     )
     def get(self, request: Request, user_id: str) -> Response:

@@ -1,6 +1,7 @@
 """The API keeps what its OpenAPI description says, whatever is sent: no 5xx, and every answer as described."""
 
 import json
+from uuid import uuid4
 
 import pytest
 
@@ -51,9 +52,12 @@ def one_connection():
 @pytest.fixture
 def headers(db):
     """What each kind of caller sends to be known."""
-    token = client_tokens.mint("u1", now=timezone.now())[0]
+    # A user of its own for each test: the broker keeps the buckets of the rate limits over all of them.
+    owner = f"user-{uuid4().hex}"
+    token = client_tokens.mint(owner, now=timezone.now())[0]
     page = api_keys.create_key("page", kind="publishable", origins=[PAGE])[1]
     return {
+        "owner": owner,
         "server": {"Authorization": f"Bearer {api_keys.create_key('server')[1]}"},
         "user": {"Authorization": f"Bearer {token}"},
         "page": {"Authorization": f"Bearer {page}", "Origin": PAGE},
@@ -93,7 +97,7 @@ def test_a_beacon_with_a_credential_that_holds_is_answered_as_described(case, ca
     forget_limits()
     # Some well-formed events, so that more than refusals is looked at; what else the description allows stays.
     body = dict(case.body) if isinstance(case.body, dict) else {"events": []}
-    owner = "u1" if caller == "user" else ANONYMOUS
+    owner = headers["owner"] if caller == "user" else ANONYMOUS
     body["token"] = headers[caller]["Authorization"].removeprefix("Bearer ")
     body["events"] = [make_event(user_id=owner, timestamp=timezone.now().isoformat()), *body["events"][:9]]
     body["historical"] = False
