@@ -5,11 +5,13 @@ Neither reads a store: `ranking/feed.py` fills them.
 """
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from events.cleaning.schema import EVENT_TYPES
 from events.columnar.history import History
 from features.extraction.definitions import LAG_DECAY
 from features.extraction.engagement import WORTH_LIMIT, still_refused, worth
@@ -69,6 +71,19 @@ class Shelf:
 
     def __len__(self) -> int:
         return len(self.content_id)
+
+    def only(self, allowed: Mask) -> "Shelf":
+        """The same rows, of which only the allowed ones count as active; the sorted orders are thinned, not made anew.
+
+        Parameters
+        ----------
+        allowed : bool array (n,)
+        """
+        thinned = copy(self)
+        object.__setattr__(thinned, "active", self.active & allowed)
+        object.__setattr__(thinned, "hottest", self.hottest[allowed[self.hottest]])
+        object.__setattr__(thinned, "newest", self.newest[allowed[self.newest]])
+        return thinned
 
     def rows(self, content_ids: NDArray[np.object_]) -> Ids:
         """Rows of content ids, `UNKNOWN` for those the snapshot lacks."""
@@ -143,6 +158,17 @@ def seen_rows(rows: Ids) -> Ids:
 def refused(history: History) -> set[str]:
     """Content ids that the user hid, without taking it back, or reported."""
     return set(history.content_id[still_refused(history.event_type, history.content_id)]) - {""}
+
+
+def followed(history: History, before: frozenset[str] = frozenset()) -> set[str]:
+    """Creators that the user follows: those followed before the history begins, and what it says since."""
+    creators = set(before)
+    for kind, creator in zip(history.event_type.tolist(), history.creator_id.tolist(), strict=True):
+        if kind == EVENT_TYPES.index("follow"):
+            creators.add(creator)
+        elif kind == EVENT_TYPES.index("unfollow"):
+            creators.discard(creator)
+    return creators - {""}
 
 
 def _affinity(
