@@ -50,6 +50,8 @@ class FeedRequest:
     def __post_init__(self) -> None:
         if not 1 <= self.limit <= MAX_ITEMS:
             raise ValueError(f"limit must lie in 1..{MAX_ITEMS}, got {self.limit}")
+        if self.surface not in SURFACES:
+            raise ValueError(f"surface must be one of {', '.join(SURFACES)}, got {self.surface!r}")
         for name in ("diversity", "exploration"):
             value = getattr(self, name)
             if value is not None and not 0.0 <= value <= 1.0:
