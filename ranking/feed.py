@@ -14,6 +14,7 @@ withdrawn in large part asks again, and one that explains itself asks for captio
 
 import logging
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -92,7 +93,7 @@ def _supplies() -> Supplies:
     return Supplies(stock, champion(), trending_rows(stock.shelf))
 
 
-def _person(request: FeedRequest, past: UserPast, served: dict[str, float], *, now: datetime) -> Person:
+def _person(request: FeedRequest, past: UserPast, served: Mapping[str, float], *, now: datetime) -> Person:
     history = past.history
     met = {**past.older, **dict(zip(history.content_id.tolist(), history.timestamp.tolist(), strict=True))}
     met.pop("", None)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 EVERYONE: Final = "everyone"
 UNKNOWN_RATING: Final = "unknown"
@@ -117,7 +117,7 @@ def audience_of(
     )
 
 
-def is_country(value: Any) -> bool:
+def is_country(value: Any) -> TypeGuard[str]:
     """Whether a value has the shape of an ISO 3166 alpha-2 code."""
     return isinstance(value, str) and _COUNTRY.match(value) is not None
 
@@ -148,7 +148,7 @@ def _age(demographics: Mapping[str, Any], now: datetime) -> int | None:
     return min(ages, default=None)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -36,4 +36,4 @@ class ByTrend:
         popularity = self.shelf.popularity[candidates]
         score = popularity / (1.0 + popularity.max(initial=0.0))
         rises = [1.0 + 1.0 / (1 + place[row]) if row in place else 0.0 for row in candidates.tolist()]
-        return np.maximum(score, np.array(rises)).astype(np.float32)
+        return np.asarray(np.maximum(score, np.array(rises)), np.float32)
