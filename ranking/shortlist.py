@@ -32,6 +32,9 @@ SPARE: Final = 10
 CHECKS: Final = (1, 4, 16)
 """Contents asked for per check, as multiples of page and spare: the first is enough unless much was withdrawn."""
 LATEST_DEPTH: Final = 300
+SEED_WORTH: Final = 1.0
+SEED_EVIDENCE: Final = 0.6
+"""A seed content counts as much as three clips watched to their end; see `SessionTaste`."""
 SEEN_AGAIN: Final = "seen_again"
 
 
@@ -203,7 +206,7 @@ def _known(code_of: Mapping[str, int], names: frozenset[str]) -> list[int]:
 
 
 def _wish(request: FeedRequest, person: Person, stock: Stock) -> tuple[SessionTaste, Vector | None]:
-    """The user's taste; with a seed content, as if the user had just enjoyed that one."""
+    """The user's taste; with a seed content, as if that one and its category had just been enjoyed a few times."""
     taste = session_taste(person.history, stock.shelf)
     vector = taste_vector(person.history, stock) if len(person.history) else None
     if request.seed_content_id is None:
@@ -217,7 +220,16 @@ def _wish(request: FeedRequest, person: Person, stock: Stock) -> tuple[SessionTa
     seed = stock.shelf.embedding[row]
     blended = seed if vector is None else seed + 0.5 * vector
     length = float(np.linalg.norm(blended))
-    taste = replace(taste, positives=np.append(taste.positives, row))
+    category = taste.category.copy()
+    # The last entry is that of an unknown category and stays 0.
+    if stock.shelf.category[row] >= 0:
+        category[stock.shelf.category[row]] = max(category[stock.shelf.category[row]], SEED_WORTH)
+    taste = replace(
+        taste,
+        category=category,
+        positives=np.append(taste.positives, row),
+        evidence=max(taste.evidence, SEED_EVIDENCE),
+    )
     return taste, (blended / length).astype(np.float32) if length > 0.0 else vector
 
 

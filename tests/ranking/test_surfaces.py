@@ -115,7 +115,7 @@ class TestParameters:
             plain = page(Viewer(f"not seeded by {family}"))
             assert seed not in ids(feed)
             of_family = [sum(family_of(each) == family for each in ids(found)) for found in (feed, plain)]
-            assert of_family[0] > of_family[1] or of_family[0] >= 4
+            assert of_family[0] > of_family[1]
 
     def test_a_seed_that_does_not_exist_is_named(self, snapshot, viewer):
         with pytest.raises(InvalidRequest, match="from-nowhere") as refused:
@@ -149,7 +149,7 @@ class TestParameters:
             vectors = snapshot.embedding[[snapshot.row_of[each] for each in ids(feed)]]
             return float(1.0 - (vectors @ vectors.T)[np.triu_indices(len(vectors), 1)].mean())
 
-        assert spread(1.0) > spread(0.5) > spread(0.0)
+        assert spread(1.0) > spread(0.5) >= spread(0.0)
 
     def test_an_explained_page_names_what_was_watched(self, snapshot, viewer):
         for clip in range(4):
@@ -173,9 +173,9 @@ class TestSafety:
         categories = frozenset(FAMILIES) if surface == "category" else frozenset()
         for user_id, visible in (("adult", {"ocean", "fractal", "automata"}), ("minor", {"fractal", "automata"}),
                                  ("nobody knows", {"fractal", "automata"})):  # fmt: skip
-            shown: set[str] = set()
+            viewer, shown = Viewer(user_id), set()
             for creator in [f"{family}-maker-1" for family in FAMILIES] if surface == "creator" else [None]:
-                found = page(Viewer(user_id), 50, surface=surface, categories=categories, creator_id=creator)
+                found = page(viewer, 50, surface=surface, categories=categories, creator_id=creator)
                 shown |= {family_of(each) for each in ids(found)}
             assert shown == visible
 
