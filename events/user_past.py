@@ -44,12 +44,23 @@ def user_past(user_id: str, *, since: datetime, limit: int = 1000) -> UserPast:
     *_, older, older_at, follows, demographics, preferences, profile_at = rows.pop()
     return UserPast(
         history_of(row[:9] for row in rows),
-        dict(zip(older or (), older_at or (), strict=True)),
+        times_of(older, older_at),
         frozenset(follows or ()),
         _document(demographics),
         _document(preferences),
         profile_at,
     )
+
+
+def times_of(ids: str | None, times: str | None) -> dict[str, float]:
+    """Ids with a time each, from two texts as `string_agg` made them: separated by unit separators, and by commas.
+
+    >>> times_of("a\\x1fb", "1.5,2"), times_of(None, None)
+    ({'a': 1.5, 'b': 2.0}, {})
+    """
+    if not ids or not times:
+        return {}
+    return dict(zip(ids.split("\x1f"), map(float, times.split(",")), strict=True))
 
 
 def _document(text: str | None) -> Mapping[str, Any]:

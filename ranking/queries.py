@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from django.db import connection
 
+from events.user_past import times_of
 from ranking.models import ModelVersion, Served
 
 
@@ -77,7 +78,7 @@ def feed_memory(user_id: str, page: UUID | None, *, since: datetime) -> FeedMemo
         cursor.execute("SELECT * FROM feed_memory(%s, %s, %s)", [user_id, page, since])
         served, at, delivered = cursor.fetchone()
     rows = msgspec.json.decode(delivered, type=list[DeliveredRow]) if delivered else []
-    return FeedMemory(dict(zip(served or (), at or (), strict=True)), tuple(rows))
+    return FeedMemory(times_of(served, at), tuple(rows))
 
 
 def served_between(start: datetime, end: datetime) -> Iterator[ServedRow]:

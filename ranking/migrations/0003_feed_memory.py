@@ -2,14 +2,14 @@
 
 from django.db import migrations, models
 
-# Volatile, so that each statement sees what was committed while it waited for the lock.
+# Texts, because the driver is slow with long arrays; see user_past. Volatile, so that each statement sees what was committed while it waited for the lock.
 MEMORY = """
 CREATE FUNCTION feed_memory(who text, page uuid, since timestamptz) RETURNS TABLE (
-    served text[], served_at double precision[], delivered text
+    served text, served_at text, delivered text
 ) LANGUAGE plpgsql VOLATILE SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended(who, 20261125));
-    SELECT array_agg(s.content_id), array_agg(s.last_at) INTO served, served_at FROM (
+    SELECT string_agg(s.content_id, E'\\x1f'), string_agg(s.last_at::text, ',') INTO served, served_at FROM (
         SELECT l.content_id, date_part('epoch', max(l.served_at))::double precision AS last_at
         FROM served l WHERE l.user_id = who AND l.served_at >= since GROUP BY l.content_id) s;
     IF page IS NOT NULL THEN
