@@ -141,20 +141,6 @@ def session_taste(history: History, shelf: Shelf) -> SessionTaste:
     )
 
 
-def seen_rows(rows: Ids) -> Ids:
-    """Rows the user has met, each once, dated by the latest meeting, oldest first.
-
-    Any event about a content counts, not only an impression: who likes a clip has seen it. `rows` are those of a
-    history, with `UNKNOWN` for what the snapshot lacks.
-
-    >>> seen_rows(np.array([4, 2, -1, 4])).tolist()
-    [2, 4]
-    """
-    met = rows[rows >= 0]
-    reverse, first = np.unique(met[::-1], return_index=True)
-    return reverse[np.argsort(-first)].astype(np.int64)
-
-
 def refused(history: History) -> set[str]:
     """Content ids that the user hid, without taking it back, or reported."""
     return set(history.content_id[still_refused(history.event_type, history.content_id)]) - {""}

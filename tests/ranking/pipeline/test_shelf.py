@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from events.columnar.history import History
-from ranking.pipeline.shelf import followed, judge, refused, seen_rows, session_taste
+from ranking.pipeline.shelf import followed, judge, refused, session_taste
 from tests.worlds import families, history, skipped, watched
 
 WORLD = families()
@@ -105,10 +105,6 @@ def test_a_hide_that_was_taken_back_refuses_nothing_and_a_report_stays():
     assert refused(past) == {"b", "c", "d"}
     again = history(("hide", "a"), ("unhide", "a"), ("hide", "a"), ("unhide", "b"), ("hide", "c"))
     assert refused(again) == {"a", "c"}
-
-
-def test_seen_rows_are_dated_by_the_latest_meeting():
-    assert seen_rows(np.array([3, 5, 3, -1, 4])).tolist() == [5, 3, 4]
 
 
 def test_a_thinned_shelf_is_the_shelf_of_the_allowed_contents_in_the_same_order():
