@@ -119,6 +119,22 @@ def test_the_pool_is_used_up_before_anything_comes_again(ask):
     assert set(ids(page)) == set(shown[:50])
 
 
+def test_what_was_swiped_away_before_the_last_thousand_events_does_not_come_while_there_is_more(ask):
+    now = timezone.now()
+    swipes = [
+        event("skip", "mia", f"c{number:04d}", now - timedelta(minutes=1_060 - number), watch_duration=0.4)
+        for number in range(1_060)
+    ]
+    assert ingest(swipes, now=now, source="test", historical=True).accepted == 1_060
+    page = ask("mia", limit=40)
+    assert sorted(ids(page)) == [f"c{number:04d}" for number in range(1_060, CONTENTS)]
+    assert not page["repeats"]
+    # Then, and only then, what was met longest ago.
+    page = ask("mia", limit=10)
+    assert ids(page) == [f"c{number:04d}" for number in range(10)]
+    assert page["repeats"]
+
+
 def hide_and_look(ask: Ask, trials: int) -> int:
     """Hide contents of open pages; returns in how many trials the content was on a page just before."""
     rng = random.Random(5)
