@@ -61,8 +61,8 @@ class Served(models.Model):
         verbose_name = "served position"
         constraints = (models.UniqueConstraint(fields=["request_id", "position"], name="served_once"),)
         indexes = (
-            # queries.recently_served: a page that was fetched but not yet watched must not come again.
-            models.Index(fields=["user_id", "-served_at"], name="served_user_recent"),
+            # queries.feed_memory: what was delivered must not come again; the index alone answers.
+            models.Index(fields=["user_id", "-served_at"], include=["content_id"], name="served_user_contents"),
         )
 
     def __str__(self) -> str:

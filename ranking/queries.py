@@ -1,18 +1,17 @@
 """Reads of what was served and which models there are; frozen values out, nothing written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
+from django.db import connection
 from django.db.models import QuerySet
 
+from events.user_past import times_of
 from ranking.models import ModelVersion, Served
-from ranking.pipeline.pending import ServedPosition
-
-RECENT_POSITIONS = 600
-"""Bound of one user's recently served positions: half an hour of pages, even for a client that fetches in a loop."""
 
 _REQUESTS_AT_ONCE: Final = 1_000
 
@@ -38,6 +37,28 @@ class ServedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveredRow:
+    """One position of a page that was delivered before; `served_at` in seconds since 1970 UTC."""
+
+    position: int
+    content_id: str
+    source: str
+    sources: tuple[str, ...]
+    model_version: str
+    score: float
+    propensity: float
+    served_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class FeedMemory:
+    """What was served to one user: content id to the last time in seconds since 1970 UTC; and a page, in order."""
+
+    served: Mapping[str, float]
+    delivered: tuple[DeliveredRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSummary:
     """One model version as lists show it."""
 
@@ -49,14 +70,18 @@ class ModelSummary:
     metrics: dict[str, Any]
 
 
-def recently_served(user_id: str, *, since: datetime, until: datetime) -> list[ServedPosition]:
-    """The last `RECENT_POSITIONS` positions delivered to a user in [since, until], newest first.
+def feed_memory(user_id: str, page: UUID | None, *, since: datetime) -> FeedMemory:
+    """What was delivered to a user since a moment, and the page with this id if the user got it before.
 
-    Served by the index served_user_recent.
+    Takes the lock of the user until the transaction ends, which the caller must have opened: pages of one user are made
+    one after another, so that none holds what another is about to deliver. Served by the indexes served_user_contents
+    and served_once.
     """
-    rows = Served.objects.filter(user_id=user_id, served_at__gte=since, served_at__lte=until)
-    newest = rows.order_by("-served_at").values_list("request_id", "content_id", "served_at")[:RECENT_POSITIONS]
-    return [ServedPosition(request_id, content_id, at.timestamp()) for request_id, content_id, at in newest]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM feed_memory(%s, %s, %s)", [user_id, page, since])
+        served, at, delivered = cursor.fetchone()
+    rows = msgspec.json.decode(delivered, type=list[DeliveredRow]) if delivered else []
+    return FeedMemory(times_of(served, at), tuple(rows))
 
 
 def served_between(start: datetime, end: datetime) -> Iterator[ServedRow]:
