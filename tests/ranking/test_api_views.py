@@ -483,3 +483,24 @@ class TestAudience:
         assert first in ids_of(server.get(TRENDING, {"country": "fr"}), "name")
         assert first not in ids_of(server.get(TRENDING, {"country": "DE"}), "name")
         assert first not in ids_of(server.get(TRENDING), "name"), "nobody knows where"
+
+
+class TestTheNextFeed:
+    """What is stated through these doors holds on the very next page."""
+
+    @pytest.mark.parametrize("word", ["blocks", "mutes"])
+    def test_a_blocked_or_muted_creator_is_gone_and_comes_back(self, snapshot, user, word):
+        def makers():
+            items = user.get("/api/v1/feed", {"limit": 50}).json()["items"]
+            return {item["content"]["creator_id"] for item in items}
+
+        assert "ocean-maker-1" in makers()
+        assert user.put(f"/api/v1/users/mia/{word}/ocean-maker-1").json()["changed"] is True
+        assert "ocean-maker-1" not in makers()
+        assert user.delete(f"/api/v1/users/mia/{word}/ocean-maker-1").json()["changed"] is True
+        assert "ocean-maker-1" in makers()
+
+    def test_a_hidden_content_is_gone(self, snapshot, user):
+        first = ids_of(user.get("/api/v1/feed", {"limit": 5}))[0]
+        user.put(f"/api/v1/users/mia/hidden/{first}")
+        assert first not in ids_of(user.get("/api/v1/feed", {"limit": 50}))
