@@ -31,6 +31,10 @@ SPARE: Final = 10
 """Shortlisted beyond the page, so that it stays full when the database withdraws some of it."""
 CHECKS: Final = (1, 4, 16)
 """Contents asked for per check, as multiples of page and spare: the first is enough unless much was withdrawn."""
+ENOUGH_PAGES: Final = 2
+"""With fewer pages than this that were never delivered, what waits is released. One page would be no choice at all: of
+96 clips, somebody who fetched 80 and watched one family of 24 would get the 16 that rank last, hardly one of them of
+that family (0 to 10 % of the page; 70 to 90 % with two)."""
 LATEST_DEPTH: Final = 300
 SEED_WORTH: Final = 1.0
 SEED_EVIDENCE: Final = 0.6
@@ -114,7 +118,7 @@ def select(
     """The shortlist of the best level that has anything to show, and what of it is shown.
 
     The snapshot tells how much was never delivered, and so whether what waits is released; but it does not know whom
-    age and country exclude. Where the database leaves less than a page, the list is made again with the rest.
+    age and country exclude. Where the database leaves less than a page, the list is made again with what waits.
     """
 
     def attempt(*, release: bool) -> tuple[Shortlist, Chosen]:
@@ -143,7 +147,7 @@ def shortlist(
 ) -> Shortlist:
     """Ranked new contents first, then whatever else fills the page; the latest uploads when there is no snapshot.
 
-    What waits competes where `release` says so, and where less than a page of the snapshot was never delivered.
+    What waits competes where `release` says so, and where the snapshot has fewer than `ENOUGH_PAGES` of new contents.
     """
     stock = supplies.stock
     if stock is None or len(stock.shelf) == 0:
@@ -151,7 +155,7 @@ def shortlist(
     allowed = _allowed(request, person, stock)
     shelf = stock.shelf if allowed is None else stock.shelf.only(allowed)
     away = _Away.of(shelf, person)
-    release = release or away.left < request.limit
+    release = release or away.left < ENOUGH_PAGES * request.limit
     seen = away.rows(release=release)
     taste, vector = _wish(request, person, stock)
     query = FeedQuery(
@@ -186,7 +190,7 @@ def latest(request: FeedRequest, person: Person, *, release: bool, account: Acco
     gone = person.withheld | person.memory.walked
     newest = [each for each in newest_contents(LATEST_DEPTH, person.audience) if each not in gone]
     new = [each for each in newest if each not in seen and each not in waiting]
-    release = release or len(new) < request.limit
+    release = release or len(new) < ENOUGH_PAGES * request.limit
     if release:
         new = [each for each in newest if each not in seen]
     again = sorted((each for each in newest if each in seen), key=lambda each: seen[each])
