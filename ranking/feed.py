@@ -30,12 +30,13 @@ from features import profiles
 from ranking import cursors, queries, telemetry
 from ranking.cursors import Cursor
 from ranking.explain import explain
+from ranking.feed_config import USUAL
 from ranking.feed_request import MAX_ITEMS, SURFACES, Feed, FeedItem, FeedRequest
 from ranking.models import Served
 from ranking.pipeline.memory import remember
 from ranking.pipeline.run import Account
 from ranking.pipeline.shelf import followed, refused
-from ranking.registry import bundle_of
+from ranking.registry import Pointer, bundle_of
 from ranking.shelves import Stock, current_stock, served_features, trending_rows
 from ranking.shortlist import DEFAULT_ARM, SEEN_AGAIN, Person, Pick, Supplies, select
 
@@ -85,7 +86,7 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
     return feed
 
 
-def _supplies(pointer: queries.Pointer | None) -> Supplies:
+def _supplies(pointer: Pointer | None) -> Supplies:
     stock = current_stock()
     if stock is None or len(stock.shelf) == 0:
         return Supplies(None, None, np.empty(0, np.int64))
@@ -100,9 +101,9 @@ def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *,
     if not profiling:
         # That a page was looked at is part of the page's own memory; what was met elsewhere is behaviour.
         met = {each: at for each, at in met.items() if each in memory.served}
-    creators = None
+    creators, follows = None, frozenset(followed(history, past.follows))
     if request.surface == "following":
-        creators = frozenset(followed(history, past.follows))
+        creators = follows
     elif request.surface == "creator":
         creators = frozenset({request.creator_id or ""})
     withheld = frozenset(refused(history)) | request.exclude
@@ -118,6 +119,7 @@ def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *,
         memory=remember(met, memory.served, walked=memory.walked),
         withheld=withheld,
         creators=creators,
+        follows=follows if profiling else frozenset(),
     )
 
 
@@ -202,6 +204,7 @@ def _log_served(
             model_version=item.model_version,
             surface=request.surface,
             arm=DEFAULT_ARM,
+            config=USUAL.version,
             score=item.score,
             propensity=item.propensity,
             feature_set=seen.feature_set if item.content_id in seen.rows else "",

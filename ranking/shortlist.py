@@ -15,6 +15,7 @@ from events.columnar.history import History
 from events.errors import InvalidRequest
 from events.queries import ContentCard, content, eligible_cards, newest_contents
 from features.extraction import Profile
+from ranking.feed_config import USUAL
 from ranking.feed_request import FeedRequest
 from ranking.pipeline.memory import Memory
 from ranking.pipeline.moves import Move
@@ -53,6 +54,7 @@ class Person:
     memory : what must not come again yet
     withheld : content ids that must not appear on this page, whatever happens
     creators : whose contents alone are wanted; None for anybody's
+    follows : creators that the user follows; empty without profiling
     """
 
     history: History
@@ -61,6 +63,7 @@ class Person:
     memory: Memory
     withheld: frozenset[str]
     creators: frozenset[str] | None
+    follows: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +172,12 @@ def shortlist(
         size=min(request.limit + SPARE, len(shelf)),
         seed=seed,
     )
-    light = LightRanker(shelf, taste, np.empty(0, np.int64))
+    light = LightRanker(shelf, taste, np.empty(0, np.int64), USUAL.fusion)
     candidates = ranker_features(person.history, stock, now=now, profile=person.profile, surface=request.surface)
     ranker = None if supplies.model is None else ModelRanker(supplies.model, candidates, light)
+    follows = np.array(_known(stock.snapshot.creator_of, person.follows), np.int64)
     pipeline = PIPELINES[request.surface](
-        Desk(request, stock, shelf, taste, ranker, light, away.withheld, supplies.rising)
+        Desk(request, stock, shelf, taste, ranker, light, away.withheld, supplies.rising, follows)
     )
     result = run(query, pipeline, catalogue_size=len(shelf), timer=time.perf_counter, deadline=deadline)
     level = result.version if result.version in {"latest", "trending"} else result.level

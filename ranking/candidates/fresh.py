@@ -1,6 +1,7 @@
 """New uploads: without a source of their own they would never be seen, and so never become popular."""
 
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,13 +15,30 @@ NEWEST_SHARE = 0.1
 
 @dataclass(slots=True)
 class Fresh:
-    """Active contents of the last seven days, or the newest tenth of the catalogue if that is more; newest first."""
+    """Active contents of the last seven days, or the newest tenth of the catalogue if that is more; newest first.
+
+    Before them come `due`, rows of contents that were promised more people than have met them yet (see
+    `rerank.guarantee`), up to half of the list: in a catalogue with many uploads most of them would never be reached.
+    """
 
     shelf: Shelf
+    due: Ids = field(default_factory=lambda: np.empty(0, np.int64))
     name: str = "fresh"
 
     def retrieve(self, query: FeedQuery, limit: int) -> Ids:
-        """At most `limit` rows, newest first, without what the user has seen."""
+        """At most `limit` rows, without what the user has seen."""
+        first = self._due(query, limit // 2)
+        rest = self._newest(query, limit)
+        return np.concatenate([first, rest[~np.isin(rest, first)]])[:limit]
+
+    def _due(self, query: FeedQuery, limit: int) -> Ids:
+        """Every user begins at another place of the list, so that all of it is reached."""
+        waiting = self.due[self.shelf.active[self.due] & ~np.isin(self.due, query.seen)]
+        if len(waiting) <= limit:
+            return waiting
+        return np.roll(waiting, -(zlib.crc32((query.user_id or "").encode()) % len(waiting)))[:limit]
+
+    def _newest(self, query: FeedQuery, limit: int) -> Ids:
         newest = self.shelf.newest
         age_s = query.now.timestamp() - self.shelf.uploaded_s[newest]
         recent = int(np.searchsorted(age_s, RECENT_S, side="right"))

@@ -5,6 +5,7 @@ import pytest
 
 from ranking.candidates.content_based import ContentBased
 from ranking.candidates.filters import Active, NotRefused, Unseen, Wanted
+from ranking.candidates.following import Following
 from ranking.candidates.fresh import Fresh
 from ranking.candidates.given import Given
 from ranking.candidates.listings import Newest
@@ -27,6 +28,7 @@ SOURCES = {
     "trending": lambda shelf, past: Trending(shelf, np.arange(len(shelf))[::-3]),
     "latest": lambda shelf, past: Newest(shelf),
     "fresh": lambda shelf, past: Fresh(shelf),
+    "following": lambda shelf, past: Following(shelf, np.unique(shelf.creator)),
     "content_based": lambda shelf, past: ContentBased(shelf),
     "sequential": lambda shelf, past: Sequential(shelf, session_taste(past, shelf)),
 }
