@@ -128,12 +128,13 @@ def _sources(desk: Desk, quotas: Quotas) -> list[tuple[CandidateSource, int]]:
 
 
 def _page_makers(desk: Desk) -> list[ReRanker]:
-    """Diversity, fairness, mix, guarantee and exploration, as much of each as the request asks for.
+    """Diversity, fairness, guarantee, mix and exploration, as much of each as the request asks for.
 
-    Fairness comes before the mix, whose caps it would break, and begins without debts on every page: a debt that pages
-    share would make a page depend on who asked before. `diversity` d becomes theta = usual (1 - d) / d, so that 0.5 is
-    the usual; at 0 value alone orders. `exploration` is the share of positions given away, 0.1 being the usual; at 0 no
-    new content is guaranteed anything either. Without profiling nothing is drawn, and all get the same page.
+    Fairness and guarantee come before the mix, whose caps they would break. Fairness begins without debts on every
+    page: a debt that pages share would make a page depend on who asked before. `diversity` d becomes theta = usual
+    (1 - d) / d, so that 0.5 is the usual; at 0 value alone orders. `exploration` is the share of positions given away,
+    0.1 being the usual; at 0 no new content is guaranteed anything either. Without profiling nothing is drawn, and all
+    get the same page.
     """
     request, shelf, config = desk.request, desk.shelf, desk.config
     d = request.diversity
@@ -147,11 +148,17 @@ def _page_makers(desk: Desk) -> list[ReRanker]:
     stages: list[ReRanker] = [
         Assemble(wishes),
         CreatorFairness(desk.stock.creator_group, np.zeros(2), config.fairness_loss),
-        Mix(shelf, desk.taste.evidence, rules),
     ]
     share = request.exploration if request.profiling else 0.0
-    if share is None or share > 0.0:
-        budget = config.exploration if share is None else replace(config.exploration, block=max(round(1.0 / share), 1))
-        stages.append(Guarantee(desk.stock.due(config.guarantee.people), config.guarantee))
+    due = desk.stock.due(config.guarantee.people)
+    explores = share is None or share > 0.0
+    if explores and len(due):
+        stages.append(Guarantee(due, config.guarantee))
+    stages.append(Mix(shelf, desk.taste.evidence, rules))
+    if explores:
+        usual = config.exploration if share is None else replace(config.exploration, block=max(round(1.0 / share), 1))
+        # What is guaranteed is part of the budget: one position in 20 for it leaves one in 20 of one in 10.
+        left = 1.0 / usual.block - (1.0 / config.guarantee.block if len(due) else 0.0)
+        budget = replace(usual, block=round(1.0 / left)) if left > 0.0 else usual
         stages.append(Thompson([desk.stock.belief], desk.stock.new, budget))
     return stages

@@ -16,15 +16,15 @@ from ranking.pipeline.stages import FeedQuery, Ids, Positions, Scores
 
 @dataclass(frozen=True, slots=True)
 class GuaranteeRules:
-    """`people` are promised to each new content, on position `place` of each `block` positions."""
+    """`people` are promised to each new content, on one position of each `block`."""
 
     people: int = 50
     block: int = 20
-    place: int = 5
 
     def __post_init__(self) -> None:
-        if not 0 <= self.place < self.block:
-            raise ValueError(f"place must lie in 0..{self.block - 1}, got {self.place}")
+        for name in ("people", "block"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
 @dataclass(slots=True)
@@ -32,7 +32,8 @@ class Guarantee:
     """The re-ranker. `due` holds rows of the catalogue that were promised more people than they have met, fewest first.
 
     Those that the page shows anyhow help themselves; of the others the half that met the fewest shares the positions.
-    Which of them a user gets follows from the user's id, and is certain for that user: propensity 1.
+    Which of them a user gets, and where, follows from the user's id and from how much they have seen, and so is certain
+    for that user: propensity 1. Never the first position.
     """
 
     due: Ids
@@ -45,14 +46,14 @@ class Guarantee:
         urgency = {row: rank for rank, row in enumerate(self.due.tolist())}
         rank = np.array([urgency.get(row, -1) for row in candidates.tolist()], np.int64)
         reasons: dict[int, Reason] = {}
-        lot = zlib.crc32((query.user_id or "").encode())
+        lot = zlib.crc32((query.user_id or "").encode()) + len(query.seen)
         for start in range(0, min(query.size, len(candidates)), self.rules.block):
-            place, stop = start + self.rules.place, min(start + self.rules.block, query.size)
+            place, stop = start + max(lot % self.rules.block, 1), min(start + self.rules.block, query.size)
             waiting = np.flatnonzero(rank[order[stop:]] >= 0) + stop
             if place >= stop or len(waiting) == 0:
                 continue
             waiting = waiting[np.argsort(rank[order[waiting]], kind="stable")]
-            chosen = int(waiting[lot % -(-len(waiting) // 2)])
+            chosen = int(waiting[lot // self.rules.block % -(-len(waiting) // 2)])
             order = np.insert(np.delete(order, chosen), place, order[chosen])
             reasons[place] = "guaranteed_exposure"
         return Positions(order, np.ones(len(order), np.float32), reasons)

@@ -307,16 +307,22 @@ class TestLog:
             assert seen.shape == (len(FEATURES),)
             assert np.isfinite(seen).all()
 
-    def test_one_position_in_ten_is_explored_and_logged_with_its_small_chance(self, snapshot):
+    def test_one_position_in_ten_tries_something_out_and_what_was_drawn_is_logged_with_its_small_chance(self, snapshot):
+        """Half of the budget is drawn, half is guaranteed to new contents; the guarantee is certain for its user."""
+        drawn, guaranteed = [], []
         for number in range(40):
-            page(Viewer(f"stranger {number}"))
-        propensity = np.array(Served.objects.order_by("user_id", "position").values_list("propensity", flat=True))
-        propensity = propensity.reshape(40, 10)
-        # A slot is one of nine positions here, so a position that follows the order has a chance of at least 1/9.
-        explored = propensity <= 1.0 / 9.0 - 1e-6
-        assert (explored.sum(axis=1) <= 1).all()
-        assert explored.sum(axis=1).mean() >= 0.5
-        assert (propensity[:, 0] == 1.0).all()
+            items = page(Viewer(f"stranger {number}"), limit=20, explain=True).items
+            reasons = [{move.reason for move in item.explanation.moves} for item in items]
+            drawn.append([item for item, why in zip(items, reasons, strict=True) if "exploration" in why])
+            guaranteed.append([item for item, why in zip(items, reasons, strict=True) if "guaranteed_exposure" in why])
+            assert items[0] not in drawn[-1] + guaranteed[-1]
+        assert max(len(each) for each in drawn) == 1
+        assert np.mean([len(each) for each in drawn]) >= 0.6
+        assert np.mean([len(each) for each in guaranteed]) >= 0.6
+        # A slot is one of nineteen positions here.
+        assert all(item.propensity <= 1.0 / 19.0 + 1e-6 for each in drawn for item in each)
+        logged = dict(Served.objects.values_list("id", "propensity"))
+        assert sum(chance <= 1.0 / 19.0 + 1e-6 for chance in logged.values()) >= sum(len(each) for each in drawn)
 
     def test_the_latest_level_is_logged_without_features(self, catalogue, viewer):
         feed = page(viewer)
@@ -386,8 +392,8 @@ class TestNewContents:
         new = self.upload(5)
         shown, alone = Counter(), Counter()
         for number in range(60):
-            shown.update(new & set(ids(page(Viewer(f"u-{number}")))))
-            alone.update(new & set(ids(page(Viewer(f"v-{number}"), exploration=0.0))))
+            shown.update(new & set(ids(page(Viewer(f"u-{number}"), limit=20))))
+            alone.update(new & set(ids(page(Viewer(f"v-{number}"), limit=20, exploration=0.0))))
         # 23 contents are new and were met by less than fifty people; half of them share sixty positions.
         assert min(shown[each] for each in new) >= 5
         assert alone.total() == 0
@@ -399,7 +405,7 @@ class TestNewContents:
             move.reason for item in page(viewer, exploration=0.0, explain=True).items for move in item.explanation.moves
         ]
         assert "guaranteed_exposure" not in moves
-        moves = [move.reason for item in page(viewer, explain=True).items for move in item.explanation.moves]
+        moves = [move.reason for item in page(viewer, limit=20, explain=True).items for move in item.explanation.moves]
         assert "guaranteed_exposure" in moves
 
 
