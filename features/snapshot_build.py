@@ -28,6 +28,7 @@ from features.extraction.definitions import COUNTER_SET, HALF_LIVES_S, WINDOW_S
 from features.extraction.log_clock import LogClock
 from features.extraction.population import Population
 from features.extraction.snapshot import UNKNOWN, ContentSnapshot, encode, popularity
+from features.looks import looks_of
 from features.snapshot_files import Manifest, SnapshotArrays, SnapshotError
 
 logger = logging.getLogger(__name__)
@@ -157,6 +158,7 @@ def _arrays(
         active=catalogue.active,
         embedding=embedding,
         text_hash=hashes,
+        look=looks_of(catalogue.content_id),
         counters=counted.counters,
         features=features,
         popularity=counted.popularity,

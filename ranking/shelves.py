@@ -117,6 +117,7 @@ def shelf_of(snapshot: ContentSnapshot) -> Shelf:
         popularity=snapshot.popularity,
         nearest=snapshot.index.search if len(snapshot.index) else None,
         successors=successors_of(snapshot),
+        look=snapshot.look,
     )
 
 

@@ -20,7 +20,7 @@ from ranking.feed_request import FeedRequest
 from ranking.pipeline.memory import Memory
 from ranking.pipeline.moves import Move
 from ranking.pipeline.run import Account, Run, run
-from ranking.pipeline.shelf import SessionTaste, Shelf, session_taste
+from ranking.pipeline.shelf import UNKNOWN, SessionTaste, Shelf, session_taste
 from ranking.pipeline.stages import FeedQuery, Ids, Mask, Vector
 from ranking.ranker.bundle import ServingBundle
 from ranking.rerank.hybrid import LightRanker, ModelRanker
@@ -77,7 +77,7 @@ class Supplies:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """A shortlisted content, before its eligibility is known."""
+    """A shortlisted content, before its eligibility is known; contents of one `look` are copies, negative: none."""
 
     content_id: str
     source: str
@@ -86,6 +86,7 @@ class Pick:
     propensity: float = 1.0
     ranks: Mapping[str, int] = field(default_factory=dict)
     moves: tuple[Move, ...] = ()
+    look: int = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +212,7 @@ def choose(found: Shortlist, request: FeedRequest, person: Person) -> Chosen:
     """
     most = request.max_per_creator or request.limit
     shown: Counter[str] = Counter()
+    looks: set[int] = set()
     chosen: list[Pick] = []
     cards: dict[str, ContentCard] = {}
     more = not found.released and bool(person.memory.waiting)
@@ -227,7 +229,8 @@ def choose(found: Shortlist, request: FeedRequest, person: Person) -> Chosen:
             if len(chosen) == request.limit:
                 more = True
                 break
-            if shown[card.creator_id] < most:
+            if shown[card.creator_id] < most and pick.look not in looks:
+                looks |= {pick.look} - {UNKNOWN}
                 shown[card.creator_id] += 1
                 cards[pick.content_id] = card
                 chosen.append(pick)
@@ -315,6 +318,7 @@ def _ranked(result: Run, shelf: Shelf, *, explain: bool) -> Iterator[Pick]:
             float(result.propensity[place]),
             ranks,
             result.moves(place) if explain else (),
+            int(shelf.look[row]),
         )
 
 
@@ -344,13 +348,16 @@ class _Away:
 
 def _refill(shelf: Shelf, chosen: set[int], memory: Memory, seen: Ids, away: _Away) -> Iterator[Pick]:
     """What fills a page that the sources could not: contents nobody proposed, then seen ones, oldest contact first."""
-    for row in shelf.newest[~np.isin(shelf.newest, np.concatenate([seen, away.withheld]))]:
+    copies = shelf.look[seen]
+    known = np.isin(shelf.newest, np.concatenate([seen, away.withheld]))
+    known |= np.isin(shelf.look[shelf.newest], copies[copies >= 0])
+    for row in shelf.newest[~known]:
         if int(row) not in chosen:
-            yield Pick(shelf.content_id[row], "latest", ("latest",))
+            yield Pick(shelf.content_id[row], "latest", ("latest",), look=int(shelf.look[row]))
     again = away.seen[shelf.active[away.seen] & ~np.isin(away.seen, away.withheld)]
     when = np.array([memory.seen[shelf.content_id[row]] for row in again])
     for row in again[np.argsort(when, kind="stable")]:
-        yield _again(shelf.content_id[row])
+        yield replace(_again(shelf.content_id[row]), look=int(shelf.look[row]))
 
 
 def _again(content_id: str) -> Pick:

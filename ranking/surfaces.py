@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from ranking.candidates.content_based import ContentBased
-from ranking.candidates.filters import Active, NotRefused, Unseen
+from ranking.candidates.filters import Active, NotRefused, UnlikeSeen, Unseen
 from ranking.candidates.following import Following
 from ranking.candidates.fresh import Fresh
 from ranking.candidates.listings import Newest
@@ -18,7 +18,7 @@ from ranking.feed_config import USUAL, FeedConfig, Quotas
 from ranking.feed_request import FeedRequest
 from ranking.pipeline.run import Pipeline
 from ranking.pipeline.shelf import SessionTaste, Shelf
-from ranking.pipeline.stages import CandidateSource, Ids, Ranker, ReRanker
+from ranking.pipeline.stages import CandidateSource, Filter, Ids, Ranker, ReRanker
 from ranking.rerank.assembly import Assemble, Wish
 from ranking.rerank.calibration import Calibration
 from ranking.rerank.diversity import Diversity
@@ -66,7 +66,7 @@ def for_you(desk: Desk) -> Pipeline:
     shelf = desk.shelf
     return Pipeline(
         sources=_sources(desk, desk.config.for_you),
-        filters=[Active(shelf), NotRefused(desk.refused_rows), Unseen()],
+        filters=_filters(desk),
         ranker=desk.ranker,
         light_ranker=desk.light,
         trending=Popular(shelf),
@@ -79,7 +79,7 @@ def category(desk: Desk) -> Pipeline:
     shelf = desk.shelf
     return Pipeline(
         sources=_sources(desk, desk.config.category),
-        filters=[Active(shelf), NotRefused(desk.refused_rows), Unseen()],
+        filters=_filters(desk),
         ranker=desk.ranker,
         light_ranker=desk.light,
         trending=Popular(shelf),
@@ -92,7 +92,7 @@ def trending(desk: Desk) -> Pipeline:
     shelf = desk.shelf
     return Pipeline(
         sources=_sources(desk, desk.config.trending),
-        filters=[Active(shelf), NotRefused(desk.refused_rows), Unseen()],
+        filters=_filters(desk),
         ranker=None,
         light_ranker=ByTrend(shelf, desk.rising),
         trending=Popular(shelf),
@@ -105,7 +105,7 @@ def listing(desk: Desk) -> Pipeline:
     shelf = desk.shelf
     return Pipeline(
         sources=[(Newest(shelf, desk.request.surface), desk.config.listed)],
-        filters=[Active(shelf), NotRefused(desk.refused_rows), Unseen()],
+        filters=_filters(desk),
         ranker=None,
         light_ranker=ByUpload(shelf),
         trending=Popular(shelf),
@@ -125,6 +125,10 @@ PIPELINES: Final[Mapping[str, Callable[[Desk], Pipeline]]] = {
 
 def _sources(desk: Desk, quotas: Quotas) -> list[tuple[CandidateSource, int]]:
     return [(SOURCES[name](desk), quota) for name, quota in quotas.items()]
+
+
+def _filters(desk: Desk) -> list[Filter]:
+    return [Active(desk.shelf), NotRefused(desk.refused_rows), Unseen(), UnlikeSeen(desk.shelf)]
 
 
 def _page_makers(desk: Desk) -> list[ReRanker]:
