@@ -13,7 +13,9 @@ explains itself asks for captions.
 """
 
 import logging
+import math
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -29,7 +31,7 @@ from events.user_past import UserPast
 from features import profiles
 from ranking import cursors, queries, telemetry
 from ranking.cursors import Cursor
-from ranking.explain import explain
+from ranking.explain import Heads, explain
 from ranking.feed_config import USUAL
 from ranking.feed_request import MAX_ITEMS, SURFACES, Feed, FeedItem, FeedRequest
 from ranking.models import Served
@@ -37,7 +39,7 @@ from ranking.pipeline.memory import remember
 from ranking.pipeline.run import Account
 from ranking.pipeline.shelf import followed, refused
 from ranking.registry import Pointer, bundle_of
-from ranking.shelves import Stock, current_stock, served_features, trending_rows
+from ranking.shelves import Stock, current_stock, ranker_features, served_features, trending_rows
 from ranking.shortlist import DEFAULT_ARM, SEEN_AGAIN, Person, Pick, Supplies, select
 
 __all__ = ["MAX_ITEMS", "SURFACES", "Feed", "FeedItem", "FeedRequest", "build_feed"]
@@ -77,13 +79,31 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
         else:
             deadline = start + settings.FEED_BUDGET_MS / 1000.0
             feed = _make(request, person, _supplies(memory.champion), place, now=now, deadline=deadline)
+    _report(feed, start)
+    return feed
+
+
+def preview(request: FeedRequest, *, now: datetime) -> Feed:
+    """The page that a user would get at this moment, explained; nothing is logged, so that it comes again.
+
+    Raises as `build_feed` does. A cursor is not looked at: the page is the first of a walk.
+    """
+    place = Cursor(uuid4(), 0, "")
+    with transaction.atomic(savepoint=False):
+        since = now - timedelta(days=settings.FEED_SEEN_DAYS)
+        past, memory = queries.feed_start(request.user_id, page=None, walk=None, since=since)
+    person = _person(request, past, memory, now=now)
+    explained = replace(request, explain=True, cursor=None)
+    return _made(explained, person, _supplies(memory.champion), place, now=now, deadline=math.inf)
+
+
+def _report(feed: Feed, start: float) -> None:
     for stage, error in feed.account.failures:
         logger.warning("feed %s: %s broke: %s", feed.request_id, stage, error)
     seconds = time.perf_counter() - start
     telemetry.record(
         feed.account, level=feed.fallback_level, items=len(feed.items), repeats=feed.repeats, seconds=seconds
     )
-    return feed
 
 
 def _supplies(pointer: Pointer | None) -> Supplies:
@@ -127,10 +147,21 @@ def _make(
     request: FeedRequest, person: Person, supplies: Supplies, place: Cursor, *, now: datetime, deadline: float
 ) -> Feed:
     """A new page, logged."""
+    feed = _made(request, person, supplies, place, now=now, deadline=deadline)
+    _log_served(feed, request, person, supplies.stock, walk_id=place.walk, now=now)
+    return feed
+
+
+def _made(
+    request: FeedRequest, person: Person, supplies: Supplies, place: Cursor, *, now: datetime, deadline: float
+) -> Feed:
     seed = place.request_id.int & (2**63 - 1)
     found, chosen = select(request, person, supplies, seed=seed, now=now, deadline=deadline)
     picks, cards = chosen.picks, chosen.cards
-    reasons = explain(picks, supplies.stock, found.positives) if request.explain else {}
+    reasons = {}
+    if request.explain:
+        heads = None if found.level != "ranked" else _heads(request, person, supplies, now=now)
+        reasons = explain(picks, supplies.stock, found.positives, heads)
     items = tuple(
         FeedItem(
             pick.content_id, position, pick.source, pick.sources, pick.score, pick.propensity, found.version,
@@ -139,7 +170,7 @@ def _make(
         for position, pick in enumerate(picks)
     )  # fmt: skip
     has_more = len(items) == request.limit and chosen.more
-    feed = Feed(
+    return Feed(
         request_id=place.request_id,
         items=items,
         model_version=found.version,
@@ -149,8 +180,15 @@ def _make(
         account=found.account,
         next_cursor=cursors.sign(place.after, served_at=now) if has_more else None,
     )
-    _log_served(feed, request, person, supplies.stock, walk_id=place.walk, now=now)
-    return feed
+
+
+def _heads(request: FeedRequest, person: Person, supplies: Supplies, *, now: datetime) -> Heads | None:
+    """What the model expects of contents for this user: the chance of a long view."""
+    model, stock = supplies.model, supplies.stock
+    if model is None or stock is None:
+        return None
+    blocks = ranker_features(person.history, stock, now=now, profile=person.profile, surface=request.surface)
+    return lambda rows: {"long_view": model.score(blocks(rows))}
 
 
 def _replay(delivered: tuple[queries.DeliveredRow, ...], request: FeedRequest, person: Person, place: Cursor) -> Feed:

@@ -1,7 +1,7 @@
 """What a feed is asked for, and what it answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
@@ -77,11 +77,20 @@ class FeedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why one item is where it is: ranks (from 0) by source, moves in re-ranking, and a sentence for the user."""
+    """Why one item is where it is.
+
+    Attributes
+    ----------
+    ranks : from 0, by source
+    moves : in re-ranking
+    sentence : for the user
+    heads : what the model expects of this user and this content, by name; empty where no model ranked
+    """
 
     ranks: Mapping[str, int]
     moves: tuple[Move, ...]
     sentence: str
+    heads: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

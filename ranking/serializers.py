@@ -38,6 +38,10 @@ class ExplanationAnswer(serializers.Serializer[Any]):
     ranks = serializers.DictField(child=serializers.IntegerField(), help_text="Rank by source, from 0.")
     propensity = serializers.FloatField(help_text="The chance that this position showed this item.")
     moves = MoveAnswer(many=True)
+    heads = serializers.DictField(
+        child=serializers.FloatField(),
+        help_text="What the model expects of this user, by name, as a probability; empty where no model ranked.",
+    )
 
 
 class FeedItemAnswer(serializers.Serializer[Any]):
@@ -112,4 +116,5 @@ def _explained(explanation: Explanation, propensity: float) -> dict[str, Any]:
             {"stage": move.stage, "start": move.start, "end": move.end, "reason": move.reason}
             for move in explanation.moves
         ],
+        "heads": {name: round(value, 6) for name, value in explanation.heads.items()},
     }
