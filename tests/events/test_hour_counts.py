@@ -121,48 +121,46 @@ def test_rows_are_put_together_without_a_change_of_what_they_say():
     assert (listed(), counted()) == before[:2] == ([], counted())
 
 
+def write():
+    for number in range(15):
+        send(*(TEN + (number + more) % 4 * HOUR for more in range(5)))
+
+
+def erase():
+    for _ in range(10):
+        some = list(Event.objects.values_list("event_id", flat=True)[:3])
+        Event.objects.filter(event_id__in=some).delete()
+
+
+def give_up():
+    for _ in range(10):
+        with transaction.atomic():
+            send(TEN)
+            transaction.set_rollback(True)
+
+
+def fold():
+    for _ in range(100):
+        hour_counts.fold(at=0)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_counts_are_exact_while_many_write_delete_and_fold_at_once():
-    stop, errors = threading.Event(), []
+    errors = []
 
     def guarded(work):
-        def run():
-            try:
-                work()
-            except Exception as error:
-                errors.append(error)
-            finally:
-                connection.close()
+        try:
+            work()
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
 
-        return threading.Thread(target=run)
-
-    def write():
-        for number in range(15):
-            send(*(TEN + (number + more) % 4 * HOUR for more in range(5)))
-
-    def erase():
-        for _ in range(10):
-            some = list(Event.objects.values_list("event_id", flat=True)[:3])
-            Event.objects.filter(event_id__in=some).delete()
-
-    def fold():
-        while not stop.is_set():
-            hour_counts.fold(at=0)
-
-    def give_up():
-        for _ in range(10):
-            with transaction.atomic():
-                send(TEN)
-                transaction.set_rollback(True)
-
-    folders = [guarded(fold), guarded(fold)]
-    writers = [guarded(write), guarded(write), guarded(erase), guarded(give_up)]
-    for thread in [*folders, *writers]:
+    works = [write, write, erase, give_up, fold, fold]
+    threads = [threading.Thread(target=guarded, args=[work]) for work in works]
+    for thread in threads:
         thread.start()
-    for thread in writers:
-        thread.join()
-    stop.set()
-    for thread in folders:
+    for thread in threads:
         thread.join()
     assert errors == []
     assert listed() == counted()
