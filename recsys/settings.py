@@ -312,5 +312,7 @@ LOGGING = {
         # Two lines for every tick of the beat would bury what the tasks themselves have to say.
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
+        # While all workers are busy, ticks expire by design (see recsys.celery); each would be "revoked" in a line.
+        "celery.worker.request": {"level": "WARNING"},
     },
 }
