@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from psycopg2.extras import execute_values
 
+from events.cleaning.audience import EVERYONE, RATINGS
 from events.models import Content, UserProfile
 
 BATCH_ROWS: Final = 2_000
@@ -38,6 +39,9 @@ class NewContent:
     language: str = ""
     media_url: str = ""
     thumbnail_url: str = ""
+    age_rating: str = EVERYONE
+    geo_allow: Sequence[str] = ()
+    geo_deny: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +55,18 @@ class NewProfile:
 
 _UPSERT_CONTENT = """
     INSERT INTO content (content_id, creator_id, upload_timestamp, metadata, status, duration_s, language, media_url,
-                         thumbnail_url, updated_at)
+                         thumbnail_url, age_rating, geo_allow, geo_deny, updated_at)
     VALUES %s
     ON CONFLICT (content_id) DO UPDATE SET
         creator_id = EXCLUDED.creator_id, upload_timestamp = EXCLUDED.upload_timestamp, metadata = EXCLUDED.metadata,
         duration_s = EXCLUDED.duration_s, language = EXCLUDED.language, media_url = EXCLUDED.media_url,
-        thumbnail_url = EXCLUDED.thumbnail_url, updated_at = EXCLUDED.updated_at
+        thumbnail_url = EXCLUDED.thumbnail_url, age_rating = EXCLUDED.age_rating, geo_allow = EXCLUDED.geo_allow,
+        geo_deny = EXCLUDED.geo_deny, updated_at = EXCLUDED.updated_at
     RETURNING (xmax = 0)
 """
 _INSERT_CONTENT = """
     INSERT INTO content (content_id, creator_id, upload_timestamp, metadata, status, duration_s, language, media_url,
-                         thumbnail_url, updated_at)
+                         thumbnail_url, age_rating, geo_allow, geo_deny, updated_at)
     VALUES %s ON CONFLICT (content_id) DO NOTHING RETURNING true
 """
 _UPSERT_PROFILE = """
@@ -174,6 +179,8 @@ def set_moderation_state(content_id: str, *, status: str) -> bool:
 def _content_row(content: NewContent) -> tuple[object, ...]:
     if content.status not in STATUSES:
         raise ValueError(f"status must be one of {', '.join(sorted(STATUSES))}; got {content.status!r}")
+    if content.age_rating not in RATINGS:
+        raise ValueError(f"age_rating must be one of {', '.join(RATINGS)}; got {content.age_rating!r}")
     return (
         content.content_id,
         content.creator_id,
@@ -184,6 +191,9 @@ def _content_row(content: NewContent) -> tuple[object, ...]:
         content.language,
         content.media_url,
         content.thumbnail_url,
+        content.age_rating,
+        list(content.geo_allow),
+        list(content.geo_deny),
         timezone.now(),
     )
 

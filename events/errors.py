@@ -155,7 +155,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
             else:
                 return None
     if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-        answer["Retry-After"] = str(RETRY_AFTER_S)
+        answer.headers.setdefault("Retry-After", str(RETRY_AFTER_S))
     return answer
 
 

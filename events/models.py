@@ -10,6 +10,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
+from events.cleaning.audience import EVERYONE, RATINGS
 from events.cleaning.schema import EVENT_TYPES
 
 # Never forgotten by a feed, with what takes one of them back.
@@ -49,6 +50,18 @@ class Content(models.Model):
     language = models.CharField(max_length=16, blank=True, default="")
     media_url = models.TextField(blank=True, default="")
     thumbnail_url = models.TextField(blank=True, default="")
+    age_rating = models.CharField(
+        max_length=8,
+        default=EVERYONE,
+        db_default=EVERYONE,
+        help_text="Who may see it: everyone, from an age on, or nobody until it is known.",
+    )
+    geo_allow = ArrayField(
+        models.CharField(max_length=2), default=list, blank=True, help_text="Countries it is limited to; empty for all."
+    )
+    geo_deny = ArrayField(
+        models.CharField(max_length=2), default=list, blank=True, help_text="Countries it is not shown in."
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -64,6 +77,7 @@ class Content(models.Model):
                 condition=models.Q(duration_s__isnull=True) | models.Q(duration_s__gt=0),
                 name="content_duration_positive",
             ),
+            models.CheckConstraint(condition=models.Q(age_rating__in=list(RATINGS)), name="content_age_rating_known"),
         )
 
     def __str__(self) -> str:

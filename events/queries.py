@@ -16,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 from django.conf import settings
 from django.db import connection
-from django.db.models import Max, Min
+from django.db.models import Max, Min, Q
 from numpy.typing import NDArray
 
+from events.cleaning.audience import LEAST_AGE, Audience, Restrictions
 from events.cleaning.schema import EVENT_TYPES
 from events.columnar.history import History
 from events.columnar.interactions import ABSENT, ContentTable, Interactions
@@ -40,6 +41,9 @@ _LOG_COLUMNS: Final = {
     "surface": TEXT,
     "position": pa.int16(),
 }
+ANYBODY: Final = Audience()
+"""Somebody of whom nothing is known."""
+_ANYWHERE: Final = Q(geo_allow=[], geo_deny=[])
 _LONG_VIEW: Final = {None: -1, "false": 0, "true": 1}
 _SELECT_LOG: Final = """
     SELECT event_type, user_id, content_id, creator_id, date_part('epoch', event."timestamp") AS timestamp,
@@ -363,9 +367,15 @@ def content_sources(content_ids: Collection[str]) -> list[ContentSource]:
     return sources
 
 
-def newest_contents(limit: int) -> list[str]:
-    """Ids of the newest active uploads, newest first. Served by the index content_newest."""
-    newest = Content.objects.filter(status="active").order_by("-upload_timestamp")
+def newest_contents(limit: int, audience: Audience = ANYBODY) -> list[str]:
+    """Ids of the newest active uploads that an audience may see, newest first. Served by the index content_newest.
+
+    Only age and country narrow what is read; of the rest, `eligible_cards` judges.
+    """
+    ratings = [rating for rating, least in LEAST_AGE.items() if least == 0 or (audience.age or 0) >= least]
+    newest = Content.objects.filter(status="active", age_rating__in=ratings).order_by("-upload_timestamp")
+    here = Q(geo_allow=[]) | Q(geo_allow__contains=[audience.country])
+    newest = newest.filter(here & ~Q(geo_deny__contains=[audience.country]) if audience.country else _ANYWHERE)
     return list(newest.values_list("content_id", flat=True)[:limit])
 
 
@@ -375,14 +385,14 @@ def eligible(content_ids: Collection[str]) -> set[str]:
     return set(active.values_list("content_id", flat=True))
 
 
-def eligible_cards(content_ids: Collection[str]) -> dict[str, ContentCard]:
-    """Cards of those of the given contents that may be shown right now: eligibility and display in one query."""
-    return _cards(content_ids, only_active=True)
+def eligible_cards(content_ids: Collection[str], audience: Audience = ANYBODY) -> dict[str, ContentCard]:
+    """Cards of those of the given contents that an audience may see right now: eligibility and display in one query."""
+    return _cards(content_ids, audience)
 
 
 def content_cards(content_ids: Collection[str]) -> dict[str, ContentCard]:
     """Cards of the given contents, whatever their moderation state; unknown ids are absent."""
-    return _cards(content_ids, only_active=False)
+    return _cards(content_ids, None)
 
 
 def content(content_id: str) -> Mapping[str, Any] | None:
@@ -448,13 +458,18 @@ def counts() -> Counts:
     return Counts(users, contents, active, events)
 
 
-def _cards(content_ids: Collection[str], *, only_active: bool) -> dict[str, ContentCard]:
+def _cards(content_ids: Collection[str], audience: Audience | None) -> dict[str, ContentCard]:
+    """Cards of contents; with an audience, of those only that it may see."""
     rows = Content.objects.filter(content_id__in=list(content_ids))
-    if only_active:
+    if audience is not None:
         rows = rows.filter(status="active")
     cards = {}
     for row in rows:
         caption, tags, category = describe(row.metadata)
+        limits = Restrictions(row.age_rating, tuple(row.geo_allow), tuple(row.geo_deny))
+        facts = {"creator_id": row.creator_id, "category": category, "language": row.language}
+        if audience is not None and not audience.may_see(limits, **facts):
+            continue
         cards[row.content_id] = ContentCard(
             row.content_id, row.creator_id, caption, tags, category, row.duration_s, row.language, row.media_url,
             row.thumbnail_url, row.status,

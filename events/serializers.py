@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from events.cleaning.audience import MAX_COUNTRIES, RATINGS, is_country
 from events.cleaning.schema import MAX_ID_CHARS, InvalidEvent, check_json, check_text
 from events.cleaning.uploads import MAX_DURATION_S, MAX_URL_CHARS, is_language, is_media_url
 from events.client_tokens import MAX_TTL_S
@@ -49,6 +50,20 @@ class MediaUrlField(serializers.CharField):
         return url
 
 
+class CountriesField(serializers.ListField):
+    """Country codes of ISO 3166, two letters each; kept in capitals, each once."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(child=serializers.CharField(), max_length=MAX_COUNTRIES, **options)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        codes = super().to_internal_value(data)
+        strange = next((code for code in codes if not is_country(code)), None)
+        if strange is not None:
+            raise serializers.ValidationError(f"must be country codes such as DE or BR; got {strange[:40]!a}")
+        return sorted({code.upper() for code in codes})
+
+
 class StrictSerializer(serializers.Serializer[Any]):
     """Refuses fields it does not know, as events do."""
 
@@ -70,6 +85,13 @@ class ContentBody(StrictSerializer):
     language = serializers.CharField(required=False, allow_blank=True, max_length=16)
     media_url = MediaUrlField(required=False)
     thumbnail_url = MediaUrlField(required=False)
+    age_rating = serializers.ChoiceField(
+        choices=list(RATINGS),
+        required=False,
+        help_text='From which age it may be shown; "unknown" shows it to nobody. Left out: everyone.',
+    )
+    geo_allow = CountriesField(required=False, help_text="The only countries it is shown in; empty for all.")
+    geo_deny = CountriesField(required=False, help_text="Countries it is not shown in.")
     metadata = FreeObject(required=False)
 
     def validate_duration_s(self, value: float | None) -> float | None:
@@ -94,6 +116,9 @@ class ContentAnswer(serializers.Serializer[Any]):
     language = serializers.CharField()
     media_url = serializers.CharField()
     thumbnail_url = serializers.CharField()
+    age_rating = serializers.CharField()
+    geo_allow = serializers.ListField(child=serializers.CharField())
+    geo_deny = serializers.ListField(child=serializers.CharField())
     metadata = serializers.JSONField()
 
 

@@ -1,6 +1,7 @@
 """User profiles as features read them."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -28,9 +29,17 @@ def stranger() -> Profile:
     return read_profile({}, {}, since=0.0, default_zone=_default_zone())
 
 
+def from_documents(
+    demographics: Mapping[str, Any], preferences: Mapping[str, Any], *, changed_at: datetime | None
+) -> Profile:
+    """The profile that two documents make, for whoever has read them already; None dates those of a stranger."""
+    since = 0.0 if changed_at is None else changed_at.timestamp()
+    return read_profile(demographics, preferences, since=since, default_zone=_default_zone())
+
+
 def _of(row: Mapping[str, Any]) -> Profile:
     documents = [row[name] if isinstance(row[name], dict) else {} for name in ("demographics", "preferences")]
-    return read_profile(*documents, since=row["updated_at"].timestamp(), default_zone=_default_zone())
+    return from_documents(*documents, changed_at=row["updated_at"])
 
 
 def _default_zone() -> Any:

@@ -32,7 +32,7 @@ from ranking.api_serializers import (
 )
 from ranking.given_ranking import RankRequest, rank
 from ranking.hot import HALF_LIFE, KINDS, MAX_HOT, HotRequest, categories, hot
-from ranking.query_params import one_of, only, whole_number, words
+from ranking.query_params import country, one_of, only, whole_number, words
 from ranking.similar import MAX_SIMILAR, SimilarRequest, primary, similar
 from ranking.suggested import MAX_CREATORS, suggest_creators
 
@@ -74,7 +74,7 @@ class SimilarView(APIView):
             categories=words(params, "category"),
             languages=frozenset(primary(each) for each in words(params, "language")),
         )
-        return Response(similar_json(similar(wanted)))
+        return Response(similar_json(similar(wanted, now=timezone.now())))
 
 
 class RankView(APIView):
@@ -117,6 +117,7 @@ class TrendingView(APIView):
             OpenApiParameter("window", str, enum=list(HALF_LIFE), default="24h"),
             OpenApiParameter("kind", str, enum=list(KINDS), default="content"),
             OpenApiParameter("category", str, description="Only contents of it, or by contents of it."),
+            OpenApiParameter("country", str, description="As in DE: only what may be shown there."),
             _count(MAX_HOT),
         ],
         responses={200: HotAnswer, **REFUSALS},
@@ -124,12 +125,13 @@ class TrendingView(APIView):
     )
     def get(self, request: Request) -> Response:
         params = request.query_params
-        only(params, ("window", "kind", "category", "count"))
+        only(params, ("window", "kind", "category", "country", "count"))
         category = params.get("category")
         wanted = HotRequest(
             kind=one_of(params, "kind", KINDS, default="content"),
             window=one_of(params, "window", HALF_LIFE, default="24h"),
             category="" if category is None else valid_id(category, field="category"),
+            country=country(params, "country"),
             count=whole_number(params, "count", default=DEFAULT_COUNT, most=MAX_HOT),
         )
         return Response(hot_json(wanted.window, wanted.kind, hot(wanted)))
@@ -169,7 +171,8 @@ class SuggestedCreatorsView(APIView):
         only(params, ("count",))
         user_id = acting_user(request, user_id)
         count = whole_number(params, "count", default=DEFAULT_COUNT, most=MAX_CREATORS)
-        found = [{"position": at, **asdict(each)} for at, each in enumerate(suggest_creators(user_id, count))]
+        creators = suggest_creators(user_id, count, now=timezone.now())
+        found = [{"position": at, **asdict(each)} for at, each in enumerate(creators)]
         return Response(SuggestedCreatorsAnswer({"user_id": user_id, "items": found}).data)
 
 

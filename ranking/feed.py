@@ -1,287 +1,189 @@
-"""One For You page: hydrate the user, run the pipeline, check the result against the database, log what was served.
+"""One page of a feed: hydrate the user, run the pipeline, check the result against the database, log what was served.
 
 Levels, best first: `ranked` (trained model), `light` (session signals without a model), `trending`, and `latest`, which
-needs nothing but the database. Whatever breaks, the next level answers, and the answer names it.
+needs nothing but the database. Whatever breaks or takes too long, the next level answers, and the answer names it.
 
-Queries per page: the user's history and profile, what was just served to them, eligibility and cards of the shortlist,
-the log of the page; at most once a second each the champion's pointer and the trends. Only a page whose whole shortlist
-turns out to be withdrawn asks a second time.
+Pages of one user are made one after another, under a lock of the database, so that two devices never get the same
+contents. A page that a cursor led to before is not made again: it is read from the log, less what may not be shown any
+more.
+
+Queries per page: all about the user and which model serves; eligibility and cards of the shortlist; the log of the
+page; at most once a second the trends. Only a page whose shortlist is withdrawn in large part asks again, and one that
+explains itself asks for captions.
 """
 
 import logging
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import numpy as np
+from django.conf import settings
+from django.db import transaction
 
+from events.cleaning.audience import audience_of
+from events.cleaning.preferences import read_preferences
 from events.columnar.history import History
-from events.queries import ContentCard, eligible_cards, newest_contents, recent_history
+from events.queries import eligible_cards
+from events.user_past import UserPast
 from features import profiles
-from features.extraction import Profile
-from ranking import queries, telemetry
-from ranking.candidates.content_based import ContentBased
-from ranking.candidates.filters import Active, NotRefused, Unseen
-from ranking.candidates.fresh import Fresh
-from ranking.candidates.popular import Popular
-from ranking.candidates.sequential import Sequential
-from ranking.candidates.trending import Trending
+from ranking import cursors, queries, telemetry
+from ranking.cursors import Cursor
+from ranking.explain import explain
+from ranking.feed_request import MAX_ITEMS, SURFACES, Feed, FeedItem, FeedRequest
 from ranking.models import Served
-from ranking.pipeline.pending import Pending, pending
-from ranking.pipeline.run import Account, Pipeline, run
-from ranking.pipeline.shelf import SessionTaste, Shelf, refused, seen_rows, session_taste
-from ranking.pipeline.stages import FeedQuery, Ids, Ranker
-from ranking.registry import champion
-from ranking.rerank.assembly import Assemble
-from ranking.rerank.calibration import Calibration
-from ranking.rerank.diversity import Diversity
-from ranking.rerank.hybrid import LightRanker, ModelRanker
-from ranking.rerank.mix import Mix
-from ranking.rerank.thompson import Thompson
-from ranking.shelves import Stock, current_stock, ranker_features, served_features, taste_vector, trending_rows
+from ranking.pipeline.memory import remember
+from ranking.pipeline.run import Account
+from ranking.pipeline.shelf import followed, refused
+from ranking.registry import bundle_of
+from ranking.shelves import Stock, current_stock, served_features, trending_rows
+from ranking.shortlist import DEFAULT_ARM, SEEN_AGAIN, Person, Pick, Supplies, select
+
+__all__ = ["MAX_ITEMS", "SURFACES", "Feed", "FeedItem", "FeedRequest", "build_feed"]
 
 logger = logging.getLogger(__name__)
 
-MAX_ITEMS = 50
-DEFAULT_ARM = "default"
-WAITING_FOR = timedelta(minutes=30)
-"""A delivered page that was not watched within this is forgotten by its client."""
-SPARE = 10
-"""Shortlisted beyond the page, so that it stays full when the database withdraws some of it."""
-LATEST_DEPTH = 300
-
-
-@dataclass(frozen=True, slots=True)
-class FeedRequest:
-    """Who asks for how much; `exclude` are content ids the caller does not want."""
-
-    user_id: str
-    limit: int = 10
-    surface: str = "for_you"
-    exclude: frozenset[str] = frozenset()
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.limit <= MAX_ITEMS:
-            raise ValueError(f"limit must lie in 1..{MAX_ITEMS}, got {self.limit}")
-
-
-@dataclass(frozen=True, slots=True)
-class FeedItem:
-    """One position of a page and why it is there. `propensity` is the chance that this policy shows it there."""
-
-    content_id: str
-    position: int
-    source: str
-    sources: tuple[str, ...]
-    score: float
-    propensity: float
-    model_version: str
-    content: ContentCard
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """One answered page. `account` says what happened on the way."""
-
-    request_id: UUID
-    items: tuple[FeedItem, ...]
-    model_version: str
-    fallback_level: str
-    repeats: bool
-    has_more: bool
-    account: Account
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """What one request knows of its user. `withheld` must not appear on this page, whatever happens."""
-
-    history: History
-    profile: Profile
-    last_met: dict[str, float]
-    withheld: frozenset[str]
-    pending: Pending
-
-
-@dataclass(frozen=True, slots=True)
-class Pick:
-    """A shortlisted content, before its eligibility is known."""
-
-    content_id: str
-    source: str
-    sources: tuple[str, ...]
-    score: float = 0.0
-    propensity: float = 1.0
-    again: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Shortlist:
-    """Contents in the order to show them, as one level found them."""
-
-    picks: list[Pick]
-    level: str
-    version: str
-    account: Account = field(default_factory=Account)
+_FALLBACKS = frozenset({"light", "trending", "latest"})
+"""Levels whose model version is their own name; a trained model has another."""
 
 
 def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None = None) -> Feed:
     """Answer one page and log it.
 
-    `request_id` is made here unless given; it also seeds exploration, so the same id and data give the same page.
+    `request_id` is made here unless given, and follows from the cursor where there is one; it also seeds exploration,
+    so the same id and data give the same page.
 
-    Raises only when the database fails: without it nobody can say what may be shown.
+    Raises
+    ------
+    InvalidRequest
+        The cursor does not hold, or the seed content does not exist.
+    Error
+        Of the database: without it nobody can say what may be shown.
     """
     start = time.perf_counter()
-    request_id = request_id or uuid4()
-    person = _hydrate(request, now=now)
-    stock = current_stock()
-    shortlist = _shortlist(request, person, stock, seed=request_id.int & (2**63 - 1), now=now)
-    picks, cards = _eligible(shortlist, request.limit)
-    if not picks and shortlist.level != "latest":
-        shortlist = _latest(person, account=shortlist.account)
-        picks, cards = _eligible(shortlist, request.limit)
-    items = tuple(
-        FeedItem(
-            pick.content_id, position, pick.source, pick.sources, pick.score, pick.propensity, shortlist.version,
-            cards[pick.content_id],
-        )
-        for position, pick in enumerate(picks)
-    )  # fmt: skip
-    repeats = any(pick.again for pick in picks)
-    feed = Feed(
-        request_id, items, shortlist.version, shortlist.level, repeats, len(items) == request.limit, shortlist.account
-    )
-    _log_served(feed, request, person, stock, now=now)
+    binding = cursors.binding_of(request.user_id, request.walk_parameters)
+    if request.cursor is None:
+        place = Cursor(request_id or uuid4(), 0, binding)
+    else:
+        place = cursors.read(request.cursor, binding=binding, now=now)
+    with transaction.atomic(savepoint=False):
+        since = now - timedelta(days=settings.FEED_SEEN_DAYS)
+        page, walk = (None, None) if request.cursor is None else (place.request_id, place.walk)
+        past, memory = queries.feed_start(request.user_id, page=page, walk=walk, since=since)
+        person = _person(request, past, memory, now=now)
+        if memory.delivered:
+            feed = _replay(memory.delivered, request, person, place)
+        else:
+            deadline = start + settings.FEED_BUDGET_MS / 1000.0
+            feed = _make(request, person, _supplies(memory.champion), place, now=now, deadline=deadline)
     for stage, error in feed.account.failures:
-        logger.warning("feed %s: %s broke: %s", request_id, stage, error)
+        logger.warning("feed %s: %s broke: %s", feed.request_id, stage, error)
     seconds = time.perf_counter() - start
-    telemetry.record(feed.account, level=feed.fallback_level, items=len(items), repeats=repeats, seconds=seconds)
+    telemetry.record(
+        feed.account, level=feed.fallback_level, items=len(feed.items), repeats=feed.repeats, seconds=seconds
+    )
     return feed
 
 
-def for_you(
-    stock: Stock, taste: SessionTaste, *, ranker: Ranker | None, light: LightRanker, refused_rows: Ids
-) -> Pipeline:
-    """The default pipeline. An experiment arm is another literal like this one."""
-    shelf = stock.shelf
-    return Pipeline(
-        sources=[
-            (Sequential(shelf, taste), 150),
-            (ContentBased(shelf), 150),
-            (Popular(shelf), 100),
-            (Trending(shelf, trending_rows(shelf)), 50),
-            (Fresh(shelf), 50),
-        ],
-        filters=[Active(shelf), NotRefused(refused_rows), Unseen()],
-        ranker=ranker,
-        light_ranker=light,
-        trending=Popular(shelf),
-        rerankers=[
-            Assemble([Diversity(shelf), Calibration(shelf, taste.positives)]),
-            Mix(shelf, taste.evidence),
-            Thompson([stock.belief], stock.new),
-        ],
-    )
-
-
-def _hydrate(request: FeedRequest, *, now: datetime) -> Person:
-    history = recent_history(request.user_id)
-    last_met = dict(zip(history.content_id, history.timestamp.tolist(), strict=True))
-    served = queries.recently_served(request.user_id, since=now - WAITING_FOR, until=now)
-    profile = profiles.read(request.user_id)
-    return Person(history, profile, last_met, frozenset(refused(history)) | request.exclude, pending(served, last_met))
-
-
-def _shortlist(request: FeedRequest, person: Person, stock: Stock | None, *, seed: int, now: datetime) -> Shortlist:
-    """Ranked new contents first, then whatever else fills the page; the latest uploads when there is no snapshot."""
+def _supplies(pointer: queries.Pointer | None) -> Supplies:
+    stock = current_stock()
     if stock is None or len(stock.shelf) == 0:
-        return _latest(person, account=Account())
-    shelf = stock.shelf
-    met = seen_rows(shelf.rows(person.history.content_id))
-    waiting = _known_rows(shelf, person.pending.waiting)
-    query = FeedQuery(
-        user_id=request.user_id,
-        now=now,
-        history=person.history,
-        seen=np.union1d(met, waiting),
-        user_vector=taste_vector(person.history, stock),
-        surface=request.surface,
-        arm=DEFAULT_ARM,
-        size=min(request.limit + SPARE, len(shelf)),
-        seed=seed,
+        return Supplies(None, None, np.empty(0, np.int64))
+    return Supplies(stock, bundle_of(pointer), trending_rows(stock.shelf))
+
+
+def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *, now: datetime) -> Person:
+    history, stated = past.history, read_preferences(past.preferences)
+    profiling = request.profiling and stated.profiling
+    met = {**past.older, **dict(zip(history.content_id.tolist(), history.timestamp.tolist(), strict=True))}
+    met.pop("", None)
+    if not profiling:
+        # That a page was looked at is part of the page's own memory; what was met elsewhere is behaviour.
+        met = {each: at for each, at in met.items() if each in memory.served}
+    creators = None
+    if request.surface == "following":
+        creators = frozenset(followed(history, past.follows))
+    elif request.surface == "creator":
+        creators = frozenset({request.creator_id or ""})
+    withheld = frozenset(refused(history)) | request.exclude
+    if request.seed_content_id is not None:
+        withheld |= {request.seed_content_id}
+    profile = profiles.from_documents(past.demographics, past.preferences, changed_at=past.profile_at)
+    return Person(
+        history=history if profiling else History.empty(),
+        profile=profile if profiling else profiles.stranger(),
+        audience=audience_of(
+            past.demographics, past.preferences, now=now, country=request.country, languages=request.languages
+        ),
+        memory=remember(met, memory.served, walked=memory.walked),
+        withheld=withheld,
+        creators=creators,
     )
-    taste = session_taste(person.history, shelf)
-    light = LightRanker(shelf, taste, _known_rows(shelf, person.pending.passed_over))
-    model = champion()
-    candidates = ranker_features(person.history, stock, now=now, profile=person.profile, surface=request.surface)
-    ranker = None if model is None else ModelRanker(model, candidates, light)
-    refused_rows = _known_rows(shelf, person.withheld)
-    pipeline = for_you(stock, taste, ranker=ranker, light=light, refused_rows=refused_rows)
-    result = run(query, pipeline, catalogue_size=len(shelf), timer=time.perf_counter)
-    picks = [
-        Pick(
-            shelf.content_id[row],
-            result.proposals.primary_name(place),
-            tuple(result.proposals.source_names(place)),
-            float(result.scores[place]),
-            float(result.propensity[place]),
+
+
+def _make(
+    request: FeedRequest, person: Person, supplies: Supplies, place: Cursor, *, now: datetime, deadline: float
+) -> Feed:
+    """A new page, logged."""
+    seed = place.request_id.int & (2**63 - 1)
+    found, chosen = select(request, person, supplies, seed=seed, now=now, deadline=deadline)
+    picks, cards = chosen.picks, chosen.cards
+    reasons = explain(picks, supplies.stock, found.positives) if request.explain else {}
+    items = tuple(
+        FeedItem(
+            pick.content_id, position, pick.source, pick.sources, pick.score, pick.propensity, found.version,
+            cards[pick.content_id], reasons.get(pick.content_id),
         )
-        for place, row in enumerate(result.proposals.rows[: query.size])
-    ]
-    if len(picks) < query.size:
-        picks += _refill(shelf, query.size, picks, met=met, waiting=waiting, refused_rows=refused_rows)
-    return Shortlist(picks, result.level, result.version, result.account)
+        for position, pick in enumerate(picks)
+    )  # fmt: skip
+    has_more = len(items) == request.limit and chosen.more
+    feed = Feed(
+        request_id=place.request_id,
+        items=items,
+        model_version=found.version,
+        fallback_level=found.level,
+        repeats=any(pick.source == SEEN_AGAIN for pick in picks),
+        has_more=has_more,
+        account=found.account,
+        next_cursor=cursors.sign(place.after, served_at=now) if has_more else None,
+    )
+    _log_served(feed, request, person, supplies.stock, walk_id=place.walk, now=now)
+    return feed
 
 
-def _refill(shelf: Shelf, size: int, picks: list[Pick], *, met: Ids, waiting: Ids, refused_rows: Ids) -> list[Pick]:
-    """What fills a page that the sources could not: unseen contents nobody proposed, then the least recently seen.
-
-    What still waits in the client comes last of all, and only because an empty feed would be worse.
-    """
-    chosen = np.array([shelf.row_of[pick.content_id] for pick in picks], np.int64)
-    shown = np.concatenate([met, waiting])
-    newest = shelf.newest[~np.isin(shelf.newest, np.concatenate([chosen, shown, refused_rows]))]
-    again = np.concatenate([met[~np.isin(met, waiting)], waiting])
-    again = again[shelf.active[again] & ~np.isin(again, refused_rows)]
-    wanted = size - len(picks)
-    found = [Pick(shelf.content_id[row], "latest", ("latest",)) for row in newest[:wanted]]
-    found += [Pick(shelf.content_id[row], "seen_again", ("seen_again",), again=True) for row in again[:wanted]]
-    return found[:wanted]
-
-
-def _latest(person: Person, *, account: Account) -> Shortlist:
-    """Newest uploads straight from the database: new ones first, then the least recently met, then what waits."""
-
-    def place(content_id: str) -> tuple[bool, float]:
-        return content_id in person.pending.waiting, person.last_met.get(content_id, float("-inf"))
-
-    newest = [each for each in newest_contents(LATEST_DEPTH) if each not in person.withheld]
-    picks = [
-        Pick(each, "latest", ("latest",), again=place(each) > (False, float("-inf")))
-        for each in sorted(newest, key=place)
-    ]
-    return Shortlist(picks, "latest", "latest", account)
-
-
-def _eligible(shortlist: Shortlist, limit: int) -> tuple[list[Pick], dict[str, ContentCard]]:
-    """The first `limit` picks that may be shown at this moment, with their cards; one query.
-
-    Withdrawing a content moves the ones behind it up, while their propensities stay those of the shortlist: the
-    policy's choice did not depend on what the database withdrew.
-    """
-    cards = eligible_cards([pick.content_id for pick in shortlist.picks[: limit + SPARE]]) if shortlist.picks else {}
-    return [pick for pick in shortlist.picks if pick.content_id in cards][:limit], cards
+def _replay(delivered: tuple[queries.DeliveredRow, ...], request: FeedRequest, person: Person, place: Cursor) -> Feed:
+    """A page as it was delivered, without what may not be shown any more; positions stay as they were."""
+    wanted = [row for row in delivered if row.content_id not in person.withheld]
+    cards = eligible_cards([row.content_id for row in wanted], person.audience)
+    kept = [row for row in wanted if row.content_id in cards]
+    # What re-ranking moved is not logged, so a retried page explains itself by its sources alone.
+    picks = [Pick(row.content_id, row.source, row.sources, row.score, row.propensity) for row in kept]
+    reasons = explain(picks, None, np.empty(0, np.int64)) if request.explain else {}
+    version = delivered[0].model_version
+    has_more = len(delivered) == request.limit and not delivered[0].ends_walk
+    served_at = datetime.fromtimestamp(delivered[0].served_at, tz=UTC)
+    return Feed(
+        request_id=place.request_id,
+        items=tuple(
+            FeedItem(
+                row.content_id, row.position, row.source, row.sources, row.score, row.propensity, version,
+                cards[row.content_id], reasons.get(row.content_id),
+            )
+            for row in kept
+        ),
+        model_version=version,
+        fallback_level=version if version in _FALLBACKS else "ranked",
+        repeats=any(row.source == SEEN_AGAIN for row in kept),
+        has_more=has_more,
+        account=Account(),
+        next_cursor=cursors.sign(place.after, served_at=served_at) if has_more else None,
+        replayed=True,
+    )  # fmt: skip
 
 
-def _known_rows(shelf: Shelf, content_ids: Iterable[str]) -> Ids:
-    rows = (shelf.row_of.get(each) for each in sorted(content_ids))
-    return np.array([row for row in rows if row is not None], np.int64)
-
-
-def _log_served(feed: Feed, request: FeedRequest, person: Person, stock: Stock | None, *, now: datetime) -> None:
+def _log_served(
+    feed: Feed, request: FeedRequest, person: Person, stock: Stock | None, *, walk_id: UUID, now: datetime
+) -> None:
     """Keep the page with what the ranker saw of it, in one insert."""
     seen = served_features(
         [item.content_id for item in feed.items], person.history, stock, now=now, profile=person.profile,
@@ -290,7 +192,9 @@ def _log_served(feed: Feed, request: FeedRequest, person: Person, stock: Stock |
     Served.objects.bulk_create(
         Served(
             request_id=feed.request_id,
+            walk_id=walk_id,
             position=item.position,
+            ends_walk=not feed.has_more,
             user_id=request.user_id,
             content_id=item.content_id,
             source=item.source,

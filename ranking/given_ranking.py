@@ -87,7 +87,7 @@ def rank(request: RankRequest, *, now: datetime) -> Ranking:
     `restricted` (not for this user), `blocked_creator`, `muted_creator`, `muted_category` (by the user's own wishes),
     `too_new` (the snapshot does not have it yet).
     """
-    viewer = viewer_of(request.user_id)
+    viewer = viewer_of(request.user_id, now=now)
     reasons = _reasons(request.content_ids, viewer, reveal=request.reveal)
     stock = current_stock()
     row_of: Mapping[str, int] = {} if stock is None else stock.shelf.row_of
@@ -109,7 +109,7 @@ def rank(request: RankRequest, *, now: datetime) -> Ranking:
 
 def _reasons(content_ids: Collection[str], viewer: Viewer, *, reveal: bool) -> dict[str, str]:
     """Why some contents must not be ranked."""
-    cards = eligible_cards(content_ids)
+    cards = eligible_cards(content_ids, viewer.audience)
     reasons = {each: viewer.objection(card) for each, card in cards.items() if viewer.objection(card)}
     missing = [each for each in content_ids if each not in cards]
     known = content_cards(missing) if missing and reveal else {}

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from events.cleaning.audience import Audience
 from events.figures import active_by_category
 from events.queries import ContentCard, eligible_cards
 from features import trends
@@ -35,11 +36,16 @@ _SPARE: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class HotRequest:
-    """What kind of thing, over which window; `category` "" for all."""
+    """What kind of thing, over which window; `category` "" for all, `country` "" where nobody knows.
+
+    A country leaves out what may not be shown there, and everything limited to some stays away without one. What
+    people of one country do is not counted apart.
+    """
 
     kind: Kind = "content"
     window: str = "24h"
     category: str = ""
+    country: str = ""
     count: int = 10
 
 
@@ -137,7 +143,7 @@ def _contents(request: HotRequest, counted: _Counted | None) -> Iterator[HotThin
     candidates = [("rising", each.name, each.z) for each in _rising(request, trends.MOST_WATCHED)]
     if counted is not None:
         candidates += [("counted", name, score) for name, score in counted.contents(wanted)]
-    cards = eligible_cards({name for _, name, _ in candidates})
+    cards = eligible_cards({name for _, name, _ in candidates}, Audience(country=request.country))
     for source, name, score in candidates:
         card = cards.get(name)
         if card is not None and (not request.category or card.category == request.category):
@@ -151,14 +157,14 @@ def _groups(request: HotRequest, counted: _Counted | None) -> Iterator[HotThing]
             if request.kind == "tag" or (counted is not None and counted.is_creator(each.name)):
                 yield HotThing(each.name, "rising", each.z)
     if counted is not None:
-        found = counted.creators(request.count) if request.kind == "creator" else _tags(counted)
+        found = counted.creators(request.count) if request.kind == "creator" else _tags(counted, request.country)
         yield from (HotThing(name, "counted", score) for name, score in found)
 
 
-def _tags(counted: _Counted) -> Iterator[tuple[str, float]]:
+def _tags(counted: _Counted, country: str) -> Iterator[tuple[str, float]]:
     scores = dict(counted.contents(TAGGED))
     total: dict[str, float] = {}
-    for content_id, card in eligible_cards(scores).items():
+    for content_id, card in eligible_cards(scores, Audience(country=country)).items():
         for tag in set(card.tags):
             total[tag] = total.get(tag, 0.0) + scores[content_id]
     yield from sorted(total.items(), key=lambda each: (-each[1], each[0]))

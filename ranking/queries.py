@@ -1,18 +1,19 @@
 """Reads of what was served and which models there are; frozen values out, nothing written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
+from django.db import connection
 from django.db.models import QuerySet
 
+from events import user_past
+from events.user_past import UserPast
 from ranking.models import ModelVersion, Served
-from ranking.pipeline.pending import ServedPosition
-
-RECENT_POSITIONS = 600
-"""Bound of one user's recently served positions: half an hour of pages, even for a client that fetches in a loop."""
+from ranking.registry import Pointer
 
 _REQUESTS_AT_ONCE: Final = 1_000
 
@@ -38,6 +39,46 @@ class ServedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveredRow:
+    """One position of a page that was delivered before; `served_at` in seconds since 1970 UTC."""
+
+    position: int
+    content_id: str
+    source: str
+    sources: tuple[str, ...]
+    model_version: str
+    score: float
+    propensity: float
+    ends_walk: bool
+    served_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class FeedMemory:
+    """What was served to one user.
+
+    Attributes
+    ----------
+    served : content id to the last time, in seconds since 1970 UTC
+    walked : content ids that one walk delivered
+    delivered : one page, in order
+    champion : which model serves
+    """
+
+    served: Mapping[str, float]
+    walked: frozenset[str]
+    delivered: tuple[DeliveredRow, ...]
+    champion: Pointer | None = None
+
+
+_NOTHING: Final = "NULL"
+_FEED_START: Final = (
+    f"SELECT p.*, {', '.join([_NOTHING] * 6)} FROM ({user_past.STATEMENT}) p "  # noqa: S608  constants
+    f"UNION ALL SELECT {', '.join([_NOTHING] * user_past.COLUMNS)}, m.* FROM feed_memory(%s, %s, %s, %s) m"
+)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSummary:
     """One model version as lists show it."""
 
@@ -49,14 +90,22 @@ class ModelSummary:
     metrics: dict[str, Any]
 
 
-def recently_served(user_id: str, *, since: datetime, until: datetime) -> list[ServedPosition]:
-    """The last `RECENT_POSITIONS` positions delivered to a user in [since, until], newest first.
+def feed_start(user_id: str, *, page: UUID | None, walk: UUID | None, since: datetime) -> tuple[UserPast, FeedMemory]:
+    """What a user did; what was delivered to them since a moment, what of it by a walk, and a page they got before.
 
-    Served by the index served_user_recent.
+    Takes the lock of the user until the transaction ends, which the caller must have opened: pages of one user are made
+    one after another, so that none holds what another is about to deliver. Served by the indexes served_user_contents
+    and served_once. What was delivered is read after the lock is held; what the user did, by the time of the request.
     """
-    rows = Served.objects.filter(user_id=user_id, served_at__gte=since, served_at__lte=until)
-    newest = rows.order_by("-served_at").values_list("request_id", "content_id", "served_at")[:RECENT_POSITIONS]
-    return [ServedPosition(request_id, content_id, at.timestamp()) for request_id, content_id, at in newest]
+    with connection.cursor() as cursor:
+        values = [user_id, user_past.MOST_EVENTS, since, user_id, page, walk, since]
+        cursor.execute(_FEED_START, values)
+        rows = cursor.fetchall()
+    served, at, walked, delivered, champion, manifest = rows.pop()[user_past.COLUMNS :]
+    found = msgspec.json.decode(delivered, type=list[DeliveredRow]) if delivered else []
+    pointer = None if champion is None else Pointer(champion, manifest)
+    memory = FeedMemory(user_past.times_of(served, at), user_past.ids_of(walked), tuple(found), pointer)
+    return user_past.past_of([row[: user_past.COLUMNS] for row in rows]), memory
 
 
 def served_between(start: datetime, end: datetime) -> Iterator[ServedRow]:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Any, Final, Protocol, TypeVar
 
 from events.authentication import valid_id
+from events.cleaning.audience import is_country
 from events.cleaning.schema import show
 from events.errors import InvalidRequest
 
@@ -66,3 +67,12 @@ def words(params: Params, name: str) -> frozenset[str]:
         message = f"{name} may be given {MOST_VALUES} times; it is given {len(raw)} times"
         raise InvalidRequest(message, code="too_many_values", field=name)
     return frozenset(valid_id(each, field=name) for each in raw)
+
+
+def country(params: Params, name: str) -> str:
+    """A country code in capitals; "" without one."""
+    raw = params.get(name)
+    if raw is not None and not is_country(raw):
+        message = f"{name} must be a country code such as DE or BR; got {show(raw, 40)}"
+        raise InvalidRequest(message, code="invalid_country", field=name)
+    return "" if raw is None else str(raw).upper()

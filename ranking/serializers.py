@@ -4,10 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from events.errors import InvalidRequest
-from ranking.feed import MAX_ITEMS, Feed
+from ranking.feed_request import Explanation, Feed
 
-DEFAULT_LIMIT = 10
 LEVELS = ("ranked", "light", "trending", "latest")
 
 
@@ -24,6 +22,24 @@ class FeedContent(serializers.Serializer[Any]):
     thumbnail_url = serializers.CharField()
 
 
+class MoveAnswer(serializers.Serializer[Any]):
+    """What one stage of re-ranking did to an item; positions from 0."""
+
+    stage = serializers.CharField()
+    start = serializers.IntegerField()
+    end = serializers.IntegerField()
+    reason = serializers.CharField(allow_null=True, help_text="Null where it only made way, or moved up, for others.")
+
+
+class ExplanationAnswer(serializers.Serializer[Any]):
+    """Why an item is where it is."""
+
+    sentence = serializers.CharField(help_text="For the person who sees the item.")
+    ranks = serializers.DictField(child=serializers.IntegerField(), help_text="Rank by source, from 0.")
+    propensity = serializers.FloatField(help_text="The chance that this position showed this item.")
+    moves = MoveAnswer(many=True)
+
+
 class FeedItemAnswer(serializers.Serializer[Any]):
     """One position of a page."""
 
@@ -36,6 +52,7 @@ class FeedItemAnswer(serializers.Serializer[Any]):
     score = serializers.FloatField()
     model_version = serializers.CharField()
     content = FeedContent()
+    explanation = ExplanationAnswer(required=False, help_text="With explain=true only.")
 
 
 class FeedAnswer(serializers.Serializer[Any]):
@@ -47,6 +64,7 @@ class FeedAnswer(serializers.Serializer[Any]):
     fallback_level = serializers.ChoiceField(choices=LEVELS)
     repeats = serializers.BooleanField(help_text="True when the page had to show something again.")
     has_more = serializers.BooleanField()
+    next_cursor = serializers.CharField(allow_null=True, help_text="Of the next page; null where there is none.")
     took_ms = serializers.FloatField()
 
 
@@ -72,6 +90,7 @@ def as_json(feed: Feed, *, took_ms: float) -> dict[str, Any]:
                     "media_url": item.content.media_url,
                     "thumbnail_url": item.content.thumbnail_url,
                 },
+                **({} if item.explanation is None else {"explanation": _explained(item.explanation, item.propensity)}),
             }
             for item in feed.items
         ],
@@ -79,21 +98,18 @@ def as_json(feed: Feed, *, took_ms: float) -> dict[str, Any]:
         "fallback_level": feed.fallback_level,
         "repeats": feed.repeats,
         "has_more": feed.has_more,
+        "next_cursor": feed.next_cursor,
         "took_ms": round(took_ms, 2),
     }
 
 
-def parse_limit(raw: str | None) -> int:
-    """`limit` of a query string, 1..50; absent means 10.
-
-    Raises
-    ------
-    InvalidRequest : naming the value that is no such number
-    """
-    if raw is None:
-        return DEFAULT_LIMIT
-    # isdecimal alone would let other scripts' digits through; the length keeps int() cheap.
-    if not (raw.isascii() and raw.isdecimal() and len(raw) <= 4 and 1 <= int(raw) <= MAX_ITEMS):
-        message = f"limit must be a whole number from 1 to {MAX_ITEMS}; got {raw[:40]!r}"
-        raise InvalidRequest(message, code="invalid_limit", field="limit")
-    return int(raw)
+def _explained(explanation: Explanation, propensity: float) -> dict[str, Any]:
+    return {
+        "sentence": explanation.sentence,
+        "ranks": dict(explanation.ranks),
+        "propensity": round(propensity, 6),
+        "moves": [
+            {"stage": move.stage, "start": move.start, "end": move.end, "reason": move.reason}
+            for move in explanation.moves
+        ],
+    }

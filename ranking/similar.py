@@ -8,6 +8,7 @@ none is the content itself, and no creator comes twice.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -61,7 +62,7 @@ class SimilarPage:
     snapshot: str
 
 
-def similar(request: SimilarRequest) -> SimilarPage:
+def similar(request: SimilarRequest, *, now: datetime) -> SimilarPage:
     """Answer a page; three queries, two more for a user.
 
     Raises
@@ -71,10 +72,10 @@ def similar(request: SimilarRequest) -> SimilarPage:
     seed = queries.content_cards([request.content_id]).get(request.content_id)
     if seed is None or seed.status != "active":
         raise NotFound(f"there is no content with the id {show(request.content_id)}", content_id=request.content_id)
-    viewer = viewer_of(request.user_id)
+    viewer = viewer_of(request.user_id, now=now)
     stock = current_stock()
     candidates = list(_unique(_candidates(request, seed, viewer, stock), without={seed.content_id, *viewer.met}))
-    cards = queries.eligible_cards([each.content_id for each in candidates[:MOST_CHECKED]])
+    cards = queries.eligible_cards([each.content_id for each in candidates[:MOST_CHECKED]], viewer.audience)
     items: list[tuple[Candidate, ContentCard]] = []
     creators: set[str] = set()
     for candidate in candidates:
@@ -91,7 +92,7 @@ def similar(request: SimilarRequest) -> SimilarPage:
 
 def _candidates(request: SimilarRequest, seed: ContentCard, viewer: Viewer, stock: Stock | None) -> Iterator[Candidate]:
     if stock is None or len(stock.shelf) == 0:
-        yield from (Candidate(each, "latest") for each in queries.newest_contents(MOST_CHECKED))
+        yield from (Candidate(each, "latest") for each in queries.newest_contents(MOST_CHECKED, viewer.audience))
         return
     shelf = stock.shelf
     allowed = viewer.may_see(stock) & _asked_for(request, stock)

@@ -1,6 +1,7 @@
 """Creators whom a user might like to follow: nobody followed, blocked, muted or refused already."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -32,12 +33,12 @@ class SuggestedCreator:
     content_ids: tuple[str, ...]
 
 
-def suggest_creators(user_id: str, count: int) -> tuple[SuggestedCreator, ...]:
+def suggest_creators(user_id: str, count: int, *, now: datetime) -> tuple[SuggestedCreator, ...]:
     """The creators to offer, best first; four queries. Empty while there is no snapshot.
 
     A user who does not want to be profiled is offered whom everybody likes.
     """
-    viewer = viewer_of(user_id)
+    viewer = viewer_of(user_id, now=now)
     stock = current_stock()
     if stock is None or len(stock.shelf) == 0:
         return ()
@@ -54,7 +55,7 @@ def suggest_creators(user_id: str, count: int) -> tuple[SuggestedCreator, ...]:
     )
     shown = showpieces(shelf, found.code, SHOWPIECES)
     ids = {code: [str(shelf.content_id[row]) for row in rows] for code, rows in shown.items()}
-    cards = eligible_cards([each for listed in ids.values() for each in listed])
+    cards = eligible_cards([each for listed in ids.values() for each in listed], viewer.audience)
     suggestions = []
     for code, score, because in zip(found.code.tolist(), found.score.tolist(), found.because, strict=True):
         creator = str(snapshot.creators[code])

@@ -10,6 +10,7 @@ EMPTY = Counter("recsys_feeds_empty_total", "Feeds without a single item.")
 RETRIEVED = Counter("recsys_feed_candidates_total", "Candidates proposed, by source.", ["source"])
 DROPPED = Counter("recsys_feed_dropped_total", "Candidates refused, by filter.", ["filter"])
 FAILURES = Counter("recsys_feed_stage_failures_total", "Stages that broke while a feed was made.", ["stage"])
+SKIPPED = Counter("recsys_feed_stages_skipped_total", "Stages left out because the time was up.", ["stage"])
 STAGE_SECONDS = Histogram(
     "recsys_feed_stage_seconds",
     "Wall time of one stage of one feed.",
@@ -35,5 +36,7 @@ def record(account: Account, *, level: str, items: int, repeats: bool, seconds: 
         DROPPED.labels(name).inc(refused)
     for stage, _ in account.failures:
         FAILURES.labels(stage).inc()
+    for stage in account.skipped:
+        SKIPPED.labels(stage).inc()
     for stage, stage_seconds in account.seconds.items():
         STAGE_SECONDS.labels(stage).observe(stage_seconds)

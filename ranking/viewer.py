@@ -1,13 +1,15 @@
 """Who looks at a listing: what they met, refused and do not want, for the doors beside the feed."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 
-from events.cleaning.preferences import Preferences
+from events import queries
+from events.cleaning.audience import Audience, audience_of
+from events.cleaning.preferences import Preferences, read_preferences
 from events.columnar.history import History
-from events.preferences import preferences_of
-from events.queries import ContentCard, recent_history
+from events.queries import ContentCard
 from ranking.candidates.filters import codes_of
 from ranking.pipeline.shelf import refused
 from ranking.pipeline.stages import Ids, Mask
@@ -24,6 +26,7 @@ class Viewer:
     met : ids of contents the user has met or refused
     refused : ids of those that the user hid or reported
     stated : the user's own wishes
+    audience : age and country, as far as they are known; wishes are told apart from what is forbidden
     """
 
     user_id: str | None = None
@@ -31,6 +34,7 @@ class Viewer:
     met: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
     stated: Preferences = field(default_factory=Preferences)
+    audience: Audience = field(default_factory=Audience)
 
     def accepts(self, card: ContentCard) -> bool:
         """Whether nothing the user stated speaks against a content."""
@@ -61,13 +65,17 @@ class Viewer:
         )
 
 
-def viewer_of(user_id: str | None) -> Viewer:
+def viewer_of(user_id: str | None, *, now: datetime) -> Viewer:
     """What is known of a user, in two queries; nobody for None."""
     if user_id is None:
         return Viewer()
-    history, stated = recent_history(user_id), preferences_of(user_id)
+    history, profile = queries.recent_history(user_id), queries.profile(user_id) or {}
+    stated = read_preferences(profile.get("preferences"))
     met, unwanted = frozenset(history.content_id.tolist()) - {""}, frozenset(refused(history))
-    return Viewer(user_id, history if stated.profiling else History.empty(), met, unwanted, stated)
+    past = history if stated.profiling else History.empty()
+    demographics = profile.get("demographics")
+    audience = audience_of(demographics if isinstance(demographics, dict) else {}, {}, now=now)
+    return Viewer(user_id, past, met, unwanted, stated, audience)
 
 
 def known_rows(stock: Stock, content_ids: frozenset[str]) -> Ids:

@@ -3,27 +3,33 @@
 import time
 
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from events.authentication import acting_user, require_scope
 from events.serializers import ErrorAnswer
-from ranking.feed import MAX_ITEMS, FeedRequest, build_feed
-from ranking.pipeline.pending import PREFETCH_AHEAD
-from ranking.serializers import DEFAULT_LIMIT, FeedAnswer, as_json, parse_limit
+from ranking.feed import build_feed
+from ranking.feed_params import PARAMETERS, parse_feed
+from ranking.load import in_work
+from ranking.serializers import FeedAnswer, as_json
 
-DESCRIPTION = f"""
+DESCRIPTION = """
 The next page for one user, best first. Every event changes the very next page.
 
-Nothing the user has seen comes again before everything else is used up (`repeats` says so), and nothing they hid or
-reported ever does. Clips of a delivered page that were not watched yet are not sent twice while the client may still
-show them: fetch ahead when {PREFETCH_AHEAD} or fewer clips remain. Asking with more left counts as a refresh, and
-what was left unwatched may return.
+Walk through the feed by `next_cursor`; asking without a cursor begins a new walk, as a refresh does, and so does a
+client whose walk ended (`next_cursor` is null). A walk never repeats what it delivered. Nothing that another walk
+delivered, on whatever device, comes again while two pages of contents are left that never were on a page; then what
+the user has not met is offered again. What they have met (any event about it, also a swipe within the first second)
+comes only when nothing else is left, longest ago first (`repeats` says so). What they hid or reported never does.
 
-`fallback_level` names what ordered the page: `ranked` (the trained model), `light` (no model yet, or it failed),
-`trending`, or `latest` (newest uploads from the database alone).
+Whether an item may be shown is asked of the database for every page: moderation, age, country, language, blocked and
+muted creators, muted categories. An age or a country that is not known hides what is limited by it.
+
+`fallback_level` names what ordered the page: `ranked` (the trained model), `light` (no model yet, or it failed, or the
+time was up), `trending`, or `latest` (newest uploads). When too many feeds are in work the answer is 503 `overloaded`
+with Retry-After.
 """
 EXAMPLE = OpenApiExample(
     "A page of one",
@@ -55,6 +61,7 @@ EXAMPLE = OpenApiExample(
         "fallback_level": "ranked",
         "repeats": False,
         "has_more": True,
+        "next_cursor": "WyIwZjFmN2I4ZTZmNWY0ZDBlOWQwYTRiMWY1ZTJkOWMxMSIsMSwiYTNmIiwxNzk1NTk1NjQzXQ:6cNn8...",
         "took_ms": 6.3,
     },
 )
@@ -68,18 +75,15 @@ class FeedView(APIView):
     @extend_schema(
         summary="Get the next page of the feed",
         description=DESCRIPTION,
-        parameters=[
-            OpenApiParameter("user_id", str, description="Whose feed; may be left out with an end-user token."),
-            OpenApiParameter("limit", int, description=f"Items on the page, 1 to {MAX_ITEMS}.", default=DEFAULT_LIMIT),
-        ],
+        parameters=PARAMETERS,
         responses={200: FeedAnswer, 400: ErrorAnswer, 401: ErrorAnswer, 403: ErrorAnswer, 503: ErrorAnswer},
         examples=[EXAMPLE],
     )
     def get(self, request: Request) -> Response:
         start = time.perf_counter()
-        user_id = acting_user(request, request.query_params.get("user_id"))
-        limit = parse_limit(request.query_params.get("limit"))
-        feed = build_feed(FeedRequest(user_id, limit), now=timezone.now())
+        with in_work():
+            user_id = acting_user(request, request.query_params.get("user_id"))
+            feed = build_feed(parse_feed(request.query_params, user_id), now=timezone.now())
         answer = as_json(feed, took_ms=(time.perf_counter() - start) * 1000.0)
         # A page is made for one moment: a cached one would repeat what was just watched.
         return Response(answer, headers={"Cache-Control": "no-store"})

@@ -199,6 +199,13 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 # --- Serving ---------------------------------------------------------------------------------------------------------
 MODEL_DIR = VAR_DIR / "models"
+# What a user was served or met within so many days does not come again while there is anything else.
+FEED_SEEN_DAYS = _count("FEED_SEEN_DAYS", 90, least=1)
+# Once a feed took so long, the stages that are left give way to the light ranker.
+FEED_BUDGET_MS = _count("FEED_BUDGET_MS", 200, least=1)
+# Feeds in work per web process; further ones are refused at once. Below the threads of a process, so that events are
+# still taken in.
+FEED_MAX_IN_WORK = _count("FEED_MAX_IN_WORK", 12, least=1)
 SNAPSHOT_DIR = VAR_DIR / "snapshots"
 # The demo player acts for any user id it is given, so it is off unless the data is the embedded default's own.
 DEMO_PLAYER = _flag("DEMO_PLAYER", EMBEDDED)

@@ -1,13 +1,16 @@
 """What an upload event tells of its content beyond the free metadata: length, language and where the media lie.
 
 The event log takes metadata as the host app sends it, so nothing here refuses: a value that cannot be used is left out
-of the columns and stays readable in the metadata. The catalogue API checks the same values strictly.
+of the columns and stays readable in the metadata; a limit that cannot be understood hides the content. The catalogue
+API checks the same values strictly.
 """
 
 import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, TypeGuard
+
+from events.cleaning.audience import EVERYONE, read_restrictions
 
 MAX_URL_CHARS: Final = 2_000
 MAX_DURATION_S: Final = 86_400.0
@@ -25,6 +28,9 @@ class UploadFacts(NamedTuple):
     language: str
     media_url: str
     thumbnail_url: str
+    age_rating: str = EVERYONE
+    geo_allow: tuple[str, ...] = ()
+    geo_deny: tuple[str, ...] = ()
 
 
 def read_upload(metadata: Mapping[str, Any]) -> UploadFacts:
@@ -32,9 +38,10 @@ def read_upload(metadata: Mapping[str, Any]) -> UploadFacts:
 
     Examples
     --------
-    >>> read_upload({"caption": "hi", "duration_s": 12, "language": "en", "media_url": "javascript:alert(1)"})
-    UploadFacts(duration_s=12.0, language='en', media_url='', thumbnail_url='')
+    >>> read_upload({"caption": "hi", "duration_s": 12, "language": "en", "media_url": "javascript:alert(1)"})[:4]
+    (12.0, 'en', '', '')
     """
+    limits = read_restrictions(metadata)
     duration = metadata.get("duration_s")
     language = metadata.get("language")
     return UploadFacts(
@@ -42,6 +49,9 @@ def read_upload(metadata: Mapping[str, Any]) -> UploadFacts:
         language if isinstance(language, str) and is_language(language) else "",
         _url(metadata.get("media_url")),
         _url(metadata.get("thumbnail_url")),
+        limits.age_rating,
+        limits.geo_allow,
+        limits.geo_deny,
     )
 
 

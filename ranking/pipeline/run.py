@@ -6,6 +6,7 @@ says which level served. A failing re-ranker leaves the order as it was. What br
 module does no I/O and has no clock (`timer` is an argument).
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -60,12 +61,14 @@ class Account:
     dropped : candidates refused per filter
     failures : "stage: error" of every stage that broke
     seconds : wall time per stage
+    skipped : stages left out because the time was up
     """
 
     retrieved: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
     failures: list[tuple[str, str]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
 
     @contextmanager
     def timed(self, stage: str, timer: Timer) -> Iterator[None]:
@@ -110,17 +113,24 @@ class Run:
         return moves_of(place, self.trail)
 
 
-def run(query: FeedQuery, pipeline: Pipeline, *, catalogue_size: int, timer: Timer) -> Run:
-    """Run every stage; `catalogue_size` bounds the rows a source may name."""
+def run(query: FeedQuery, pipeline: Pipeline, *, catalogue_size: int, timer: Timer, deadline: float = math.inf) -> Run:
+    """Run every stage; `catalogue_size` bounds the rows a source may name.
+
+    Once `timer` reads `deadline`, what is left out are further sources (the first is always asked), the ranker, whose
+    place the light ranker takes, and re-rankers; filters never are.
+    """
     account = Account()
-    proposals = _retrieve(query, pipeline, catalogue_size, account, timer)
+    late = _Late(account, timer, deadline)
+    proposals = _retrieve(query, pipeline, catalogue_size, account, timer, late)
     proposals = _filter(query, pipeline, proposals, account, timer)
-    scores, level, version = _score(query, pipeline, proposals.rows, account, timer)
+    scores, level, version = _score(query, pipeline, proposals.rows, account, timer, late)
     best_first = np.argsort(-scores, kind="stable")
     proposals, scores = proposals.take(best_first), scores[best_first]
     propensity = np.ones(len(proposals), np.float32)
     trail: list[Passage] = []
     for stage in pipeline.rerankers:
+        if late(stage.name):
+            continue
         with account.timed(stage.name, timer):
             try:
                 knowing = stage.knowing(proposals) if isinstance(stage, NeedsProvenance) else stage
@@ -137,9 +147,28 @@ def run(query: FeedQuery, pipeline: Pipeline, *, catalogue_size: int, timer: Tim
     return Run(proposals, scores, propensity, level, version, account, tuple(trail))
 
 
-def _retrieve(query: FeedQuery, pipeline: Pipeline, size: int, account: Account, timer: Timer) -> Proposals:
-    retrieved = []
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """Whether the time is up, and the note that a stage was left out for it."""
+
+    account: Account
+    timer: Timer
+    deadline: float
+
+    def __call__(self, stage: str) -> bool:
+        if self.timer() < self.deadline:
+            return False
+        self.account.skipped.append(stage)
+        return True
+
+
+def _retrieve(
+    query: FeedQuery, pipeline: Pipeline, size: int, account: Account, timer: Timer, late: _Late
+) -> Proposals:
+    retrieved: list[tuple[str, int, Ids]] = []
     for source, quota in pipeline.sources:
+        if retrieved and late(source.name):
+            continue
         with account.timed(source.name, timer):
             try:
                 rows = source.retrieve(query, quota)
@@ -167,11 +196,11 @@ def _filter(query: FeedQuery, pipeline: Pipeline, proposals: Proposals, account:
 
 
 def _score(
-    query: FeedQuery, pipeline: Pipeline, candidates: Ids, account: Account, timer: Timer
+    query: FeedQuery, pipeline: Pipeline, candidates: Ids, account: Account, timer: Timer, late: _Late
 ) -> tuple[Scores, Level, str]:
     rankers: tuple[tuple[Level, Ranker | None], ...] = (("ranked", pipeline.ranker), ("light", pipeline.light_ranker))
     for level, ranker in rankers:
-        if ranker is None:
+        if ranker is None or (level == "ranked" and late(level)):
             continue
         with account.timed(level, timer):
             try:

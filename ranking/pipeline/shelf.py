@@ -5,11 +5,13 @@ Neither reads a store: `ranking/feed.py` fills them.
 """
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from events.cleaning.schema import EVENT_TYPES
 from events.columnar.history import History
 from features.extraction.definitions import LAG_DECAY
 from features.extraction.engagement import WORTH_LIMIT, still_refused, worth
@@ -70,6 +72,19 @@ class Shelf:
     def __len__(self) -> int:
         return len(self.content_id)
 
+    def only(self, allowed: Mask) -> "Shelf":
+        """The same rows, of which only the allowed ones count as active; the sorted orders are thinned, not made anew.
+
+        Parameters
+        ----------
+        allowed : bool array (n,)
+        """
+        thinned = copy(self)
+        object.__setattr__(thinned, "active", self.active & allowed)
+        object.__setattr__(thinned, "hottest", self.hottest[allowed[self.hottest]])
+        object.__setattr__(thinned, "newest", self.newest[allowed[self.newest]])
+        return thinned
+
     def rows(self, content_ids: NDArray[np.object_]) -> Ids:
         """Rows of content ids, `UNKNOWN` for those the snapshot lacks."""
         row_of = self.row_of
@@ -126,23 +141,20 @@ def session_taste(history: History, shelf: Shelf) -> SessionTaste:
     )
 
 
-def seen_rows(rows: Ids) -> Ids:
-    """Rows the user has met, each once, dated by the latest meeting, oldest first.
-
-    Any event about a content counts, not only an impression: who likes a clip has seen it. `rows` are those of a
-    history, with `UNKNOWN` for what the snapshot lacks.
-
-    >>> seen_rows(np.array([4, 2, -1, 4])).tolist()
-    [2, 4]
-    """
-    met = rows[rows >= 0]
-    reverse, first = np.unique(met[::-1], return_index=True)
-    return reverse[np.argsort(-first)].astype(np.int64)
-
-
 def refused(history: History) -> set[str]:
     """Content ids that the user hid, without taking it back, or reported."""
     return set(history.content_id[still_refused(history.event_type, history.content_id)]) - {""}
+
+
+def followed(history: History, before: frozenset[str] = frozenset()) -> set[str]:
+    """Creators that the user follows: those followed before the history begins, and what it says since."""
+    creators = set(before)
+    for kind, creator in zip(history.event_type.tolist(), history.creator_id.tolist(), strict=True):
+        if kind == EVENT_TYPES.index("follow"):
+            creators.add(creator)
+        elif kind == EVENT_TYPES.index("unfollow"):
+            creators.discard(creator)
+    return creators - {""}
 
 
 def _affinity(

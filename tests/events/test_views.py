@@ -208,7 +208,8 @@ def test_a_content_is_created_replaced_and_read(server):
     created = server.put("/api/v1/contents/c1", body, format="json")
     assert created.status_code == 201
     assert server.put("/api/v1/contents/c1", body, format="json").status_code == 200
-    assert server.get("/api/v1/contents/c1").json() == created.json() == {"content_id": "c1", **body}
+    unlimited = {"age_rating": "everyone", "geo_allow": [], "geo_deny": []}
+    assert server.get("/api/v1/contents/c1").json() == created.json() == {"content_id": "c1", **unlimited, **body}
 
 
 def test_only_the_host_app_sees_contents_that_were_taken_down(server, as_user):

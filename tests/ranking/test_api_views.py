@@ -4,8 +4,15 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from events import api_keys, authentication, client_tokens, preferences, relations
-from events.catalogue import NewContent, register_content, register_contents, set_moderation_state
+from events import api_keys, authentication, client_tokens, preferences, queries, relations
+from events.catalogue import (
+    NewContent,
+    NewProfile,
+    register_content,
+    register_contents,
+    set_moderation_state,
+    update_profile,
+)
 from features import trends
 from features.models import Trend
 from features.trends import TrendKind
@@ -125,6 +132,7 @@ class TestRefusals:
             (TRENDING, {"window": "2h"}, "invalid_choice", "2h"),
             (TRENDING, {"kind": "sound"}, "invalid_choice", "sound"),
             (TRENDING, {"category": "a\x00"}, "invalid_request", "category"),
+            (TRENDING, {"country": "Germany"}, "invalid_country", "Germany"),
             (CATEGORIES, {"window": "1h"}, "unknown_parameter", "window"),
             (CREATORS, {"count": "many"}, "invalid_number", "many"),
         ],
@@ -449,3 +457,50 @@ class TestDescription:
         for path, method in described.items():
             answer = paths[path][method]["responses"]["200"]["content"]["application/json"]
             assert answer["examples"], path
+
+
+class TestAudience:
+    """Age and country decide at this moment, whatever the snapshot says."""
+
+    def limit(self, content_id, **limits):
+        card = queries.content(content_id)
+        facts = {each: card[each] for each in ("creator_id", "upload_timestamp", "metadata", "duration_s", "language")}
+        register_content(NewContent(content_id, **facts, **limits))
+
+    def test_an_age_limit_holds_in_every_door(self, snapshot, server):
+        update_profile(NewProfile("adult", demographics={"birth_year": 1980}))
+        first = ids_of(server.get(SIMILAR))[0]
+        self.limit(first, age_rating="18")
+        for user_id, sees in (("adult", True), ("somebody", False)):
+            assert (first in ids_of(server.get(SIMILAR, {"user_id": user_id, "count": 50}))) is sees
+            body = server.post(RANK, {"user_id": user_id, "content_ids": [first]}, format="json").json()
+            assert body["unranked"] == ([] if sees else [{"content_id": first, "reason": "restricted"}])
+        assert first not in ids_of(server.get(TRENDING, {"window": "7d", "count": 50}), "name")
+
+    def test_a_country_leaves_out_what_may_not_be_shown_there(self, snapshot, server):
+        first = ids_of(server.get(TRENDING), "name")[0]
+        self.limit(first, geo_deny=["DE"])
+        assert first in ids_of(server.get(TRENDING, {"country": "fr"}), "name")
+        assert first not in ids_of(server.get(TRENDING, {"country": "DE"}), "name")
+        assert first not in ids_of(server.get(TRENDING), "name"), "nobody knows where"
+
+
+class TestTheNextFeed:
+    """What is stated through these doors holds on the very next page."""
+
+    @pytest.mark.parametrize("word", ["blocks", "mutes"])
+    def test_a_blocked_or_muted_creator_is_gone_and_comes_back(self, snapshot, user, word):
+        def makers():
+            items = user.get("/api/v1/feed", {"limit": 50}).json()["items"]
+            return {item["content"]["creator_id"] for item in items}
+
+        assert "ocean-maker-1" in makers()
+        assert user.put(f"/api/v1/users/mia/{word}/ocean-maker-1").json()["changed"] is True
+        assert "ocean-maker-1" not in makers()
+        assert user.delete(f"/api/v1/users/mia/{word}/ocean-maker-1").json()["changed"] is True
+        assert "ocean-maker-1" in makers()
+
+    def test_a_hidden_content_is_gone(self, snapshot, user):
+        first = ids_of(user.get("/api/v1/feed", {"limit": 5}))[0]
+        user.put(f"/api/v1/users/mia/hidden/{first}")
+        assert first not in ids_of(user.get("/api/v1/feed", {"limit": 50}))

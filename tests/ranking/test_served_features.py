@@ -17,7 +17,7 @@ from ranking.feed import FeedRequest, build_feed
 from tests.ranking.feeds import FAMILIES, NOW, Viewer
 
 PEOPLE, PAGES, PAGE = 12, 9, 10
-SURFACES = ("for_you", "friends")
+SURFACES = ("for_you", "category")
 
 
 def live() -> None:

@@ -49,7 +49,7 @@ def test_a_server_gets_the_feed_of_any_user(snapshot, server):
     assert answer["Cache-Control"] == "no-store"
     body = answer.json()
     assert set(body) == {
-        "request_id", "items", "model_version", "fallback_level", "repeats", "has_more", "took_ms",
+        "request_id", "items", "model_version", "fallback_level", "repeats", "has_more", "next_cursor", "took_ms",
     }  # fmt: skip
     assert [item["position"] for item in body["items"]] == list(range(7))
     assert all(set(item) == ITEM_KEYS and set(item["content"]) == CONTENT_KEYS for item in body["items"])
@@ -118,5 +118,9 @@ def test_the_door_adds_no_query_but_the_credential(champion, user, django_assert
 def test_the_description_of_the_api_names_the_feed(db):
     schema = APIClient().get("/api/schema?format=json").json()
     operation = schema["paths"][URL]["get"]
-    assert {parameter["name"] for parameter in operation["parameters"]} == {"user_id", "limit"}
+    assert {parameter["name"] for parameter in operation["parameters"]} == {
+        "user_id", "limit", "cursor", "surface", "exclude_ids", "seed_content_id", "categories", "languages",
+        "country", "creator_id", "diversity", "exploration", "max_per_creator", "profiling", "explain",
+    }  # fmt: skip
+    assert all(parameter["description"] and parameter["examples"] for parameter in operation["parameters"])
     assert "refresh" in operation["description"]

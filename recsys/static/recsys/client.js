@@ -34,7 +34,7 @@ const REFUSED = new Set([400, 403, 413, 422]);
  * @typedef {{content_id: string, position: number, source: string, sources: string[], score: number,
  *   model_version: string, content: Object<string, any>}} FeedItem
  * @typedef {{request_id: string, items: FeedItem[], model_version: string, fallback_level: string, repeats: boolean,
- *   has_more: boolean, took_ms: number}} FeedPage
+ *   has_more: boolean, next_cursor: string|null, took_ms: number}} FeedPage
  * @typedef {{baseUrl?: string, userId: string, token: string, expiresAt?: string,
  *   refreshToken?: () => Promise<string|Credential>, surface?: string, flushAt?: number, flushAfterMs?: number,
  *   retryMs?: number, maxQueued?: number}} ClientOptions
@@ -169,12 +169,15 @@ export class RecsysClient {
   /**
    * The next page. Waiting events are sent first, so that the page already follows them.
    * @param {number} limit
+   * @param {string|null} [cursor] `next_cursor` of the page before; the same one gives the same page, so a request that
+   *   failed may be repeated. Left out, a new walk begins.
    * @returns {Promise<FeedPage>}
    * @throws {ApiError} when the server answers with an error; TypeError when it cannot be reached
    */
-  async getFeed(limit = 10) {
+  async getFeed(limit = 10, cursor = null) {
     await Promise.race([this.flush(), pause(FLUSH_WAIT_MS)]);
-    const response = await this.#request("GET", `/feed?limit=${limit}`);
+    const after = cursor ? `&cursor=${encodeURIComponent(cursor)}` : "";
+    const response = await this.#request("GET", `/feed?limit=${limit}${after}`);
     const body = await response.json().catch(() => null);
     if (response.ok && Array.isArray(body?.items)) return body;
     const error = body?.error ?? {};

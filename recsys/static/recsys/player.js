@@ -37,10 +37,12 @@ const client = createClient({
 
 /** @type {Clip[]} */ const clips = [];
 /** @type {Clip|null} */ let current = null;
+const CURSOR_CODES = new Set(["cursor_expired", "cursor_mismatch", "invalid_cursor"]);
 let active = 0;
 let target = 0;
 let loading = false;
 let exhausted = false;
+/** @type {string|null} */ let cursor = null;
 let debug = false;
 let muted = remembered(SOUND_KEY) !== "on";
 
@@ -58,8 +60,13 @@ async function loadMore() {
   feed.setAttribute("aria-busy", "true");
   showTail("loading");
   try {
-    append(await client.getFeed(config.pageSize));
+    const page = await client.getFeed(config.pageSize, cursor);
+    // Only now: a page that did not arrive is asked for again by the same cursor, and is the same page.
+    cursor = page.next_cursor;
+    append(page);
   } catch (error) {
+    // A cursor that ended over night begins a new walk.
+    if (CURSOR_CODES.has(error.code)) cursor = null;
     console.warn("recsys: no feed", error);
     showTail(error instanceof TypeError ? "offline" : "error");
   }

@@ -7,6 +7,7 @@ from ranking.candidates.content_based import ContentBased
 from ranking.candidates.filters import Active, NotRefused, Unseen, Wanted
 from ranking.candidates.fresh import Fresh
 from ranking.candidates.given import Given
+from ranking.candidates.listings import Newest
 from ranking.candidates.popular import Popular
 from ranking.candidates.sequential import Sequential
 from ranking.candidates.trending import Trending
@@ -24,6 +25,7 @@ VECTOR = SHELF.embedding[np.flatnonzero(WORLD.family == 0)[0]]
 SOURCES = {
     "popular": lambda shelf, past: Popular(shelf),
     "trending": lambda shelf, past: Trending(shelf, np.arange(len(shelf))[::-3]),
+    "latest": lambda shelf, past: Newest(shelf),
     "fresh": lambda shelf, past: Fresh(shelf),
     "content_based": lambda shelf, past: ContentBased(shelf),
     "sequential": lambda shelf, past: Sequential(shelf, session_taste(past, shelf)),

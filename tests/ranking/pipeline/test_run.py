@@ -164,3 +164,30 @@ def test_every_stage_is_timed():
 
 def test_no_sources_give_an_empty_run():
     assert len(go(replace(PIPELINE, sources=[], light_ranker=BROKEN, ranker=None))) == 0
+
+
+class TestDeadline:
+    """The timer of these tests ticks once whenever it is asked."""
+
+    def late(self, deadline, **changes):
+        ticks = count()
+        pipeline = replace(PIPELINE, **changes)
+        return run(query(), pipeline, catalogue_size=10, timer=lambda: float(next(ticks)), deadline=deadline)
+
+    def test_when_the_time_is_up_from_the_start_one_source_filters_and_the_light_ranker_serve(self):
+        keep = Fixed(np.array([True, False]), name="keep")
+        reverse = Fixed(Positions(rows(0), np.ones(1, np.float32)), name="reverse")
+        found = self.late(0.0, filters=[keep], rerankers=[reverse])
+        assert found.account.skipped == ["b", "ranked", "reverse"]
+        assert (found.level, found.version, found.proposals.rows.tolist()) == ("light", "light", [3])
+        assert found.account.dropped == {"keep": 1}
+
+    def test_a_deadline_in_the_middle_cuts_what_comes_after_it(self):
+        # Source a asks twice, then b is asked about once and asks twice itself; then the ranker is too late.
+        found = self.late(5.0)
+        assert (found.account.skipped, found.level) == (["ranked"], "light")
+        assert found.account.retrieved == {"a": 2, "b": 2}
+
+    def test_in_time_nothing_is_skipped(self):
+        found = self.late(1_000.0)
+        assert (found.account.skipped, found.level) == ([], "ranked")

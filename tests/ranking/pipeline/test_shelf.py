@@ -1,10 +1,12 @@
 """What the last events say about a user's taste."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from events.columnar.history import History
-from ranking.pipeline.shelf import judge, refused, seen_rows, session_taste
+from ranking.pipeline.shelf import followed, judge, refused, session_taste
 from tests.worlds import families, history, skipped, watched
 
 WORLD = families()
@@ -105,5 +107,17 @@ def test_a_hide_that_was_taken_back_refuses_nothing_and_a_report_stays():
     assert refused(again) == {"a", "c"}
 
 
-def test_seen_rows_are_dated_by_the_latest_meeting():
-    assert seen_rows(np.array([3, 5, 3, -1, 4])).tolist() == [5, 3, 4]
+def test_a_thinned_shelf_is_the_shelf_of_the_allowed_contents_in_the_same_order():
+    shelf = families().shelf
+    allowed = np.arange(len(shelf)) % 3 != 0
+    thinned = shelf.only(allowed)
+    made_anew = replace(shelf, active=shelf.active & allowed)
+    for name in ("active", "hottest", "newest"):
+        assert np.array_equal(getattr(thinned, name), getattr(made_anew, name))
+    assert shelf.active.all()
+
+
+def test_who_is_followed_is_what_the_last_word_says():
+    nan = float("nan")
+    past = history(("follow", "a", nan, "k"), ("follow", "b", nan, "m"), ("unfollow", "a", nan, "k"))
+    assert followed(past, frozenset({"k", "n"})) == {"m", "n"}
