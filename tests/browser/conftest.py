@@ -22,6 +22,8 @@ import imageio_ffmpeg
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.browser.player_page import PHONE
+
 STATIC = Path(__file__).resolve().parents[2] / "recsys" / "static"
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 CLIENT_HOST = "recsys.test"
@@ -226,3 +228,36 @@ def client_page(browser: Browser, server: Server) -> Iterator[Page]:
     page.wait_for_function("window.ready")
     yield page
     context.close()
+
+
+def keep_feed(page, request):
+    """Add the answer to a feed request to `page.feeds`."""
+    if "/api/v1/feed" in request.url:
+        page.feeds.append(request.response().json())
+
+
+@pytest.fixture
+def open_player(browser, stack):
+    """Open the player as a new guest; every complaint of the page's console fails the test at its end.
+
+    `page.feeds` grows by each answer of the feed, decoded.
+    """
+    contexts, complaints = [], []
+
+    def open_page(path="/", **options):
+        context = browser.new_context(**{"viewport": PHONE, "has_touch": True, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.feeds = []
+        page.on("requestfinished", lambda request: keep_feed(page, request))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda entry: complaints.append(entry.text) if entry.type in {"error", "warning"} else None)
+        page.goto(stack.base_url + path)
+        page.locator(".clip:not([inert])").wait_for()
+        return page
+
+    open_page.complaints = complaints
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not complaints
