@@ -55,7 +55,8 @@ def test_the_feed_turns_within_one_page_to_the_family_that_is_liked(open_player)
             page.keyboard.press("l")
             page.wait_for_timeout(2_500)
         press(page, "ArrowDown")
-    until(lambda: len(page.feeds) > 1)
+    # The browser's news arrive only while it is asked something.
+    until(lambda: page.wait_for_timeout(20) or len(page.feeds) > 1)
     after = families(page.feeds[1])
     assert len(before) == len(after) == PAGE
     assert after.count(family) > before.count(family)

@@ -44,6 +44,8 @@ let target = 0;
 let loading = false;
 let exhausted = false;
 let debug = false;
+let scrollFrame = 0;
+let scrollRest = 0;
 
 async function fetchToken() {
   const response = await fetch(config.tokenUrl, { method: "POST", headers: { "X-CSRFToken": config.csrfToken } });
@@ -138,6 +140,8 @@ function prefetch() {
 
 /** @param {number} step */
 function move(step) {
+  // The rest of the move before must not take this one's target back.
+  clearTimeout(scrollRest);
   target = Math.max(0, Math.min(clips.length, target + step));
   feed.scrollTo({ top: target * feed.clientHeight, behavior: calm.matches ? "instant" : "smooth" });
 }
@@ -287,9 +291,6 @@ function toggleDebug() {
   for (const clip of clips) clip.showDebug(debug);
   byId("debug-toggle").setAttribute("aria-pressed", String(debug));
 }
-
-let scrollFrame = 0;
-let scrollRest = 0;
 
 function onScroll() {
   cancelAnimationFrame(scrollFrame);

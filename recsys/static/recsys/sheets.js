@@ -7,11 +7,15 @@ const byId = (id) => document.getElementById(id);
 
 /** Open the sheets that have a fixed button, and close any by its button or a tap beside it. */
 export function connectSheets() {
+  // A long press ends over the sheet that it opened; only what also began beside the sheet closes it.
+  let pressed = /** @type {EventTarget|null} */ (null);
+  document.addEventListener("pointerdown", (event) => { pressed = event.target; });
   document.addEventListener("click", (event) => {
     const target = /** @type {Element} */ (event.target);
     const opener = target.closest("[data-sheet]");
     if (opener instanceof HTMLElement) byId(opener.dataset.sheet).showModal();
-    else if (target.closest("[data-close]") || target instanceof HTMLDialogElement) target.closest("dialog")?.close();
+    else if (target.closest("[data-close]")) target.closest("dialog")?.close();
+    else if (target instanceof HTMLDialogElement && pressed === target) target.close();
   });
 }
 
