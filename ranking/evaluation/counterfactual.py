@@ -10,8 +10,8 @@ With n logged picks, reward r, the logged chance p of the action taken, and the 
     SNDR   = DM + sum(w (r - q[taken])) / sum(w)
 
 A policy that seldom agrees with the logged one hangs on a handful of rows, and its estimate looks like any other
-number. `estimate` therefore refuses below an effective sample size of 100 or of one in a hundred of the rows, or where a
-single row carries more than a twentieth of all weight.
+number. `estimate` therefore refuses below an effective sample size of 100 or of one in a hundred of the rows, or where
+a single row carries more than a twentieth of all weight.
 
 Not here: where the chances come from (`ranking.rerank` logs them), and models of the reward.
 """
@@ -166,8 +166,8 @@ def estimate(
     least = max(LEAST_EFFECTIVE, LEAST_EFFECTIVE_SHARE * len(weights))
     if effective < least or share > LARGEST_SHARE:
         raise TooLittleSupportError(
-            f"{len(weights)} rows are worth {effective:.1f} of the policy's own, and the heaviest carries {share:.1%} of "
-            f"the weight; at least {least:.0f} and at most {LARGEST_SHARE:.0%} are needed"
+            f"{len(weights)} rows are worth {effective:.1f} of the policy's own, and the heaviest carries {share:.1%} "
+            f"of the weight; at least {least:.0f} and at most {LARGEST_SHARE:.0%} are needed"
         )
     columns = {"weight": weights, "ips": weights * picks.reward}
     values = {"ips": ips(picks), "snips": snips(picks)}
