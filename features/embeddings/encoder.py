@@ -6,7 +6,7 @@ distance that starts as a decay (ALiBi; Press, Smith and Lewis, 2022), and the v
 model of `behaviour` and not from noise. The last is worth most on a small machine: on MovieLens-1M the first pass over
 the data finds what random vectors need seven for.
 
-Training is in `encoder_training`, a worker's business. What serves is here: an ONNX graph and two arrays, no TensorFlow.
+Training is in `encoder_training`, a worker's business. What serves is here: an ONNX graph, two arrays, no TensorFlow.
 """
 
 import hashlib
