@@ -4,7 +4,9 @@ With `--path` the Open Bandit sample (Saito, Aihara, Matsutani and Narita, 2021)
 positions by a uniform policy and by Thompson sampling in the same week. From the log of one the value of the other is
 estimated, per position and over all, and the clicks of its own log say what it was worth. The uniform policy is known
 exactly; Thompson sampling changed while it ran, so that what is estimated from the uniform log is its mean over the
-week, from how often it showed each item at each position.
+week, from how often it showed each item at each position. What was really earned is itself a mean over some thousand
+rows, so an estimate covers it when 0 lies in the interval of the difference (MOVER; Zou and Donner, 2008): both sides
+are uncertain, and with clicks this rare the one nearly as much as the other.
 
 Without a path, a made world in which the true value is known to the last digit. The reward model of the doubly robust
 estimates is the shrunk click rate of each item, learned from the other half of the same log.
@@ -19,7 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pyarrow import ArrowInvalid, csv
 
-from ranking.evaluation.counterfactual import LoggedPicks, TooLittleSupportError, effective_sample_size, estimate
+from ranking.evaluation.counterfactual import (
+    Estimate,
+    LoggedPicks,
+    TooLittleSupportError,
+    effective_sample_size,
+    estimate,
+)
+from ranking.evaluation.intervals import Interval, mean_interval
 from recsys.benchmarks.results import Bar, Options, Result
 from recsys.benchmarks.scratch import BenchmarkFailedError
 
@@ -57,11 +66,20 @@ class PolicyLog:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """The value of `policy` from the log of another one, and what it really earned."""
+    """The value of a policy from the log of another one, and what it really earned, with its own 95 % interval."""
 
     name: str
     picks: LoggedPicks
     truth: float
+    around: Interval
+
+    def covered_by(self, found: Estimate) -> bool:
+        """Whether the difference to the truth may be chance: its MOVER interval holds 0."""
+        if self.truth >= found.value:
+            reach = (found.interval.high - found.value, self.truth - self.around.low)
+        else:
+            reach = (found.value - found.interval.low, self.around.high - self.truth)
+        return abs(self.truth - found.value) <= float(np.hypot(*reach))
 
 
 def run(options: Options) -> Result:
@@ -82,23 +100,23 @@ def judge(cases: list[Case]) -> Result:
         try:
             value = estimate(case.picks, rng=rng)
         except TooLittleSupportError as error:
-            rows.append((case.name, "refused", str(error), f"{case.truth:.5f}", f"{size:,.0f}"))
+            rows.append((case.name, "refused", str(error), _told(case.truth, case.around), f"{size:,.0f}"))
             continue
         for name, each in value.estimates.items():
-            inside = each.interval.low <= case.truth <= each.interval.high
+            inside = case.covered_by(each)
             covered, answered = covered + inside, answered + 1
             figures |= {
                 f"{case.name}: {name}": each.value, f"{case.name}: {name} low": each.interval.low,
                 f"{case.name}: {name} high": each.interval.high,
             }  # fmt: skip
-            told = f"{each.value:.5f} [{each.interval.low:.5f}, {each.interval.high:.5f}]"
-            rows.append((case.name, name, told, f"{case.truth:.5f}{'' if inside else ' missed'}", f"{size:,.0f}"))
+            truth = _told(case.truth, case.around) + ("" if inside else " missed")
+            rows.append((case.name, name, _told(each.value, each.interval), truth, f"{size:,.0f}"))
     figures |= {"estimates": float(answered), "estimates that cover the truth": float(covered)}
     bars = (
         Bar.at_least("ope: estimates given", float(answered), 1.0),
         Bar.at_least("ope: share of estimates that cover the truth", covered / max(answered, 1), 1.0),
     )
-    columns = ("policy, from the log of", "estimator", "value [95 %]", "really earned", "effective rows")
+    columns = ("policy, from the log of", "estimator", "value [95 %]", "really earned [95 %]", "effective rows")
     return Result("ope", figures, columns, rows, bars)
 
 
@@ -136,7 +154,10 @@ def _of_logs(logs: Mapping[str, PolicyLog]) -> list[Case]:
                 _cross_fitted(theirs.action, theirs.reward, actions),
             )  # fmt: skip
             where = "all positions" if position is None else f"position {position + 1}"
-            cases.append(Case(f"{policy} from {other}, {where}", picks, float(mine.reward.mean())))
+            around = mean_interval(mine.reward, rng=np.random.default_rng(SEED))
+            if around is None:
+                raise BenchmarkFailedError(f"The log of {policy} has {len(mine.reward)} rows at {where}.")
+            cases.append(Case(f"{policy} from {other}, {where}", picks, float(mine.reward.mean()), around))
     return cases
 
 
@@ -168,4 +189,9 @@ def _made() -> Case:
     picks = LoggedPicks(
         reward, action, logged[action], np.tile(policy, (MADE_ROWS, 1)), _cross_fitted(action, reward, 20)
     )
-    return Case("made policy from another", picks, float(policy @ rate))
+    truth = float(policy @ rate)
+    return Case("made policy from another", picks, truth, Interval(truth, truth))
+
+
+def _told(value: float, around: Interval) -> str:
+    return f"{value:.5f} [{around.low:.5f}, {around.high:.5f}]"

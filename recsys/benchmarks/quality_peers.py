@@ -164,7 +164,10 @@ PEERS: Final = (
     ),
     Peer(
         "BPR", _bpr,
-        {"data": DATA, "factors": (32, 64, 128), "rate": (0.02, 0.05, 0.1), "ridge": (0.002, 0.01, 0.03), "passes": (40, 80)},
+        {
+            "data": DATA, "factors": (32, 64, 128), "rate": (0.02, 0.05, 0.1), "ridge": (0.002, 0.01, 0.03),
+            "passes": (40, 80),
+        },
     ),
     Peer("word2vec", _word2vec, {"query": ("mean", "decayed")}, settings=2),
 )  # fmt: skip
