@@ -1,12 +1,13 @@
 """What else could be used: popularity, item-kNN, EASE, iALS, BPR, word2vec, each at the best of a fair search.
 
-Every peer gets at least ten settings (popularity and word2vec have fewer), drawn once from a grid and chosen by the
-same measure on the tuning split as ours. A peer that learns from a matrix may learn from what users enjoyed or from all
-they met, whichever it likes better, and always gets all that is known when it is asked, the users who are asked
+iALS, BPR and item-kNN get twelve settings each, drawn once from a grid, EASE all of its grid, and the best is chosen by
+the same measure on the tuning split as ours. A peer that learns from a matrix may learn from what users enjoyed or from
+all they met, whichever it likes better, and always gets all that is known when it is asked, the users who are asked
 included. Item-kNN, iALS and BPR are those of the package `implicit` (requirements-bench.txt), on one thread.
 """
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -18,15 +19,18 @@ from scipy import sparse
 
 from features.embeddings import word2vec
 from features.embeddings.linear import ease_weights
-from recsys.benchmarks.quality_finding import Ask, Asked, Measure, ask_same
+from recsys.benchmarks.quality_finding import Ask, Measure, ask_same
 from recsys.benchmarks.retrieval_data import Split
 from recsys.benchmarks.scratch import BenchmarkFailedError
 
 SETTINGS: Final = 12
 QUICK_SETTINGS: Final = 3
 TUNING_USERS: Final = 1_500
+DATA: Final = ("enjoyed", "met")
 Setting = dict[str, Any]
-Fit = Callable[[Split, int, Setting], Ask]
+Make = Callable[[Setting], Ask]
+Prepare = Callable[[Split, int], Make]
+"""What all settings share on one split is done once; what it returns fits one setting."""
 
 
 class PeerMissingError(BenchmarkFailedError):
@@ -44,7 +48,7 @@ class Peer:
     """
 
     name: str
-    fit: Fit
+    prepare: Prepare
     grid: Mapping[str, Sequence[Any]]
     settings: int = SETTINGS
 
@@ -71,10 +75,11 @@ class Chosen:
 def search(peer: Peer, tune: Split, test: Split, contents: int, measure: Measure, *, quick: bool) -> Chosen:
     """Try the settings on the tuning split, fit the best one for the test."""
     settings = peer.drawn(tune, quick=quick)
-    value = [measure(peer.fit(tune, contents, each)(measure.asked)) for each in settings]
+    make = peer.prepare(tune, contents)
+    value = [measure(make(each)(measure.asked)) for each in settings]
     best = settings[int(np.argmax(value))]
     started = time.process_time()
-    ask = peer.fit(test, contents, best)
+    ask = peer.prepare(test, contents)(best)
     return Chosen(ask, best, time.process_time() - started, len(settings))
 
 
@@ -90,54 +95,83 @@ def matrix(split: Split, contents: int, data: str) -> sparse.csr_matrix:
     return table
 
 
-def _popularity(split: Split, _contents: int, setting: Setting) -> Ask:
-    return ask_same(split.popularity[setting["window"]])
+def _popularity(split: Split, _contents: int) -> Make:
+    return lambda setting: ask_same(split.popularity[setting["window"]])
 
 
-def _ease(split: Split, contents: int, setting: Setting) -> Ask:
-    known = matrix(split, contents, setting["data"])
-    weights = ease_weights((known.T @ known).toarray(), setting["ridge"])
-    return lambda asked: np.asarray(known[asked.user] @ weights, np.float32)
+def _ease(split: Split, contents: int) -> Make:
+    known = _matrices(split, contents)
+
+    def make(setting: Setting) -> Ask:
+        mine = known[setting["data"]]
+        weights = ease_weights((mine.T @ mine).toarray(), setting["ridge"])
+        return lambda asked: np.asarray(mine[asked.user] @ weights, np.float32)
+
+    return make
 
 
-def _item_knn(split: Split, contents: int, setting: Setting) -> Ask:
-    known = matrix(split, contents, setting["data"])
-    neighbours = _implicit("nearest_neighbours")
-    model = getattr(neighbours, setting["likeness"])(K=setting["neighbours"], num_threads=1)
-    model.fit(known, show_progress=False)
-    return lambda asked: (known[asked.user] @ model.similarity).toarray().astype(np.float32)
+def _item_knn(split: Split, contents: int) -> Make:
+    known, neighbours = _matrices(split, contents), _implicit("nearest_neighbours")
+
+    def make(setting: Setting) -> Ask:
+        mine = known[setting["data"]]
+        model = getattr(neighbours, setting["likeness"])(K=setting["neighbours"], num_threads=1)
+        with warnings.catch_warnings():
+            # The package warns of the form in which one of its steps hands a matrix to the next.
+            warnings.simplefilter("ignore")
+            model.fit(mine, show_progress=False)
+        return lambda asked: (mine[asked.user] @ model.similarity).toarray().astype(np.float32)
+
+    return make
 
 
-def _ials(split: Split, contents: int, setting: Setting) -> Ask:
-    known = matrix(split, contents, setting["data"])
-    model = _implicit("als").AlternatingLeastSquares(
-        factors=setting["factors"], regularization=setting["ridge"], alpha=setting["alpha"], iterations=15,
-        num_threads=1, random_state=1,
-    )  # fmt: skip
+def _ials(split: Split, contents: int) -> Make:
+    known, als = _matrices(split, contents), _implicit("als")
+
+    def make(setting: Setting) -> Ask:
+        model = als.AlternatingLeastSquares(
+            factors=setting["factors"], regularization=setting["ridge"], alpha=setting["alpha"], iterations=15,
+            num_threads=1, random_state=1,
+        )  # fmt: skip
+        return _by_factors(model, known[setting["data"]])
+
+    return make
+
+
+def _bpr(split: Split, contents: int) -> Make:
+    known, bpr = _matrices(split, contents), _implicit("bpr")
+
+    def make(setting: Setting) -> Ask:
+        model = bpr.BayesianPersonalizedRanking(
+            factors=setting["factors"], learning_rate=setting["rate"], regularization=setting["ridge"],
+            iterations=setting["passes"], num_threads=1, random_state=1,
+        )  # fmt: skip
+        return _by_factors(model, known[setting["data"]])
+
+    return make
+
+
+def _by_factors(model: Any, known: sparse.csr_matrix) -> Ask:
+    """Fit a model of `implicit` that has factors, and ask it by their inner products."""
     model.fit(known, show_progress=False)
     return lambda asked: np.asarray(model.user_factors[asked.user] @ model.item_factors.T, np.float32)
 
 
-def _bpr(split: Split, contents: int, setting: Setting) -> Ask:
-    known = matrix(split, contents, setting["data"])
-    model = _implicit("bpr").BayesianPersonalizedRanking(
-        factors=setting["factors"], learning_rate=setting["rate"], regularization=setting["ridge"],
-        iterations=setting["passes"], num_threads=1, random_state=1,
-    )  # fmt: skip
-    model.fit(known, show_progress=False)
-    return lambda asked: np.asarray(model.user_factors[asked.user] @ model.item_factors.T, np.float32)
-
-
-def _word2vec(split: Split, contents: int, setting: Setting) -> Ask:
+def _word2vec(split: Split, contents: int) -> Make:
+    """Vectors are learned once; the source design asks with the mean of all, and the newest may weigh more."""
     model = word2vec.fit(split.fit_user, split.fit_row, contents)
-    if model is None:
-        return ask_same(np.zeros(contents))
-    decay, last = (0.8, 20) if setting["query"] == "decayed" else (1.0, None)
 
-    def ask(asked: Asked) -> Any:
-        return np.stack([model.scores(rows, decay=decay, last=last) for rows in asked.enjoyed])
+    def make(setting: Setting) -> Ask:
+        if model is None:
+            return ask_same(np.zeros(contents))
+        decay, last = (0.8, 20) if setting["query"] == "decayed" else (1.0, None)
+        return lambda asked: np.stack([model.scores(rows, decay=decay, last=last) for rows in asked.enjoyed])
 
-    return ask
+    return make
+
+
+def _matrices(split: Split, contents: int) -> dict[str, sparse.csr_matrix]:
+    return {data: matrix(split, contents, data) for data in DATA}
 
 
 def _implicit(module: str) -> Any:
@@ -149,13 +183,12 @@ def _implicit(module: str) -> Any:
         ) from error
 
 
-DATA: Final = ("enjoyed", "met")
 PEERS: Final = (
     Peer(
         "item-kNN", _item_knn,
         {"data": DATA, "neighbours": (20, 50, 100, 200, 500), "likeness": ("CosineRecommender", "BM25Recommender")},
     ),
-    Peer("EASE", _ease, {"data": DATA, "ridge": (20.0, 50.0, 100.0, 200.0, 300.0, 500.0, 700.0, 1e3, 2e3, 4e3)}),
+    Peer("EASE", _ease, {"data": DATA, "ridge": (50.0, 100.0, 200.0, 400.0, 700.0, 1500.0)}),
     Peer(
         "iALS", _ials,
         {
@@ -166,7 +199,7 @@ PEERS: Final = (
         "BPR", _bpr,
         {
             "data": DATA, "factors": (32, 64, 128), "rate": (0.02, 0.05, 0.1), "ridge": (0.002, 0.01, 0.03),
-            "passes": (40, 80),
+            "passes": (20, 40),
         },
     ),
     Peer("word2vec", _word2vec, {"query": ("mean", "decayed")}, settings=2),
