@@ -9,6 +9,8 @@ from recsys.benchmarks import (
     import_rows,
     index,
     ingest,
+    ope,
+    quality,
     rebuild,
     rerank,
     retrieval,
@@ -46,6 +48,8 @@ BENCHMARKS = {
         ),
         Benchmark("feed", "latency of the feed of a live server, beside an endpoint that does nothing", feed.run),
         Benchmark("index", "nearest neighbours of 128-d vectors, beside numpy, hnswlib and pgvector", index.run),
+        Benchmark("quality", "what we find and rank beside the peers, one split, on any log with --path", quality.run),
+        Benchmark("ope", "off-policy estimates beside what the policies really earned, with --path", ope.run),
         Benchmark("retrieval", "what each embedding finds alone, on real data with --path", retrieval.run),
     )
 }

@@ -2,17 +2,23 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`quick` asks for less than a minute; `path` names real data where a benchmark can use it, `dataset` which."""
+    """`quick` asks for less than a minute; `path` names real data where a benchmark can use it, `dataset` which.
+
+    `train_until` is the last day that is learned from, `mode` another question to the same data.
+    """
 
     quick: bool = False
     path: Path | None = None
     dataset: str | None = None
+    train_until: date | None = None
+    mode: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
