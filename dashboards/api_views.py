@@ -4,9 +4,9 @@ For server keys with the scope `metrics:read`, and for members of staff who may 
 """
 
 from collections.abc import Iterable, Sequence
-
 from typing import Any, Final
 
+from django.conf import settings
 from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -43,7 +43,6 @@ from dashboards.query_params import (
     span_of,
 )
 from dashboards.stats.periods import Grain
-from django.conf import settings
 from events.authentication import BearerAuthentication, require_scope
 from events.errors import InvalidRequest
 from events.serializers import ErrorAnswer
@@ -89,7 +88,13 @@ class MetricsView(APIView):
     content_negotiation_class = AnyFormat
 
     def answer(
-        self, request: Request, body: dict[str, Any], *, name: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]
+        self,
+        request: Request,
+        body: dict[str, Any],
+        *,
+        name: str,
+        header: Sequence[str],
+        rows: Iterable[Sequence[Cell]],
     ) -> Any:
         """JSON, or a CSV file of that name."""
         if one_of(request.query_params, "format", FORMATS, default="json") == "json":
@@ -143,9 +148,7 @@ class MetricView(MetricsView):
         grain, now = grain_of(params, kpi), timezone.now()
         dimension, span = dimension_of(params, kpi), span_of(params, grain, now=now)
         compare = one_of(params, "compare", ("", "previous"), default="") == "previous"
-        found = series.series(
-            kpi, span.first, span.last, grain, now=now, dimension=dimension, compare=compare
-        )
+        found = series.series(kpi, span.first, span.last, grain, now=now, dimension=dimension, compare=compare)
         return self.answer(
             request, series_json(found), name=f"{kpi.key}_{span.first}_{span.last}", header=SERIES_HEADER,
             rows=series_rows(found),
@@ -219,5 +222,3 @@ class ActiveDaysView(MetricsView):
         body = {"day": day, "window": window, "time_zone": settings.REPORTING_TIME_ZONE, "users": users}
         rows = list(enumerate(users, start=1))
         return self.answer(request, body, name=f"active_days_{day}", header=("active_days", "users"), rows=rows)
-
-

@@ -276,4 +276,3 @@ def _pending(
         )
         for row in rows
     )  # fmt: skip
-

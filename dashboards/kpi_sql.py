@@ -20,13 +20,10 @@ _NOW: Final = "timestamp >= :start AND timestamp < :end"
 _ACTIVE: Final = "event_type NOT IN ('impression', 'content_upload')"
 _ENGAGED: Final = "event_type IN ('like', 'comment', 'share', 'save', 'follow')"
 _WATCH: Final = "(additional_info->>'watch_duration')::float8"
-_CLICKED: Final = (
-    f"({_ENGAGED} OR event_type = 'complete_view'\n             OR event_type = 'view' AND {_WATCH} >= 2)"
-)
+_CLICKED: Final = f"({_ENGAGED} OR event_type = 'complete_view'\n             OR event_type = 'view' AND {_WATCH} >= 2)"
 
 _USER_DAYS: Final = f"""
   (SELECT count(DISTINCT (user_id, day)) FROM people WHERE {_NOW} AND {_ACTIVE})"""
-_USER_HOURS_NOTE: Final = "-- In an hour: users of the hour.\n"
 _WATCHED: Final = f""", pauses AS (
   SELECT *, extract(epoch FROM timestamp - lag(timestamp) OVER around) AS to_last,
          extract(epoch FROM lead(timestamp) OVER around - timestamp) AS to_next
@@ -51,18 +48,23 @@ _SHOWN: Final = f""", shown AS (
 
 
 def _followed(condition: str) -> str:
-    """Impressions that something follows: on the same day, or with a request within 24 hours."""
+    """Impressions that something follows: on the same day, or with a request within 24 hours.
+
+    What was on screen again on the day of the click is clicked there.
+    """
     return f"""
   (SELECT count(*) FROM shown WHERE EXISTS (
     SELECT FROM people WHERE people.user_id = shown.user_id AND people.occasion = shown.occasion
-      AND people.content_id = shown.content_id
+      AND people.content_id = shown.content_id AND {condition}
       AND (people.day = shown.day OR shown.request_id IS NOT NULL AND people.timestamp > shown.at
-           AND people.timestamp <= shown.at + interval '24 hours')
-      AND {condition}))"""
+           AND people.timestamp <= shown.at + interval '24 hours' AND NOT EXISTS (
+             SELECT FROM people again WHERE again.event_type = 'impression' AND again.day = people.day
+               AND again.user_id = people.user_id AND again.occasion = people.occasion
+               AND again.content_id = people.content_id))))"""
 
 
 _IMPRESSIONS: Final = "(SELECT count(*) FROM shown)"
-_SESSIONS: Final = f""", sessions AS (
+_SESSIONS: Final = """, sessions AS (
   SELECT *, round(extract(epoch FROM ended_at - started_at) * 1000) AS ms FROM session
   WHERE started_at >= :start AND started_at < :end AND EXISTS (
     SELECT FROM people WHERE people.user_id = session.user_id
@@ -119,9 +121,7 @@ SELECT 100.0 * (SELECT count(*) FROM cohort WHERE EXISTS (
 
 
 def _quantile(column: str, table: str, share: str, tables: str) -> str:
-    return _select(
-        f"(SELECT percentile_cont({share}) WITHIN GROUP (ORDER BY {column}) FROM {table})", tables=tables
-    )
+    return _select(f"(SELECT percentile_cont({share}) WITHIN GROUP (ORDER BY {column}) FROM {table})", tables=tables)
 
 
 _EXPOSURES: Final = f"""{_SHOWN}, exposed AS (
@@ -136,7 +136,7 @@ _COVERAGE: Final = _share(
     "(SELECT count(*) FROM content WHERE status = 'active'\n     AND content_id IN (SELECT content_id FROM exposed))",
     "(SELECT count(*) FROM content WHERE status = 'active' AND upload_timestamp < :end)",
 )
-_FIRST_SHOWN: Final = f""", first_shown AS (
+_FIRST_SHOWN: Final = """, first_shown AS (
   SELECT content_id, min(timestamp) AS at FROM people WHERE event_type = 'impression' GROUP BY content_id
 ), delays AS (
   SELECT floor(extract(epoch FROM at - upload_timestamp)) / 3600 AS hours FROM first_shown JOIN content USING (content_id)
@@ -149,11 +149,14 @@ _REGRETTED: Final = """(SELECT coalesce(sum(ms), 0) FROM watched WHERE EXISTS (
       AND people.timestamp >= watched.timestamp))"""
 _UNATTRIBUTED: Final = f"""
   (SELECT count(*) FROM (
-    SELECT DISTINCT user_id, day, occasion, content_id FROM people
-    WHERE {_NOW} AND content_id IS NOT NULL AND {_CLICKED}) AS click
+    SELECT user_id, day, occasion, request_id, content_id, min(timestamp) AS at FROM people
+    WHERE {_NOW} AND content_id IS NOT NULL AND {_CLICKED}
+    GROUP BY user_id, day, occasion, request_id, content_id) AS click
    WHERE NOT EXISTS (
     SELECT FROM people WHERE people.user_id = click.user_id AND people.occasion = click.occasion
-      AND people.content_id = click.content_id AND people.event_type = 'impression' AND people.day = click.day))"""
+      AND people.content_id = click.content_id AND people.event_type = 'impression'
+      AND (people.day = click.day OR click.request_id IS NOT NULL AND people.timestamp < click.at
+           AND people.timestamp >= click.at - interval '24 hours')))"""
 
 SQL: Final[Mapping[str, str]] = {
     "dau": _select(f"count(DISTINCT user_id) FROM people WHERE {_NOW} AND {_ACTIVE}"),
@@ -168,9 +171,7 @@ SQL: Final[Mapping[str, str]] = {
     "resurrecting_users": _phase("here AND NOT there AND first < :start"),
     "dormant_users": _phase("there AND NOT here"),
     **{f"retention_d{after}": _retained(after) for after in (1, 7, 30)},
-    "watch_min_per_user": _select(
-        _share(f"coalesce({_WATCH_MS}, 0)", _USER_DAYS, "1 / 60000.0"), tables=_WATCHED
-    ),
+    "watch_min_per_user": _select(_share(f"coalesce({_WATCH_MS}, 0)", _USER_DAYS, "1 / 60000.0"), tables=_WATCHED),
     "watch_median_min": _quantile("minutes", "per_user", "0.5", _PER_USER_DAY),
     "watch_p90_min": _quantile("minutes", "per_user", "0.9", _PER_USER_DAY),
     "watch_h": _select(f"coalesce({_WATCH_MS}, 0) / 3.6e6", tables=_WATCHED),
@@ -195,8 +196,7 @@ SQL: Final[Mapping[str, str]] = {
     "completion_rate": _select(_share(_count("complete_view"), _count("view"))),
     "skip_rate": _select(_share(_count("skip"), _count("view"))),
     "negative_rate": _select(_share(_count("hide", "report"), _IMPRESSIONS), tables=_SHOWN),
-    "unattributed_clicks": f"{_PEOPLE}\n-- Less those whose impression lies before midnight, within 24 hours.\n"
-    f"SELECT {_UNATTRIBUTED}",
+    "unattributed_clicks": _select(_UNATTRIBUTED),
     "coverage": _select(_COVERAGE, tables=_EXPOSURES),
     "exposure_gini": _select(_GINI, tables=_EXPOSURES),
     "creator_gini": _select(_GINI, tables=_CREATORS),

@@ -230,7 +230,11 @@ class Range:
     def stored(self, kpi: str) -> dict[datetime, float]:
         """Figures that were computed with their periods, by the start of the period."""
         rows = KpiPoint.objects.filter(
-            kpi=kpi, grain=self.grain, start__gte=self.periods[0].start, start__lt=self.periods[-1].end, value__isnull=False
+            kpi=kpi,
+            grain=self.grain,
+            start__gte=self.periods[0].start,
+            start__lt=self.periods[-1].end,
+            value__isnull=False,
         )
         return {start.astimezone(UTC): float(value or 0.0) for start, value in rows.values_list("start", "value")}
 

@@ -235,4 +235,3 @@ def _by_people(
     key = hour * max(len(users), 1) + user
     marks = [number * max(len(users), 1) + code for code, number in hours]
     return person & ~np.isin(user, staff) & ~np.isin(key, marks)
-
