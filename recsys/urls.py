@@ -11,6 +11,7 @@ admin.site.index_title = "Administration"
 urlpatterns = [
     path("", include("ranking.urls")),
     path("", include("events.urls")),
+    path("api/v1/", include("dashboards.api_urls")),
     path("dashboards/", include("dashboards.urls")),
     path("admin/", admin.site.urls),
 ]
