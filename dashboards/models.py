@@ -6,6 +6,8 @@ Written only by `kpis.py`.
 
 from django.db import models
 
+from dashboards import moderation_models  # noqa: F401  Django looks for tables here
+
 
 class UserDay(models.Model):
     """What one user did on one day of the reporting time zone."""
