@@ -102,7 +102,7 @@ def answer(decision_id: UUID, moderator: Moderator, *, upheld: bool, now: dateti
         raise NotFound(f"no appeal against {decision_id} waits", decision_id=str(decision_id))
     subject = Subject(made.subject_kind, made.subject_id, made.author_id)
     with moderation_log.changing(subject):
-        standing, _ = moderation_log.standing_of(subject)
+        standing = moderation_log.standing_of(subject)
         if str(decision_id) not in standing.appealed:
             raise Conflict("this appeal was answered already", code="already_answered")
         deciders = ModerationAction.objects.filter(decision_id=decision_id, kind__in=RESTRICTIONS)

@@ -60,23 +60,25 @@ def append(subject: Subject, kind: str, *, at: datetime, **fields: Any) -> Moder
 
 def derive(subject: Subject) -> ModerationCase:
     """Make the case of a subject from its log, and bring the catalogue in line where the log says something new."""
-    standing, base = standing_of(subject)
-    before = ModerationCase.objects.filter(subject_kind=subject.kind, subject_id=subject.id).first()
-    values = _columns(subject, standing)
-    case, _ = ModerationCase.objects.update_or_create(
-        subject_kind=subject.kind,
-        subject_id=subject.id,
-        defaults=values,
-        create_defaults={**values, "case_id": _first(subject)[0]},
-    )
-    if before is None or (before.settled, before.verdict) != (standing.settled, standing.verdict):
+    case_id, first_at, base = _first(subject)
+    standing = _standing(subject, base)
+    case = ModerationCase.objects.filter(case_id=case_id).first()
+    answered, effect = (case.settled, case.verdict) if case else (0, ""), _effect(case, base)
+    columns = _columns(subject, standing, first_at)
+    if case is None:
+        case = ModerationCase(case_id=case_id, subject_kind=subject.kind, subject_id=subject.id)
+    for name, value in columns.items():
+        setattr(case, name, value)
+    # A claim may change at this moment, so the other columns are left alone.
+    case.save(force_insert=True) if case._state.adding else case.save(update_fields=list(columns))
+    if answered != (standing.settled, standing.verdict):
         _settle_reports(subject, standing)
-    if subject.kind == "content" and _effect(before, base) != _effect(case, base):
+    if subject.kind == "content" and effect != _effect(case, base):
         _tell_catalogue(subject, standing)
     return case
 
 
-def _columns(subject: Subject, standing: Standing) -> dict[str, Any]:
+def _columns(subject: Subject, standing: Standing, first_at: datetime) -> dict[str, Any]:
     """The derived columns of a case."""
     tally, reported_at = _tally(subject, standing.settled)
     is_open = bool(tally.reports or standing.held or standing.appealed or standing.escalated)
@@ -103,7 +105,7 @@ def _columns(subject: Subject, standing: Standing) -> dict[str, Any]:
         "settled": standing.settled,
         "verdict": standing.verdict,
         "settled_at": standing.settled_at,
-        "opened_at": min(moments, default=_first(subject)[1]),
+        "opened_at": min(moments, default=first_at),
     }
 
 
@@ -126,10 +128,9 @@ def author_standing(author_id: str, *, now: datetime) -> AuthorStanding:
     return fold_author(_entries(rows), now=now) if author_id else AuthorStanding()
 
 
-def standing_of(subject: Subject) -> tuple[Standing, str]:
-    """The standing of a subject, and the status that the catalogue had before its first entry."""
-    base = str(_about(subject).order_by("id").values_list("data__base", flat=True).first() or "active")
-    return fold(_entries(_about(subject).exclude(kind=REPORT).order_by("id")), base=base), base
+def standing_of(subject: Subject) -> Standing:
+    """What holds for a subject that the log knows."""
+    return _standing(subject, _first(subject)[2])
 
 
 def replay(*, now: datetime) -> int:
@@ -146,7 +147,7 @@ def replay(*, now: datetime) -> int:
         for subject in subjects:
             derive(subject)
             if subject.kind == "content":
-                _tell_catalogue(subject, standing_of(subject)[0])
+                _tell_catalogue(subject, standing_of(subject))
         for author_id in ModerationAction.objects.exclude(author_id="").values_list("author_id", flat=True).distinct():
             derive_author(author_id, now=now)
     return len(subjects)
@@ -194,9 +195,14 @@ def _tally(subject: Subject, settled: int) -> tuple[Tally, datetime | None]:
     return tally, min(row[3] for row in rows)
 
 
-def _first(subject: Subject) -> tuple[int, datetime]:
-    first: tuple[int, datetime] = _about(subject).order_by("id").values_list("id", "at")[0]
+def _first(subject: Subject) -> tuple[int, datetime, str]:
+    """Id and time of the first entry, and the status that the catalogue had before it."""
+    first: tuple[int, datetime, str] = _about(subject).order_by("id").values_list("id", "at", "data__base")[0]
     return first
+
+
+def _standing(subject: Subject, base: str) -> Standing:
+    return fold(_entries(_about(subject).exclude(kind=REPORT).order_by("id")), base=base)
 
 
 def _status_before(subject: Subject) -> str:

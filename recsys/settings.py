@@ -272,6 +272,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     # Words that several answers use for different choices.
     "ENUM_NAME_OVERRIDES": {
+        "PolicyEnum": "dashboards.casework.policies.CODES",
         "SimilarityEnum": ["similar", "category", "latest"],
         "FeedLevelEnum": ["ranked", "light", "trending", "latest"],
         "RankLevelEnum": ["ranked", "light", "trending", "none"],

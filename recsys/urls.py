@@ -10,6 +10,7 @@ admin.site.index_title = "Administration"
 
 urlpatterns = [
     path("", include("ranking.urls")),
+    path("", include("dashboards.moderation_urls")),
     path("", include("events.urls")),
     path("dashboards/", include("dashboards.urls")),
     path("admin/", admin.site.urls),

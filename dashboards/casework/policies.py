@@ -41,6 +41,7 @@ POLICIES: Final[Mapping[str, Policy]] = {
     "other": Policy("Something else", 1, "It breaks the rules of this site."),
 }
 """In the order in which they are offered: the gravest first."""
+CODES: Final = tuple(POLICIES)
 
 
 def policy_of(text: str) -> str:

@@ -6,8 +6,7 @@ from typing import Any
 from dashboards import moderation, moderation_reports
 from dashboards.moderation import Decision, Moderator
 from dashboards.moderation_models import ModerationCase
-from events.catalogue import NewContent, register_content, update_profile
-from events.catalogue import NewProfile
+from events.catalogue import NewContent, NewProfile, register_content, update_profile
 from events.models import UserProfile
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
