@@ -7,6 +7,8 @@ Written by `rollup_rows`, `numbering` and `figures` only, and of one reporting t
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from dashboards import moderation_models  # noqa: F401  Django looks for tables here
+
 
 class KpiDay(models.Model):
     """One day of the reporting time zone as it was last rebuilt, with what weeks and months are made of."""
