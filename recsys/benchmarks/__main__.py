@@ -15,6 +15,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--path", type=Path)
     parser.add_argument("--dataset")
+    parser.add_argument("--contents", type=int)
     arguments = parser.parse_args()
     django.setup()
 
@@ -25,7 +26,8 @@ def main() -> None:
     from recsys.benchmarks.results import Options  # noqa: PLC0415
 
     call_command("migrate", verbosity=0)
-    result = BENCHMARKS[arguments.name].run(Options(arguments.quick, arguments.path, arguments.dataset))
+    options = Options(arguments.quick, arguments.path, arguments.dataset, arguments.contents)
+    result = BENCHMARKS[arguments.name].run(options)
     arguments.answer.write_text(json.dumps(result.to_json()))
 
 

@@ -8,11 +8,19 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`quick` asks for less than a minute; `path` names real data where a benchmark can use it, `dataset` which."""
+    """How to run a benchmark.
+
+    Attributes
+    ----------
+    quick : less than a minute
+    path, dataset : real data where a benchmark can use it, and which that is
+    contents : size of the catalogue where a benchmark makes one
+    """
 
     quick: bool = False
     path: Path | None = None
     dataset: str | None = None
+    contents: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from recsys.benchmarks.results import Options, Result
 from recsys.benchmarks.retrieval_data import DATASETS
 from recsys.benchmarks.scratch import BenchmarkFailedError, run_apart
 
+LEAST_CONTENTS = 1_000
 Runner = Callable[[str, Options], Result]
 
 
@@ -35,6 +36,8 @@ class Command(BaseCommand):
         parser.add_argument("--path", type=Path, help=folders)
         parser.add_argument("--dataset", choices=DATASETS, help="retrieval: what lies in --path, if that is unclear")
 
+        parser.add_argument("--contents", type=int, help="feed, freshness: contents in the catalogue")
+
     def handle(self, *_args: Any, **options: Any) -> None:
         self.stdout.ending = ""
         output = cast(IO[str], self.stdout)
@@ -44,7 +47,9 @@ class Command(BaseCommand):
         chosen = choose(options["name"], every=options["all"], known=tuple(BENCHMARKS))
         if options["path"] is not None and not options["path"].is_dir():
             raise CommandError(f"{options['path']} is no folder.")
-        asked = Options(options["quick"], options["path"], options["dataset"])
+        if options["contents"] is not None and options["contents"] < LEAST_CONTENTS:
+            raise CommandError(f"--contents must be at least {LEAST_CONTENTS:,}; got {options['contents']}.")
+        asked = Options(options["quick"], options["path"], options["dataset"], options["contents"])
         failed = measure(chosen, asked, output, run=run_apart, as_json=options["json"], as_list=options["all"])
         if failed:
             raise CommandError(f"Below the bar: {', '.join(failed)}.", returncode=1)
