@@ -63,6 +63,15 @@ def times_of(ids: str | None, times: str | None) -> dict[str, float]:
     return dict(zip(ids.split("\x1f"), map(float, times.split(",")), strict=True))
 
 
+def ids_of(ids: str | None) -> frozenset[str]:
+    """Ids from a text as `string_agg` made it.
+
+    >>> sorted(ids_of("a\\x1fb")), ids_of(None)
+    (['a', 'b'], frozenset())
+    """
+    return frozenset(ids.split("\x1f")) if ids else frozenset()
+
+
 def _document(text: str | None) -> Mapping[str, Any]:
     value = msgspec.json.decode(text) if text else {}
     return value if isinstance(value, dict) else {}

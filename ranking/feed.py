@@ -14,7 +14,6 @@ withdrawn in large part asks again, and one that explains itself asks for captio
 
 import logging
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -23,6 +22,7 @@ from django.conf import settings
 from django.db import transaction
 
 from events.cleaning.audience import audience_of
+from events.cleaning.preferences import read_preferences
 from events.columnar.history import History
 from events.queries import eligible_cards
 from events.user_past import UserPast, user_past
@@ -37,7 +37,7 @@ from ranking.pipeline.run import Account
 from ranking.pipeline.shelf import followed, refused
 from ranking.registry import champion
 from ranking.shelves import Stock, current_stock, served_features, trending_rows
-from ranking.shortlist import DEFAULT_ARM, SEEN_AGAIN, Person, Pick, Supplies, choose, latest, shortlist
+from ranking.shortlist import DEFAULT_ARM, SEEN_AGAIN, Person, Pick, Supplies, select
 
 __all__ = ["MAX_ITEMS", "SURFACES", "Feed", "FeedItem", "FeedRequest", "build_feed"]
 
@@ -68,10 +68,11 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
         place = cursors.read(request.cursor, binding=binding, now=now)
     supplies = _supplies()
     with transaction.atomic(savepoint=False):
-        past = user_past(request.user_id, since=now - timedelta(days=settings.FEED_SEEN_DAYS))
-        page = place.request_id if request.cursor is not None else None
-        memory = queries.feed_memory(request.user_id, page, since=now - timedelta(days=settings.FEED_SEEN_DAYS))
-        person = _person(request, past, memory.served, now=now)
+        since = now - timedelta(days=settings.FEED_SEEN_DAYS)
+        past = user_past(request.user_id, since=since)
+        page, walk = (None, None) if request.cursor is None else (place.request_id, place.walk)
+        memory = queries.feed_memory(request.user_id, page=page, walk=walk, since=since)
+        person = _person(request, past, memory, now=now)
         if memory.delivered:
             feed = _replay(memory.delivered, request, person, place)
         else:
@@ -93,10 +94,14 @@ def _supplies() -> Supplies:
     return Supplies(stock, champion(), trending_rows(stock.shelf))
 
 
-def _person(request: FeedRequest, past: UserPast, served: Mapping[str, float], *, now: datetime) -> Person:
-    history = past.history
+def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *, now: datetime) -> Person:
+    history, stated = past.history, read_preferences(past.preferences)
+    profiling = request.profiling and stated.profiling
     met = {**past.older, **dict(zip(history.content_id.tolist(), history.timestamp.tolist(), strict=True))}
     met.pop("", None)
+    if not profiling:
+        # That a page was looked at is part of the page's own memory; what was met elsewhere is behaviour.
+        met = {each: at for each, at in met.items() if each in memory.served}
     creators = None
     if request.surface == "following":
         creators = frozenset(followed(history, past.follows))
@@ -105,15 +110,14 @@ def _person(request: FeedRequest, past: UserPast, served: Mapping[str, float], *
     withheld = frozenset(refused(history)) | request.exclude
     if request.seed_content_id is not None:
         withheld |= {request.seed_content_id}
-    held_since = (now - timedelta(hours=settings.FEED_HOLD_HOURS)).timestamp()
     profile = profiles.from_documents(past.demographics, past.preferences, changed_at=past.profile_at)
     return Person(
-        history=history if request.profiling else History.empty(),
-        profile=profile if request.profiling else profiles.stranger(),
+        history=history if profiling else History.empty(),
+        profile=profile if profiling else profiles.stranger(),
         audience=audience_of(
             past.demographics, past.preferences, now=now, country=request.country, languages=request.languages
         ),
-        memory=remember(met if request.profiling else {}, served, held_since=held_since),
+        memory=remember(met, memory.served, walked=memory.walked),
         withheld=withheld,
         creators=creators,
     )
@@ -124,11 +128,8 @@ def _make(
 ) -> Feed:
     """A new page, logged."""
     seed = place.request_id.int & (2**63 - 1)
-    found = shortlist(request, person, supplies, seed=seed, now=now, deadline=deadline)
-    picks, cards = choose(found, request, person)
-    if not picks and found.level != "latest":
-        found = latest(person, account=found.account)
-        picks, cards = choose(found, request, person)
+    found, chosen = select(request, person, supplies, seed=seed, now=now, deadline=deadline)
+    picks, cards = chosen.picks, chosen.cards
     reasons = explain(picks, supplies.stock, found.positives) if request.explain else {}
     items = tuple(
         FeedItem(
@@ -137,7 +138,7 @@ def _make(
         )
         for position, pick in enumerate(picks)
     )  # fmt: skip
-    has_more = len(items) == request.limit
+    has_more = len(items) == request.limit and chosen.more
     feed = Feed(
         request_id=place.request_id,
         items=items,
@@ -148,7 +149,7 @@ def _make(
         account=found.account,
         next_cursor=cursors.sign(place.after, served_at=now) if has_more else None,
     )
-    _log_served(feed, request, person, supplies.stock, now=now)
+    _log_served(feed, request, person, supplies.stock, walk_id=place.walk, now=now)
     return feed
 
 
@@ -161,7 +162,7 @@ def _replay(delivered: tuple[queries.DeliveredRow, ...], request: FeedRequest, p
     picks = [Pick(row.content_id, row.source, row.sources, row.score, row.propensity) for row in kept]
     reasons = explain(picks, None, np.empty(0, np.int64)) if request.explain else {}
     version = delivered[0].model_version
-    has_more = len(delivered) == request.limit
+    has_more = len(delivered) == request.limit and not delivered[0].ends_walk
     served_at = datetime.fromtimestamp(delivered[0].served_at, tz=UTC)
     return Feed(
         request_id=place.request_id,
@@ -182,7 +183,9 @@ def _replay(delivered: tuple[queries.DeliveredRow, ...], request: FeedRequest, p
     )  # fmt: skip
 
 
-def _log_served(feed: Feed, request: FeedRequest, person: Person, stock: Stock | None, *, now: datetime) -> None:
+def _log_served(
+    feed: Feed, request: FeedRequest, person: Person, stock: Stock | None, *, walk_id: UUID, now: datetime
+) -> None:
     """Keep the page with what the ranker saw of it, in one insert."""
     seen = served_features(
         [item.content_id for item in feed.items], person.history, stock, now=now, profile=person.profile,
@@ -191,7 +194,9 @@ def _log_served(feed: Feed, request: FeedRequest, person: Person, stock: Stock |
     Served.objects.bulk_create(
         Served(
             request_id=feed.request_id,
+            walk_id=walk_id,
             position=item.position,
+            ends_walk=not feed.has_more,
             user_id=request.user_id,
             content_id=item.content_id,
             source=item.source,

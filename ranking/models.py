@@ -41,12 +41,16 @@ class Served(models.Model):
     """One position of one answered feed: what was shown, why, and what the ranker saw of it."""
 
     request_id = models.UUIDField()
+    walk_id = models.UUIDField(null=True, help_text="The chain of cursors it was on: the request id of its first page.")
     position = models.SmallIntegerField()
     user_id = models.TextField()
     content_id = models.TextField()
     source = models.CharField(max_length=32)
     sources = models.JSONField(default=list)
     model_version = models.CharField(max_length=64, blank=True)
+    ends_walk = models.BooleanField(
+        default=False, db_default=False, help_text="Nothing was left that its walk had not delivered."
+    )
     surface = models.CharField(max_length=24)
     arm = models.CharField(max_length=64)
     score = models.FloatField()
@@ -62,7 +66,9 @@ class Served(models.Model):
         constraints = (models.UniqueConstraint(fields=["request_id", "position"], name="served_once"),)
         indexes = (
             # queries.feed_memory: what was delivered must not come again; the index alone answers.
-            models.Index(fields=["user_id", "-served_at"], include=["content_id"], name="served_user_contents"),
+            models.Index(
+                fields=["user_id", "-served_at"], include=["content_id", "walk_id"], name="served_user_contents"
+            ),
         )
 
     def __str__(self) -> str:

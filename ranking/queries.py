@@ -10,7 +10,7 @@ import msgspec
 from django.db import connection
 from django.db.models import QuerySet
 
-from events.user_past import times_of
+from events.user_past import ids_of, times_of
 from ranking.models import ModelVersion, Served
 
 _REQUESTS_AT_ONCE: Final = 1_000
@@ -47,14 +47,23 @@ class DeliveredRow:
     model_version: str
     score: float
     propensity: float
+    ends_walk: bool
     served_at: float
 
 
 @dataclass(frozen=True, slots=True)
 class FeedMemory:
-    """What was served to one user: content id to the last time in seconds since 1970 UTC; and a page, in order."""
+    """What was served to one user.
+
+    Attributes
+    ----------
+    served : content id to the last time, in seconds since 1970 UTC
+    walked : content ids that one walk delivered
+    delivered : one page, in order
+    """
 
     served: Mapping[str, float]
+    walked: frozenset[str]
     delivered: tuple[DeliveredRow, ...]
 
 
@@ -70,18 +79,18 @@ class ModelSummary:
     metrics: dict[str, Any]
 
 
-def feed_memory(user_id: str, page: UUID | None, *, since: datetime) -> FeedMemory:
-    """What was delivered to a user since a moment, and the page with this id if the user got it before.
+def feed_memory(user_id: str, *, page: UUID | None, walk: UUID | None, since: datetime) -> FeedMemory:
+    """What was delivered to a user since a moment, what of it by a walk, and a page if the user got it before.
 
     Takes the lock of the user until the transaction ends, which the caller must have opened: pages of one user are made
     one after another, so that none holds what another is about to deliver. Served by the indexes served_user_contents
     and served_once.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT * FROM feed_memory(%s, %s, %s)", [user_id, page, since])
-        served, at, delivered = cursor.fetchone()
+        cursor.execute("SELECT * FROM feed_memory(%s, %s, %s, %s)", [user_id, page, walk, since])
+        served, at, walked, delivered = cursor.fetchone()
     rows = msgspec.json.decode(delivered, type=list[DeliveredRow]) if delivered else []
-    return FeedMemory(times_of(served, at), tuple(rows))
+    return FeedMemory(times_of(served, at), ids_of(walked), tuple(rows))
 
 
 def served_between(start: datetime, end: datetime) -> Iterator[ServedRow]:

@@ -31,6 +31,10 @@ SPARE: Final = 10
 """Shortlisted beyond the page, so that it stays full when the database withdraws some of it."""
 CHECKS: Final = (1, 4, 16)
 """Contents asked for per check, as multiples of page and spare: the first is enough unless much was withdrawn."""
+ENOUGH_PAGES: Final = 2
+"""With fewer pages than this that were never delivered, what waits is released. One page would be no choice at all: of
+96 clips, somebody who fetched 80 and watched one family of 24 would get the 16 that rank last, hardly one of them of
+that family (0 to 10 % of the page; 70 to 90 % with two)."""
 LATEST_DEPTH: Final = 300
 SEED_WORTH: Final = 1.0
 SEED_EVIDENCE: Final = 0.6
@@ -83,25 +87,76 @@ class Pick:
 
 @dataclass(frozen=True, slots=True)
 class Shortlist:
-    """Contents in the order to show them, as one level found them; `positives`: rows the user liked, oldest first."""
+    """Contents in the order to show them, as one level found them.
+
+    Attributes
+    ----------
+    released : whether what waits (see `memory`) competes
+    positives : rows the user liked, oldest first
+    """
 
     picks: Iterator[Pick]
     level: str
     version: str
+    released: bool = False
     account: Account = field(default_factory=Account)
     positives: Ids = field(default_factory=lambda: np.empty(0, np.int64))
 
 
-def shortlist(
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What may be shown, in order, with cards; `more`: whether another page of the walk would hold anything."""
+
+    picks: list[Pick]
+    cards: dict[str, ContentCard]
+    more: bool
+
+
+def select(
     request: FeedRequest, person: Person, supplies: Supplies, *, seed: int, now: datetime, deadline: float
+) -> tuple[Shortlist, Chosen]:
+    """The shortlist of the best level that has anything to show, and what of it is shown.
+
+    The snapshot tells how much was never delivered, and so whether what waits is released; but it does not know whom
+    age and country exclude. Where the database leaves less than a page, the list is made again with what waits.
+    """
+
+    def attempt(*, release: bool) -> tuple[Shortlist, Chosen]:
+        found = shortlist(request, person, supplies, release=release, seed=seed, now=now, deadline=deadline)
+        return found, choose(found, request, person)
+
+    found, chosen = attempt(release=False)
+    new = sum(pick.source != SEEN_AGAIN for pick in chosen.picks)
+    if new < request.limit and person.memory.waiting and not found.released:
+        found, chosen = attempt(release=True)
+    if not chosen.picks and found.level != "latest":
+        found = latest(request, person, release=True, account=found.account)
+        chosen = choose(found, request, person)
+    return found, chosen
+
+
+def shortlist(
+    request: FeedRequest,
+    person: Person,
+    supplies: Supplies,
+    *,
+    release: bool,
+    seed: int,
+    now: datetime,
+    deadline: float,
 ) -> Shortlist:
-    """Ranked new contents first, then whatever else fills the page; the latest uploads when there is no snapshot."""
+    """Ranked new contents first, then whatever else fills the page; the latest uploads when there is no snapshot.
+
+    What waits competes where `release` says so, and where the snapshot has fewer than `ENOUGH_PAGES` of new contents.
+    """
     stock = supplies.stock
     if stock is None or len(stock.shelf) == 0:
-        return latest(person, account=Account())
+        return latest(request, person, release=release, account=Account())
     allowed = _allowed(request, person, stock)
     shelf = stock.shelf if allowed is None else stock.shelf.only(allowed)
-    seen = known_rows(shelf, person.memory.contact)
+    away = _Away.of(shelf, person)
+    release = release or away.left < ENOUGH_PAGES * request.limit
+    seen = away.rows(release=release)
     taste, vector = _wish(request, person, stock)
     query = FeedQuery(
         user_id=request.user_id,
@@ -114,32 +169,36 @@ def shortlist(
         size=min(request.limit + SPARE, len(shelf)),
         seed=seed,
     )
-    light = LightRanker(shelf, taste, known_rows(shelf, person.memory.passed_over))
+    light = LightRanker(shelf, taste, np.empty(0, np.int64))
     candidates = ranker_features(person.history, stock, now=now, profile=person.profile, surface=request.surface)
     ranker = None if supplies.model is None else ModelRanker(supplies.model, candidates, light)
-    refused_rows = known_rows(shelf, person.withheld)
     pipeline = PIPELINES[request.surface](
-        Desk(request, stock, shelf, taste, ranker, light, refused_rows, supplies.rising)
+        Desk(request, stock, shelf, taste, ranker, light, away.withheld, supplies.rising)
     )
     result = run(query, pipeline, catalogue_size=len(shelf), timer=time.perf_counter, deadline=deadline)
     level = result.version if result.version in {"latest", "trending"} else result.level
     picks = chain(
         _ranked(result, shelf, explain=request.explain),
-        _refill(shelf, {int(row) for row in result.proposals.rows}, person.memory, seen, refused_rows),
+        _refill(shelf, {int(row) for row in result.proposals.rows}, person.memory, seen, away),
     )
-    return Shortlist(picks, level, result.version, result.account, taste.positives)
+    return Shortlist(picks, level, result.version, release, result.account, taste.positives)
 
 
-def latest(person: Person, *, account: Account) -> Shortlist:
-    """Newest uploads straight from the database: new ones first, then those of the least recent contact."""
-    contact = person.memory.contact
-    newest = [each for each in newest_contents(LATEST_DEPTH, person.audience) if each not in person.withheld]
-    ordered = sorted(newest, key=lambda each: contact.get(each, float("-inf")))
-    sources = ((each, SEEN_AGAIN if each in contact else "latest") for each in ordered)
-    return Shortlist((Pick(each, name, (name,)) for each, name in sources), "latest", "latest", account)
+def latest(request: FeedRequest, person: Person, *, release: bool, account: Account) -> Shortlist:
+    """Newest uploads straight from the database: unseen ones first, then those of the least recent contact."""
+    seen, waiting = person.memory.seen, person.memory.waiting
+    gone = person.withheld | person.memory.walked
+    newest = [each for each in newest_contents(LATEST_DEPTH, person.audience) if each not in gone]
+    new = [each for each in newest if each not in seen and each not in waiting]
+    release = release or len(new) < ENOUGH_PAGES * request.limit
+    if release:
+        new = [each for each in newest if each not in seen]
+    again = sorted((each for each in newest if each in seen), key=lambda each: seen[each])
+    picks = chain((Pick(each, "latest", ("latest",)) for each in new), map(_again, again))
+    return Shortlist(picks, "latest", "latest", release, account)
 
 
-def choose(found: Shortlist, request: FeedRequest, person: Person) -> tuple[list[Pick], dict[str, ContentCard]]:
+def choose(found: Shortlist, request: FeedRequest, person: Person) -> Chosen:
     """The first picks that may be shown at this moment, as many as asked for, with their cards.
 
     One query, unless the database withdraws more than the spare ones: then further picks are checked. Withdrawing a
@@ -150,20 +209,25 @@ def choose(found: Shortlist, request: FeedRequest, person: Person) -> tuple[list
     shown: Counter[str] = Counter()
     chosen: list[Pick] = []
     cards: dict[str, ContentCard] = {}
+    more = not found.released and bool(person.memory.waiting)
     for times in CHECKS:
         picks = list(islice(found.picks, times * (request.limit + SPARE)))
         if not picks or len(chosen) == request.limit:
+            more = more or bool(picks)
             break
         eligible = eligible_cards([pick.content_id for pick in picks], person.audience)
         for pick in picks:
             card = eligible.get(pick.content_id)
-            if card is None or not _wanted(card, request, person) or len(chosen) == request.limit:
+            if card is None or not _wanted(card, request, person):
                 continue
+            if len(chosen) == request.limit:
+                more = True
+                break
             if shown[card.creator_id] < most:
                 shown[card.creator_id] += 1
                 cards[pick.content_id] = card
                 chosen.append(pick)
-    return chosen, cards
+    return Chosen(chosen, cards, more)
 
 
 def known_rows(shelf: Shelf, content_ids: Iterable[str]) -> Ids:
@@ -250,16 +314,40 @@ def _ranked(result: Run, shelf: Shelf, *, explain: bool) -> Iterator[Pick]:
         )
 
 
-def _refill(shelf: Shelf, chosen: set[int], memory: Memory, seen: Ids, refused_rows: Ids) -> Iterator[Pick]:
-    """What fills a page that the sources could not: unseen contents nobody proposed, then the least recent contacts.
+@dataclass(frozen=True, slots=True)
+class _Away:
+    """Rows of a shelf that stay away from one page, by why; `left` counts active rows that are in none of them."""
 
-    Contents still waiting in a client come last of all by that order, and only because an empty feed would be worse.
-    """
-    away = np.concatenate([seen, refused_rows])
-    for row in shelf.newest[~np.isin(shelf.newest, away)]:
+    seen: Ids
+    waiting: Ids
+    walked: Ids
+    withheld: Ids
+    left: int
+
+    @classmethod
+    def of(cls, shelf: Shelf, person: Person) -> "_Away":
+        memory = person.memory
+        seen, waiting, walked, withheld = (
+            known_rows(shelf, each) for each in (memory.seen, memory.waiting, memory.walked, person.withheld)
+        )
+        gone = np.unique(np.concatenate([seen, waiting, walked, withheld]))
+        return cls(seen, waiting, walked, withheld, len(shelf.newest) - int(shelf.active[gone].sum()))
+
+    def rows(self, *, release: bool) -> Ids:
+        """What sources must not propose, beside the withheld; each row once."""
+        return np.concatenate([self.seen, self.walked, *([] if release else [self.waiting])])
+
+
+def _refill(shelf: Shelf, chosen: set[int], memory: Memory, seen: Ids, away: _Away) -> Iterator[Pick]:
+    """What fills a page that the sources could not: contents nobody proposed, then seen ones, oldest contact first."""
+    for row in shelf.newest[~np.isin(shelf.newest, np.concatenate([seen, away.withheld]))]:
         if int(row) not in chosen:
             yield Pick(shelf.content_id[row], "latest", ("latest",))
-    again = seen[shelf.active[seen] & ~np.isin(seen, refused_rows)]
-    when = np.array([memory.contact[shelf.content_id[row]] for row in again])
+    again = away.seen[shelf.active[away.seen] & ~np.isin(away.seen, away.withheld)]
+    when = np.array([memory.seen[shelf.content_id[row]] for row in again])
     for row in again[np.argsort(when, kind="stable")]:
-        yield Pick(shelf.content_id[row], SEEN_AGAIN, (SEEN_AGAIN,))
+        yield _again(shelf.content_id[row])
+
+
+def _again(content_id: str) -> Pick:
+    return Pick(content_id, SEEN_AGAIN, (SEEN_AGAIN,))

@@ -18,11 +18,14 @@ from ranking.serializers import FeedAnswer, as_json
 DESCRIPTION = """
 The next page for one user, best first. Every event changes the very next page.
 
-Walk through the feed by `next_cursor`; asking without a cursor begins a new walk, as a refresh does. Nothing that was
-delivered to the user, on whatever device or walk, comes again for a day, and nothing the user has met (any event about
-it, also a swipe within the first second) before everything else is used up (`repeats` says so). What they hid or
-reported never does. Whether an item may be shown is asked of the database for every page: moderation, age, country,
-language, blocked and muted creators. An age or a country that is not known hides what is limited by it.
+Walk through the feed by `next_cursor`; asking without a cursor begins a new walk, as a refresh does, and so does a
+client whose walk ended (`next_cursor` is null). A walk never repeats what it delivered. Nothing that another walk
+delivered, on whatever device, comes again while two pages of contents are left that never were on a page; then what
+the user has not met is offered again. What they have met (any event about it, also a swipe within the first second)
+comes only when nothing else is left, longest ago first (`repeats` says so). What they hid or reported never does.
+
+Whether an item may be shown is asked of the database for every page: moderation, age, country, language, blocked and
+muted creators, muted categories. An age or a country that is not known hides what is limited by it.
 
 `fallback_level` names what ordered the page: `ranked` (the trained model), `light` (no model yet, or it failed, or the
 time was up), `trending`, or `latest` (newest uploads). When too many feeds are in work the answer is 503 `overloaded`

@@ -201,8 +201,6 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 MODEL_DIR = VAR_DIR / "models"
 # What a user was served or met within so many days does not come again while there is anything else.
 FEED_SEEN_DAYS = _count("FEED_SEEN_DAYS", 90, least=1)
-# What was served and never met comes back after so many hours; until then it may still wait in a client.
-FEED_HOLD_HOURS = _count("FEED_HOLD_HOURS", 24, least=1)
 # Once a feed took so long, the stages that are left give way to the light ranker.
 FEED_BUDGET_MS = _count("FEED_BUDGET_MS", 200, least=1)
 # Feeds in work per web process; further ones are refused at once. Below the threads of a process, so that events are

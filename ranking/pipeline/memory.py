@@ -1,50 +1,47 @@
-"""What of the catalogue one user must not be shown again yet. Served, seen and viewed are three states.
+"""What of the catalogue one user must not be shown again yet. Delivered, seen and viewed are three states.
 
-- **Served**: delivered on a page, and nothing more is known. It is held back for a while, on all devices, because it
-  may still wait in a client; who never got to it may get it again later, behind equally good new contents.
+- **Delivered**: it was on a page, and nothing more is known. It stays away, on all devices and walks, while there is
+  enough that never was on a page: it may still wait in a client. Once that is used up to the last pages, all of it is
+  released at once, to compete by rank like anything else: the user never saw it.
 - **Seen**: any event about it, an impression or a swipe of half a second included. It stays away while there is
-  anything else.
+  anything else, and then comes in the order of the user's last contact, longest ago first.
 - **Viewed**: watched; it stays away as what is seen does, and says something about taste, which seeing does not.
 
-When nothing else is left, what had the user's last contact longest ago comes first.
+A walk (a chain of cursors) never repeats what it delivered itself, seen or not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What stays away, and what was left behind.
+    """What stays away, and until when; no content id is in two of the three.
 
     Attributes
     ----------
-    contact : content id to the last time, in seconds since 1970 UTC, that it was served or met
-    passed_over : served longer ago than it is held back, and never met; not in `contact`
+    seen : content id to the last time, in seconds since 1970 UTC, that it was seen or delivered
+    waiting : delivered by other walks, and never seen
+    walked : delivered by this walk
     """
 
-    contact: Mapping[str, float]
-    passed_over: frozenset[str]
+    seen: Mapping[str, float]
+    waiting: frozenset[str]
+    walked: frozenset[str]
 
 
-def remember(met: Mapping[str, float], served: Mapping[str, float], *, held_since: float) -> Memory:
-    """Sort what was served and met.
+def remember(met: Mapping[str, float], delivered: Mapping[str, float], *, walked: Collection[str] = ()) -> Memory:
+    """Sort what was delivered and met.
 
     Parameters
     ----------
-    met, served : content id to the last time, in seconds since 1970 UTC
-    held_since : what was served from this moment on is held back
+    met, delivered : content id to the last time, in seconds since 1970 UTC
+    walked : content ids of the pages before on this walk
 
-    >>> memory = remember({"a": 5.0}, {"a": 4.0, "b": 9.0, "c": 1.0}, held_since=8.0)
-    >>> memory.contact, sorted(memory.passed_over)
-    ({'a': 5.0, 'b': 9.0}, ['c'])
+    >>> memory = remember({"a": 5.0, "d": 6.0}, {"a": 7.0, "b": 9.0, "c": 1.0}, walked=["c"])
+    >>> memory.seen, sorted(memory.waiting), sorted(memory.walked)
+    ({'a': 7.0, 'd': 6.0}, ['b'], ['c'])
     """
-    contact = dict(met)
-    passed_over = set()
-    for content_id, at in served.items():
-        known = contact.get(content_id)
-        if known is None and at < held_since:
-            passed_over.add(content_id)
-        else:
-            contact[content_id] = at if known is None else max(at, known)
-    return Memory(contact, frozenset(passed_over))
+    own = frozenset(walked)
+    seen = {each: max(at, delivered.get(each, at)) for each, at in met.items() if each not in own}
+    return Memory(seen, frozenset(delivered.keys() - met.keys() - own), own)

@@ -6,4 +6,5 @@ over these families, so a feed that learns must end up showing each user more of
 """
 
 FAMILIES: tuple[str, ...] = ("neon", "ocean", "petri", "fractal")
-VARIANTS = 16
+VARIANTS = 24
+"""Clips of a family: more than one watches in a sitting, or the feed of somebody who likes one family runs dry."""

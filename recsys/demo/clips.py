@@ -53,7 +53,7 @@ def specs() -> list[ClipSpec]:
     Durations are spread over 5..9 s without a pattern that follows the family.
 
     >>> len(specs()), specs()[1].name
-    (64, 'ocean-00')
+    (96, 'ocean-00')
     """
     return [
         ClipSpec(family, variant, _SHORTEST_S + _STEP_S * ((variant * 7 + number * 5) % _STEPS))

@@ -1,4 +1,4 @@
-"""Pictures of the demo clips: four families of moving scenes, drawn with numpy, sixteen variants each.
+"""Pictures of the demo clips: four families of moving scenes, drawn with numpy, 24 variants each.
 
 Every scene is a generator of RGB frames at half size (`WIDTH` x `HEIGHT`); the encoder doubles them, which costs a
 quarter of the drawing time and softens lines into the glow these scenes want anyway. A scene is fully decided by its
@@ -325,6 +325,8 @@ _JULIA_CONSTANTS = (
     (-0.8350, -0.2321), (-0.7018, -0.3842), (0.3550, 0.3550), (-0.5400, 0.5500),
     (-0.1940, 0.6557), (0.3750, 0.1150), (-1.2600, 0.0700), (-0.1620, 1.0400),
     (-0.7480, 0.0950), (0.2850, 0.5350), (-0.6200, 0.4400), (-0.0700, 0.6750),
+    (-0.8320, 0.1870), (-0.7110, 0.2750), (0.3300, 0.4200), (-0.7454, 0.1130),
+    (-0.5100, 0.5700), (0.2600, 0.0160), (-0.9600, 0.2700), (-0.1200, 0.7700),
 )  # fmt: skip
 _JULIA_STEPS = 30
 # Colour wheels: the escape measure walks around one of them, so neighbouring hues are always in harmony.

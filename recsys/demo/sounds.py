@@ -1,4 +1,4 @@
-"""Sound of the demo clips: one kind of music per family, sixteen keys and tempi each, synthesised with numpy.
+"""Sound of the demo clips: one kind of music per family, 24 keys and tempi each, synthesised with numpy.
 
 As with the pictures, the family must be heard at once: `neon` is a bright arpeggio over a bass, `ocean` is surf (shaped
 noise) over a low pad, `petri` is dry high blips, `fractal` is a slow detuned choir. Mono, 16 bit, `SAMPLE_RATE`. It
@@ -19,7 +19,10 @@ Signal = NDArray[np.float64]
 _TAU = 2.0 * np.pi
 _MINOR = np.array([0, 3, 7, 10, 12, 15, 19, 22])
 _PENTATONIC = np.array([0, 2, 4, 7, 9, 12, 14, 16, 19, 21])
-_ROOTS_HZ = 55.0 * 2.0 ** (np.array([0, 5, 3, 8, 10, 2, 7, 1, 6, 11, 4, 9, 0.5, 5.5, 3.5, 8.5]) / 12.0)
+_SEMITONES = np.array(
+    [0, 5, 3, 8, 10, 2, 7, 1, 6, 11, 4, 9, 0.5, 5.5, 3.5, 8.5, 10.5, 2.5, 7.5, 1.5, 6.5, 11.5, 4.5, 9.5]
+)
+_ROOTS_HZ = 55.0 * 2.0 ** (_SEMITONES / 12.0)
 
 
 def sound(family: str, variant: int, *, duration_s: float) -> Signal:
