@@ -6,7 +6,7 @@ Nothing here writes.
 import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
@@ -19,7 +19,6 @@ from django.db import connection
 from django.db.models import Max, Min, Q
 from numpy.typing import NDArray
 
-from events import partitions
 from events.cleaning.audience import LEAST_AGE, Audience, Restrictions
 from events.cleaning.schema import EVENT_TYPES
 from events.columnar.history import History
@@ -72,18 +71,6 @@ _COUNTING_COLUMNS: Final = {
     "surface": TEXT,
     "position": pa.int16(),
 }
-_COUNT_WINDOWS: Final = """
-    SELECT floor(date_part('epoch', start) / %(window_s)s)::bigint, counted.events
-    FROM unnest(%(starts)s::timestamptz[], %(stops)s::timestamptz[]) AS month (first, stop)
-    CROSS JOIN generate_series(
-        first, least(stop, %(until)s) - interval '1 microsecond', %(window_s)s * interval '1 second'
-    ) AS start
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS events FROM event WHERE "timestamp" >= start
-            AND "timestamp" < least(start + %(window_s)s * interval '1 second', %(until)s)
-    ) AS counted
-    WHERE counted.events > 0 ORDER BY start
-"""
 _SELECT_COUNTING: Final = """
     SELECT event_type, user_id, content_id, floor(date_part('epoch', event."timestamp") / 3600)::int,
            CASE WHEN event_type = 'view' THEN additional_info->>'watch_duration' END,
@@ -349,8 +336,10 @@ def catalogue_table() -> ContentTable:
 
 def durations() -> dict[str, float]:
     """Seconds of every content of the catalogue, NaN where they are unknown."""
-    known = Content.objects.values_list("content_id", "duration_s")
-    return {content_id: np.nan if length is None else length for content_id, length in known}
+    # Plain SQL, because the feature store asks for all of them at every tick.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT content_id, coalesce(duration_s, 'NaN') FROM content")
+        return dict(cursor.fetchall())
 
 
 def catalogue_changed_at() -> datetime | None:
@@ -524,21 +513,3 @@ def _texts(values: Sequence[str | None]) -> NDArray[np.object_]:
 def count_between(start: datetime, end: datetime) -> int:
     """How many events have `start <= timestamp < end`; one index-only pass over event_timestamp."""
     return Event.objects.filter(timestamp__gte=start, timestamp__lt=end).count()
-
-
-def events_per_window(until: datetime, *, window_s: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Windows of `window_s` seconds with events before `until`, ascending (epoch seconds // window_s), and how many.
-
-    One index-only pass over event_timestamp, a range of it per window: grouping by an expression sorts every event,
-    as the planner cannot know how few groups there will be. `window_s` divides a day, and so every month.
-    """
-    months = [part.month for part in partitions.existing()]
-    starts, stops = _midnights(months), _midnights([partitions.shifted(month, 1) for month in months])
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNT_WINDOWS, {"starts": starts, "stops": stops, "until": until, "window_s": window_s})
-        counts = np.array(cursor.fetchall(), np.int64).reshape(-1, 2)
-    return counts[:, 0], counts[:, 1]
-
-
-def _midnights(days: Sequence[date]) -> list[datetime]:
-    return [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in days]

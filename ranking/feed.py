@@ -7,9 +7,9 @@ Pages of one user are made one after another, under a lock of the database, so t
 contents. A page that a cursor led to before is not made again: it is read from the log, less what may not be shown any
 more.
 
-Queries per page: the user's history and profile, what was served to them, eligibility and cards of the shortlist, the
-log of the page; at most once a second each the champion's pointer and the trends. Only a page whose shortlist is
-withdrawn in large part asks again, and one that explains itself asks for captions.
+Queries per page: all about the user and which model serves; eligibility and cards of the shortlist; the log of the
+page; at most once a second the trends. Only a page whose shortlist is withdrawn in large part asks again, and one that
+explains itself asks for captions.
 """
 
 import logging
@@ -25,7 +25,7 @@ from events.cleaning.audience import audience_of
 from events.cleaning.preferences import read_preferences
 from events.columnar.history import History
 from events.queries import eligible_cards
-from events.user_past import UserPast, user_past
+from events.user_past import UserPast
 from features import profiles
 from ranking import cursors, queries, telemetry
 from ranking.cursors import Cursor
@@ -34,7 +34,7 @@ from ranking.feed_request import MAX_ITEMS, SURFACES, Feed, FeedItem, FeedReques
 from ranking.pipeline.memory import remember
 from ranking.pipeline.run import Account
 from ranking.pipeline.shelf import followed, refused
-from ranking.registry import champion
+from ranking.registry import bundle_of
 from ranking.served_log import log_page
 from ranking.shelves import RankerFeatures, current_stock, trending_rows
 from ranking.shortlist import DEFAULT_ARM, SEEN_AGAIN, Person, Pick, Supplies, select
@@ -66,18 +66,16 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
         place = Cursor(request_id or uuid4(), 0, binding)
     else:
         place = cursors.read(request.cursor, binding=binding, now=now)
-    supplies = _supplies()
     with transaction.atomic(savepoint=False):
         since = now - timedelta(days=settings.FEED_SEEN_DAYS)
-        past = user_past(request.user_id, since=since)
         page, walk = (None, None) if request.cursor is None else (place.request_id, place.walk)
-        memory = queries.feed_memory(request.user_id, page=page, walk=walk, since=since)
+        past, memory = queries.feed_start(request.user_id, page=page, walk=walk, since=since)
         person = _person(request, past, memory, now=now)
         if memory.delivered:
             feed = _replay(memory.delivered, request, person, place)
         else:
             deadline = start + settings.FEED_BUDGET_MS / 1000.0
-            feed = _make(request, person, supplies, place, now=now, deadline=deadline)
+            feed = _make(request, person, _supplies(memory.champion), place, now=now, deadline=deadline)
     for stage, error in feed.account.failures:
         logger.warning("feed %s: %s broke: %s", feed.request_id, stage, error)
     seconds = time.perf_counter() - start
@@ -87,11 +85,11 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
     return feed
 
 
-def _supplies() -> Supplies:
+def _supplies(pointer: queries.Pointer | None) -> Supplies:
     stock = current_stock()
     if stock is None or len(stock.shelf) == 0:
         return Supplies(None, None, np.empty(0, np.int64))
-    return Supplies(stock, champion(), trending_rows(stock.shelf))
+    return Supplies(stock, bundle_of(pointer), trending_rows(stock.shelf))
 
 
 def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *, now: datetime) -> Person:

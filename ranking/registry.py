@@ -5,8 +5,9 @@ name, read back, and renamed before the row is written, so a version that can be
 leaves a folder nobody refers to. Exactly one version is the champion: a unique constraint says so, and an advisory lock
 makes promotions at the same moment follow one another.
 
-Serving calls `champion()` on every request. It looks at the database at most once a second and keeps the bundle it has
-when the new one cannot be loaded: an old model is better than none.
+A feed reads the pointer with all else it asks the database, and takes `bundle_of` it; other doors call `champion()`,
+which looks at the database at most once a second. Both keep the bundle they have when the new one cannot be loaded: an
+old model is better than none.
 """
 
 import hashlib
@@ -53,6 +54,14 @@ class GateError(RegistryError):
 
 class NothingToRollBackError(RegistryError):
     """No earlier champion to go back to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """The model version that serves, and the SHA-256 its manifest must have."""
+
+    version: str
+    manifest_sha256: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +137,7 @@ def promote(version: str, *, now: datetime, despite_gates: bool = False) -> Prom
         failed = failed_gates(row.metrics, Gates(**row.config.get("gates", {})))
         if failed and not despite_gates:
             raise GateError(f"{version} failed its gates: {'; '.join(failed)}")
-        _load(row)
+        _load(_pointer(row))
         previous = _champion_row()
         if previous is not None and previous.version == version:
             return PromotionReport(version, version)
@@ -163,7 +172,7 @@ def roll_back(*, now: datetime) -> PromotionReport:
         )
         if earlier is None:
             raise NothingToRollBackError(f"{current.version} is the first champion; there is none before it")
-        _load(earlier)
+        _load(_pointer(earlier))
         current.rolled_back_at = now
         _hand_over(current, earlier, promoted_at=earlier.promoted_at)
     forget()
@@ -179,7 +188,7 @@ def champion_version() -> str | None:
 
 def load_version(version: str) -> ServingBundle:
     """A checked bundle of any version; UnknownVersionError or BundleError when there is none to be had."""
-    return _load(_row(version))
+    return _load(_pointer(_row(version)))
 
 
 def champion() -> ServingBundle | None:
@@ -189,6 +198,11 @@ def champion() -> ServingBundle | None:
     and are logged once.
     """
     return _cache.current()
+
+
+def bundle_of(pointer: Pointer | None) -> ServingBundle | None:
+    """`champion` for whoever read the pointer already, as a feed does with everything else it asks the database."""
+    return _cache.follow(pointer)
 
 
 def forget() -> None:
@@ -201,12 +215,12 @@ class _ChampionCache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._checked_at = float("-inf")
+        self._checked_at = self._failed_at = float("-inf")
         self._bundle: ServingBundle | None = None
         self._complained_of = ""
 
     def expire(self) -> None:
-        self._checked_at = float("-inf")
+        self._checked_at = self._failed_at = float("-inf")
 
     def current(self) -> ServingBundle | None:
         # The monotonic clock paces a cache; it says nothing about when things happened.
@@ -221,20 +235,37 @@ class _ChampionCache:
                 self._lock.release()
         return self._bundle
 
+    def follow(self, pointer: Pointer | None) -> ServingBundle | None:
+        """The bundle that a pointer names; what cannot be loaded is tried again in a second, not by every request."""
+        now = time.monotonic()
+        have = None if self._bundle is None else self._bundle.version
+        if have == (None if pointer is None else pointer.version) or now - self._failed_at < RECHECK_S:
+            return self._bundle
+        if self._lock.acquire(blocking=self._bundle is None):
+            try:
+                self._take(pointer)
+            finally:
+                self._lock.release()
+        return self._bundle
+
     def _refresh(self) -> None:
         try:
             row = _champion_row()
         except (OperationalError, InterfaceError) as error:
             self._complain("the database", error)
             return
-        if row is None:
+        self._take(None if row is None else _pointer(row))
+
+    def _take(self, pointer: Pointer | None) -> None:
+        if pointer is None:
             self._bundle = None
-        elif self._bundle is None or self._bundle.version != row.version:
+        elif self._bundle is None or self._bundle.version != pointer.version:
             try:
-                self._bundle = _load(row)
+                self._bundle = _load(pointer)
                 self._complained_of = ""
             except BundleError as error:
-                self._complain(row.version, error)
+                self._failed_at = time.monotonic()
+                self._complain(pointer.version, error)
 
     def _complain(self, about: str, error: Exception) -> None:
         if self._complained_of != about:
@@ -249,9 +280,12 @@ def _folder(version: str) -> Path:
     return Path(settings.MODEL_DIR) / version
 
 
-def _load(row: ModelVersion) -> ServingBundle:
-    expected = row.artefacts.get(bundle.MANIFEST_FILE)
-    return bundle.load(_folder(row.version), feature_set=FEATURE_SET, manifest_sha256=expected)
+def _pointer(row: ModelVersion) -> Pointer:
+    return Pointer(row.version, row.artefacts.get(bundle.MANIFEST_FILE))
+
+
+def _load(pointer: Pointer) -> ServingBundle:
+    return bundle.load(_folder(pointer.version), feature_set=FEATURE_SET, manifest_sha256=pointer.manifest_sha256)
 
 
 def _row(version: str) -> ModelVersion:

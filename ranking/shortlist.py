@@ -65,7 +65,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Supplies:
-    """What all requests of a moment share; read before the user's lock is taken, for it may ask the database."""
+    """What all requests of a moment share."""
 
     stock: Stock | None
     model: ServingBundle | None

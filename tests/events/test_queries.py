@@ -291,19 +291,3 @@ def test_durations_are_those_of_the_catalogue_and_nan_where_unknown():
     assert durations["a"] == 4.5
     assert np.isnan(durations["b"])
     assert len(durations) == 2
-
-
-def test_windows_are_counted_to_their_edges_over_months_and_years():
-    new_year = datetime(2026, 1, 1, tzinfo=UTC)
-    tick = timedelta(microseconds=1)
-    moments = [
-        new_year - timedelta(days=9_000), new_year - tick, new_year, new_year + timedelta(hours=1) - tick,
-        new_year + timedelta(hours=1), NOW - timedelta(minutes=61), NOW - tick, NOW,
-    ]  # fmt: skip
-    events = [make_event(timestamp=moment.isoformat()) for moment in moments]
-    assert ingest(events, now=LATER, source="test", historical=True).rejected == ()
-    for until in (new_year - tick, new_year + timedelta(minutes=30), NOW, LATER):
-        hours = [int(moment.timestamp() // 3600) for moment in moments if moment < until]
-        numbers, counts = queries.events_per_window(until, window_s=3600)
-        assert dict(zip(numbers.tolist(), counts.tolist(), strict=True)) == {hour: hours.count(hour) for hour in hours}
-        assert numbers.tolist() == sorted(numbers.tolist())

@@ -13,6 +13,7 @@ from events.models import Content
 from events.queries import newest_contents
 from features import trends
 from features.extraction.definitions import FEATURE_SET, FEATURES
+from ranking import registry
 from ranking.feed import Feed, FeedRequest, build_feed
 from ranking.models import Served
 from tests.ranking.feeds import CLIPS_EACH, FAMILIES, NOW, Viewer, event, family_of
@@ -341,19 +342,46 @@ def test_what_trends_is_proposed_within_a_second(snapshot, viewer):
     assert "trending" in next(item.sources for item in feed.items if item.content_id == "ocean-07")
 
 
-@pytest.mark.parametrize("limit", [1, 10, 50])
-def test_a_page_takes_at_most_six_queries(champion, viewer, django_assert_max_num_queries, limit):
-    # Beside the trends, which all pages of a second share.
-    trends.trending_contents()
-    champion()
-    viewer.react(page(viewer), "ocean", count=5)
-    with django_assert_max_num_queries(6):
-        page(viewer, limit=limit)
+class TestQueries:
+    """Cold caches included: which model serves is read with the user, the trends once a second."""
 
+    @pytest.mark.parametrize("limit", [1, 10, 50])
+    def test_a_page_takes_three_and_one_for_the_trends(self, champion, viewer, django_assert_num_queries, limit):
+        champion()
+        viewer.react(page(viewer), "ocean", count=5)
+        registry.forget()
+        trends.forget()
+        with django_assert_num_queries(4):
+            first = page(viewer, limit=limit)
+        assert first.fallback_level == "ranked"
+        with django_assert_num_queries(3):
+            page(viewer, limit=limit, cursor=first.next_cursor)
 
-def test_the_latest_level_takes_at_most_six_queries(catalogue, viewer, django_assert_max_num_queries):
-    with django_assert_max_num_queries(6):
+    def test_a_page_that_was_delivered_before_takes_two(self, champion, viewer, django_assert_num_queries):
+        champion()
+        cursor = page(viewer).next_cursor
+        page(viewer, cursor=cursor)
+        with django_assert_num_queries(2):
+            assert page(viewer, cursor=cursor).replayed
+
+    def test_a_new_champion_serves_the_next_page_without_a_query_of_its_own(
+        self, champion, viewer, django_assert_num_queries
+    ):
+        champion()
         page(viewer)
+        version = champion(0.5)
+        with django_assert_num_queries(3):
+            assert page(viewer).model_version == version
+
+    def test_an_explained_page_takes_one_more(self, champion, viewer, django_assert_num_queries):
+        champion()
+        viewer.react(page(viewer), "ocean", count=5)
+        with django_assert_num_queries(4):
+            page(viewer, explain=True)
+
+    def test_the_latest_level_takes_four(self, catalogue, viewer, django_assert_num_queries):
+        with django_assert_num_queries(4):
+            page(viewer)
 
 
 @pytest.mark.parametrize("limit", [0, 51, -1])

@@ -213,6 +213,24 @@ def test_serving_reads_the_pointer_at_most_once_a_second(django_assert_num_queri
 
 
 @pytest.mark.django_db
+def test_who_knows_the_pointer_gets_its_bundle_without_a_query(model_dir, django_assert_num_queries):
+    first, second = register(1.0), register(2.0)
+    pointers = [
+        registry.Pointer(row.version, row.artefacts["manifest.json"])
+        for row in (ModelVersion.objects.get(version=each) for each in (first, second))
+    ]
+    with django_assert_num_queries(0):
+        assert [registry.bundle_of(each).version for each in pointers] == [first, second]
+        assert registry.bundle_of(None) is None
+        assert registry.bundle_of(pointers[0]).version == first
+        wrong = registry.Pointer(second, "0" * 64)
+        assert registry.bundle_of(wrong).version == first, "not the model that was promoted"
+        assert registry.bundle_of(pointers[1]).version == first, "it is tried again in a second"
+        registry.forget()
+        assert registry.bundle_of(pointers[1]).version == second
+
+
+@pytest.mark.django_db
 def test_database_allows_no_second_champion():
     first, second = register(1.0), register(2.0)
     promote(first)
