@@ -31,12 +31,12 @@ from ranking import cursors, queries, telemetry
 from ranking.cursors import Cursor
 from ranking.explain import explain
 from ranking.feed_request import MAX_ITEMS, SURFACES, Feed, FeedItem, FeedRequest
-from ranking.models import Served
 from ranking.pipeline.memory import remember
 from ranking.pipeline.run import Account
 from ranking.pipeline.shelf import followed, refused
 from ranking.registry import bundle_of
-from ranking.shelves import Stock, current_stock, served_features, trending_rows
+from ranking.served_log import log_page
+from ranking.shelves import RankerFeatures, current_stock, trending_rows
 from ranking.shortlist import DEFAULT_ARM, SEEN_AGAIN, Person, Pick, Supplies, select
 
 __all__ = ["MAX_ITEMS", "SURFACES", "Feed", "FeedItem", "FeedRequest", "build_feed"]
@@ -126,7 +126,8 @@ def _make(
 ) -> Feed:
     """A new page, logged."""
     seed = place.request_id.int & (2**63 - 1)
-    found, chosen = select(request, person, supplies, seed=seed, now=now, deadline=deadline)
+    features = RankerFeatures(person.history, supplies.stock, now=now, profile=person.profile, surface=request.surface)
+    found, chosen = select(request, person, supplies, features, seed=seed, now=now, deadline=deadline)
     picks, cards = chosen.picks, chosen.cards
     reasons = explain(picks, supplies.stock, found.positives) if request.explain else {}
     items = tuple(
@@ -147,7 +148,8 @@ def _make(
         account=found.account,
         next_cursor=cursors.sign(place.after, served_at=now) if has_more else None,
     )
-    _log_served(feed, request, person, supplies.stock, walk_id=place.walk, now=now)
+    seen = features.served([item.content_id for item in items])
+    log_page(feed, request, seen, walk_id=place.walk, arm=DEFAULT_ARM, now=now)
     return feed
 
 
@@ -179,35 +181,3 @@ def _replay(delivered: tuple[queries.DeliveredRow, ...], request: FeedRequest, p
         next_cursor=cursors.sign(place.after, served_at=served_at) if has_more else None,
         replayed=True,
     )  # fmt: skip
-
-
-def _log_served(
-    feed: Feed, request: FeedRequest, person: Person, stock: Stock | None, *, walk_id: UUID, now: datetime
-) -> None:
-    """Keep the page with what the ranker saw of it, in one insert."""
-    seen = served_features(
-        [item.content_id for item in feed.items], person.history, stock, now=now, profile=person.profile,
-        surface=request.surface,
-    )  # fmt: skip
-    Served.objects.bulk_create(
-        Served(
-            request_id=feed.request_id,
-            walk_id=walk_id,
-            position=item.position,
-            ends_walk=not feed.has_more,
-            user_id=request.user_id,
-            content_id=item.content_id,
-            source=item.source,
-            sources=list(item.sources),
-            model_version=item.model_version,
-            surface=request.surface,
-            arm=DEFAULT_ARM,
-            score=item.score,
-            propensity=item.propensity,
-            feature_set=seen.feature_set if item.content_id in seen.rows else "",
-            features=seen.rows.get(item.content_id, b""),
-            counted_until=seen.counted_until if item.content_id in seen.rows else None,
-            served_at=now,
-        )
-        for item in feed.items
-    )

@@ -1,6 +1,6 @@
 """Tables of the recommendation engine: model versions with their evidence, and everything that was served.
 
-Written only by `registry.py` (ModelVersion) and `feed.py` (Served).
+Written only by `registry.py` (ModelVersion) and `served_log.py` (Served).
 """
 
 from django.db import models

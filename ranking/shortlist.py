@@ -23,7 +23,7 @@ from ranking.pipeline.shelf import SessionTaste, Shelf, session_taste
 from ranking.pipeline.stages import FeedQuery, Ids, Mask, Vector
 from ranking.ranker.bundle import ServingBundle
 from ranking.rerank.hybrid import LightRanker, ModelRanker
-from ranking.shelves import Stock, ranker_features, taste_vector
+from ranking.shelves import RankerFeatures, Stock, taste_vector
 from ranking.surfaces import PIPELINES, Desk
 
 DEFAULT_ARM: Final = "default"
@@ -113,7 +113,14 @@ class Chosen:
 
 
 def select(
-    request: FeedRequest, person: Person, supplies: Supplies, *, seed: int, now: datetime, deadline: float
+    request: FeedRequest,
+    person: Person,
+    supplies: Supplies,
+    features: RankerFeatures,
+    *,
+    seed: int,
+    now: datetime,
+    deadline: float,
 ) -> tuple[Shortlist, Chosen]:
     """The shortlist of the best level that has anything to show, and what of it is shown.
 
@@ -122,7 +129,7 @@ def select(
     """
 
     def attempt(*, release: bool) -> tuple[Shortlist, Chosen]:
-        found = shortlist(request, person, supplies, release=release, seed=seed, now=now, deadline=deadline)
+        found = shortlist(request, person, supplies, features, release=release, seed=seed, now=now, deadline=deadline)
         return found, choose(found, request, person)
 
     found, chosen = attempt(release=False)
@@ -139,6 +146,7 @@ def shortlist(
     request: FeedRequest,
     person: Person,
     supplies: Supplies,
+    features: RankerFeatures,
     *,
     release: bool,
     seed: int,
@@ -170,8 +178,7 @@ def shortlist(
         seed=seed,
     )
     light = LightRanker(shelf, taste, np.empty(0, np.int64))
-    candidates = ranker_features(person.history, stock, now=now, profile=person.profile, surface=request.surface)
-    ranker = None if supplies.model is None else ModelRanker(supplies.model, candidates, light)
+    ranker = None if supplies.model is None else ModelRanker(supplies.model, features, light)
     pipeline = PIPELINES[request.surface](
         Desk(request, stock, shelf, taste, ranker, light, away.withheld, supplies.rising)
     )
@@ -211,6 +218,9 @@ def choose(found: Shortlist, request: FeedRequest, person: Person) -> Chosen:
     cards: dict[str, ContentCard] = {}
     more = not found.released and bool(person.memory.waiting)
     for times in CHECKS:
+        # What comes behind the candidates costs a look at the whole catalogue.
+        if more and len(chosen) == request.limit:
+            break
         picks = list(islice(found.picks, times * (request.limit + SPARE)))
         if not picks or len(chosen) == request.limit:
             more = more or bool(picks)

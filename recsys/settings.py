@@ -77,7 +77,7 @@ def _postgres(url: str) -> dict[str, object]:
         shape = "postgres://user:password@host:port/database"
         raise ImproperlyConfigured(f"DATABASE_URL must look like {shape}; its scheme is {parts.scheme!r}")
     return {
-        "ENGINE": "django_prometheus.db.backends.postgresql",
+        "ENGINE": "recsys.database",
         "NAME": name,
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),

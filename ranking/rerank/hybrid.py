@@ -77,8 +77,9 @@ class LightRanker:
         if query.user_vector is not None:
             personal = personal + w.taste * (shelf.embedding[candidates] @ query.user_vector)
         score = taste.evidence * personal
-        if shelf.successors is not None and len(taste.positives):
-            score = score + w.sequential * standardised(shelf.successors(taste.positives)[candidates])
+        follows = taste.follows(shelf)
+        if follows is not None:
+            score = score + w.sequential * standardised(follows[candidates])
         age_s = np.maximum(query.now.timestamp() - shelf.uploaded_s[candidates], 0.0)
         score = score + w.popularity * standardised(np.log1p(shelf.popularity[candidates]))
         score = score + w.freshness * np.exp2(-age_s / FRESH_HALF_LIFE_S)

@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--dataset")
     parser.add_argument("--train-until", type=date.fromisoformat)
     parser.add_argument("--mode")
+    parser.add_argument("--contents", type=int)
     arguments = parser.parse_args()
     django.setup()
 
@@ -29,7 +30,14 @@ def main() -> None:
     from recsys.benchmarks.scratch import BenchmarkFailedError  # noqa: PLC0415
 
     call_command("migrate", verbosity=0)
-    options = Options(arguments.quick, arguments.path, arguments.dataset, arguments.train_until, arguments.mode)
+    options = Options(
+        arguments.quick,
+        arguments.path,
+        arguments.dataset,
+        arguments.train_until,
+        arguments.mode,
+        arguments.contents,
+    )
     try:
         result = BENCHMARKS[arguments.name].run(options)
     except BenchmarkFailedError as error:

@@ -5,7 +5,7 @@ time, give or take some minutes, as they do in a real log.
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -54,9 +54,16 @@ def fill(shape: LogShape, *, seed: int = 5) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DROP INDEX IF EXISTS event_user_recent, event_refused, event_timestamp")
         for part in _parts(shape, np.random.default_rng(seed)):
-            cursor.copy_expert(_COPY, io.BytesIO(part))
+            cursor.copy_expert(_COPY, io.BytesIO(_HEADER + part + _TRAILER))
         cursor.execute('CREATE INDEX event_timestamp ON event ("timestamp")')
         cursor.execute("VACUUM ANALYZE event")
+
+
+def copy(parts: Iterable[bytes]) -> None:
+    """Write parts made by `rows`; the months of their events must exist (`partitions.ensure`)."""
+    with connection.cursor() as cursor:
+        for part in parts:
+            cursor.copy_expert(_COPY, io.BytesIO(_HEADER + part + _TRAILER))
 
 
 def user_id(number: int) -> str:
@@ -78,9 +85,9 @@ def _parts(shape: LogShape, rng: np.random.Generator) -> Iterator[bytes]:
         kind = rng.choice(len(kinds), n, p=shares / shares.sum())
         user = _users(shape, n, rng)
         content = (shape.contents * rng.random(n) ** 3).astype(np.int64)
-        rows = [_rows(kinds[code], when[at], user[at], content[at], rng)
-                for code in range(len(kinds)) if len(at := np.flatnonzero(kind == code))]  # fmt: skip
-        yield b"".join([_HEADER, *rows, _TRAILER])
+        of_kinds = [rows(kinds[code], when[at], user[at], content[at], rng)
+                    for code in range(len(kinds)) if len(at := np.flatnonzero(kind == code))]  # fmt: skip
+        yield b"".join(of_kinds)
 
 
 def _users(shape: LogShape, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -95,11 +102,24 @@ def _users(shape: LogShape, n: int, rng: np.random.Generator) -> NDArray[np.int6
     return found
 
 
-def _rows(
-    kind: str, when: NDArray[np.float64], user: NDArray[np.int64], content: NDArray[np.int64], rng: np.random.Generator
+def rows(
+    kind: str,
+    when: NDArray[np.float64],
+    user: NDArray[np.int64],
+    content: NDArray[np.int64],
+    rng: np.random.Generator,
+    *,
+    watch_s: NDArray[np.float64] | None = None,
 ) -> bytes:
+    """Events of one type in the binary COPY format; without `watch_s` views and skips get made-up seconds.
+
+    Parameters
+    ----------
+    when, user, content : arrays (n,), seconds since 1970 UTC and numbers of users and contents
+    watch_s : array (n,), watched seconds of each, 0 up to 999
+    """
     n, name = len(when), kind.encode()
-    info = _infos(kind, n, rng)
+    info = _infos(kind, n, rng) if watch_s is None else _watched(watch_s)
     width = info.dtype.itemsize
     layout = np.dtype([
         ("fields", ">i2"), ("l0", ">i4"), ("id", "V16"), ("l1", ">i4"), ("kind", f"V{len(name)}"),
@@ -131,18 +151,24 @@ def _numbered(prefix: bytes, number: NDArray[np.int64], digits: int) -> NDArray[
 
 
 def _infos(kind: str, n: int, rng: np.random.Generator) -> NDArray[Any]:
-    """`additional_info` as JSON of one width: a view's seconds are written as `1.234e1`."""
+    """`additional_info` as JSON of one width."""
     if kind not in {"view", "skip"}:
         return np.full(n, np.void(b"{" + _SURFACE + b"}"))
-    exponent = b"e-1" if kind == "skip" else b"e+1"
-    digits = 1_000 + (9_000 * rng.random(n) ** 2).astype(np.int64)
-    text = np.empty((n, 8), np.uint8)
-    text[:, 1] = ord(".")
+    least_s = 0.1 if kind == "skip" else 10.0
+    return _watched(least_s * (1.0 + 9.0 * rng.random(n) ** 2))
+
+
+def _watched(watch_s: NDArray[np.float64]) -> NDArray[Any]:
+    """The same with watched seconds, written as `1.234e+1`."""
+    exponent = np.floor(np.log10(np.clip(watch_s, 0.1, 999.9))).astype(np.int64)
+    digits = np.clip(np.floor(watch_s / 10.0**exponent * 1_000), 0, 9_999).astype(np.int64)
+    text = np.empty((len(watch_s), 8), np.uint8)
+    text[:, 1], text[:, 5] = ord("."), ord("e")
     for place, power in ((0, 3), (2, 2), (3, 1), (4, 0)):
         text[:, place] = 48 + digits // 10**power % 10
-    text[:, 5:] = np.frombuffer(exponent, np.uint8)
+    text[:, 6], text[:, 7] = np.where(exponent < 0, ord("-"), ord("+")), 48 + np.abs(exponent)
     head, tail = b"{" + _SURFACE + b', "watch_duration": ', b"}"
-    whole = np.empty((n, len(head) + 8 + len(tail)), np.uint8)
+    whole = np.empty((len(watch_s), len(head) + 8 + len(tail)), np.uint8)
     whole[:, : len(head)] = np.frombuffer(head, np.uint8)
     whole[:, len(head) : len(head) + 8] = text
     whole[:, len(head) + 8 :] = np.frombuffer(tail, np.uint8)

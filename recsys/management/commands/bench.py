@@ -21,6 +21,7 @@ from recsys.benchmarks.registry import BENCHMARKS
 from recsys.benchmarks.results import Options, Result
 from recsys.benchmarks.scratch import BenchmarkFailedError, run_apart
 
+LEAST_CONTENTS = 1_000
 Runner = Callable[[str, Options], Result]
 
 
@@ -42,6 +43,8 @@ class Command(BaseCommand):
         parser.add_argument("--mode", choices=MODES, help="quality: labels dealt out anew; what came later dealt out")
         parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON there too")
 
+        parser.add_argument("--contents", type=int, help="feed, freshness: contents in the catalogue")
+
     def handle(self, *_args: Any, **options: Any) -> None:
         self.stdout.ending = ""
         output = cast(IO[str], self.stdout)
@@ -53,7 +56,16 @@ class Command(BaseCommand):
             raise CommandError(f"{options['path']} is no folder.")
         if options["path"] is not None and not options["path"].exists():
             raise CommandError(f"{options['path']} does not exist.")
-        asked = Options(options["quick"], options["path"], options["dataset"], options["train_until"], options["mode"])
+        if options["contents"] is not None and options["contents"] < LEAST_CONTENTS:
+            raise CommandError(f"--contents must be at least {LEAST_CONTENTS:,}; got {options['contents']}.")
+        asked = Options(
+            options["quick"],
+            options["path"],
+            options["dataset"],
+            options["train_until"],
+            options["mode"],
+            options["contents"],
+        )
         failed = measure(
             chosen, asked, output, run=run_apart, as_json=options["json"], as_list=options["all"], file=options["out"]
         )
