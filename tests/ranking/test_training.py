@@ -16,12 +16,18 @@ from features.extraction.definitions import CONTENT_DIM, CONTEXT_DIM, USER_DIM
 from features.materialize import materialize
 from ranking import registry, tasks, training
 from ranking.models import ModelVersion
+from ranking.ranker.multitask import MultiTaskConfig
 from ranking.ranker.network import NetworkConfig
 from ranking.training import TrainConfig, TrainingRunsError, train, train_and_promote
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 FAMILIES = ("ocean", "neon")
-QUICK = TrainConfig(network=NetworkConfig(hidden=(16,), epochs=6, batch_size=64, initial_rate=5e-3))
+QUICK = TrainConfig(
+    multitask=MultiTaskConfig(
+        cross_rank=4, trunk=16, experts=2, expert_units=8, tower_units=4, epochs=6, batch_size=64, initial_rate=5e-3
+    )
+)
+SOURCE = TrainConfig(kind="mlp", network=NetworkConfig(hidden=(16,), epochs=6, batch_size=64, initial_rate=5e-3))
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +87,7 @@ def test_model_learns_who_likes_what_and_serves(world):
     assert [name for name, share in stages if share == 1] == list(report.seconds)
     stored = ModelVersion.objects.get()
     assert stored.metrics["test"] == report.metrics["test"]
-    assert stored.config["network"]["hidden"] == [16]
+    assert stored.config["multitask"]["trunk"] == 16
     assert registry.champion().manifest.dims == {"user": USER_DIM, "content": CONTENT_DIM, "context": CONTEXT_DIM}
 
 
