@@ -4,11 +4,13 @@
     x -> two low-rank cross layers (DCN-v2: Wang et al., 2021)             products of features
     crossed -> trunk -> experts, each normalised and swished (HoME: Wang et al., 2024)
     x -> one softmax gate per head over the experts (MMoE: Ma et al., 2018) -> tower -> logit
+    x -> one linear sum per head, added to its logit (Wide & Deep: Cheng et al., 2016)
     position -> a small tower of its own, added in training, left out in serving (Zhao et al., 2019)
 
 A head learns only from the examples that know its answer. The loss is the sum of binary cross-entropies by the weights
-of `MultiTaskConfig`; the levels of the watch time share one gate and one weight. A clip at the top of a page is watched
-more because it is at the top: what the position tower explains is not put down to the clip.
+of `MultiTaskConfig`; the levels of the watch time share one gate and one weight. A head of a few dozen positives learns
+little more than its linear sum; without it, it would overfit the experts instead. A clip at the top of a page is
+watched more because it is at the top: what the position tower explains is not put down to the clip.
 
 Runs with the same seed agree closely but not to the bit, as sums over threads have no fixed order.
 """
@@ -42,7 +44,7 @@ class MultiTaskConfig:
     experts, expert_units : how many, and how wide
     tower_units : of each head
     primary_weight, watch_weight, head_weight : in the loss, of the long view, all watch levels, each other head
-    l2 : weight of the squared weights in the loss
+    l2, wide_l2 : weight of the squared weights in the loss, and of those of the linear sums
     """
 
     cross_layers: int = 2
@@ -52,9 +54,10 @@ class MultiTaskConfig:
     expert_units: int = 64
     tower_units: int = 16
     primary_weight: float = 1.0
-    watch_weight: float = 1.0
+    watch_weight: float = 3.0
     head_weight: float = 0.3
     l2: float = 1e-5
+    wide_l2: float = 1e-4
     initial_rate: float = 1e-3
     decay_steps: int = 10_000
     decay_rate: float = 0.96
@@ -151,7 +154,9 @@ def _build(keras: Any, train: FeatureMatrix, config: MultiTaskConfig, *, heads: 
     if heads:
         # One small matrix per head, all at once.
         tower = keras.layers.EinsumDense("nhd,hdk->nhk", (heads, config.tower_units), "relu", "hk")(mixed[:, :heads])
-        logits.append(keras.layers.EinsumDense("nhk,hk->nh", (heads,), None, "h")(tower))
+        deep = keras.layers.EinsumDense("nhk,hk->nh", (heads,), None, "h")(tower)
+        linear = keras.regularizers.L2(config.wide_l2)
+        logits.append(deep + dense(heads, use_bias=False, kernel_initializer="zeros", kernel_regularizer=linear)(x))
     if levels:
         logits.append(dense(len(LEVELS))(dense(2 * config.tower_units, activation="relu")(mixed[:, heads])))
     joined = keras.layers.Concatenate(name="logits")(logits) if len(logits) > 1 else logits[0]

@@ -14,6 +14,7 @@ The arrays lie in the bundle beside the graph. Not here: what the heads are wort
 """
 
 import io
+import zipfile
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -162,7 +163,7 @@ class Reading:
                 int(given["level_column"]), given["level_slope"], given["level_intercept"],
                 WatchScale(given["edge_s"], given["step_s"], given["pooled_step_s"]), given["seconds_if"],
             )  # fmt: skip
-        except (KeyError, OSError, EOFError) as error:
+        except (KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise ReadingError(f"it is not what `to_bytes` writes: {error}") from error
         except ValueError as error:
             raise error if isinstance(error, ReadingError) else ReadingError(f"it is no npz file: {error}") from error
