@@ -21,7 +21,7 @@ from ranking.pipeline.moves import Move
 from ranking.pipeline.run import Account, Run, run
 from ranking.pipeline.shelf import SessionTaste, Shelf, session_taste
 from ranking.pipeline.stages import FeedQuery, Ids, Mask, Vector
-from ranking.ranker.bundle import ServingBundle
+from ranking.ranker.valued import ValuedModel
 from ranking.rerank.hybrid import LightRanker, ModelRanker
 from ranking.shelves import RankerFeatures, Stock, taste_vector
 from ranking.surfaces import PIPELINES, Desk
@@ -68,7 +68,7 @@ class Supplies:
     """What all requests of a moment share."""
 
     stock: Stock | None
-    model: ServingBundle | None
+    model: ValuedModel | None
     rising: Ids
 
 
