@@ -34,7 +34,7 @@ from ranking.feed_request import MAX_ITEMS, SURFACES, Feed, FeedItem, FeedReques
 from ranking.pipeline.memory import remember
 from ranking.pipeline.run import Account
 from ranking.pipeline.shelf import followed, refused
-from ranking.registry import serving_of
+from ranking.registry import Pointer, serving_of
 from ranking.served_log import log_page
 from ranking.shelves import RankerFeatures, current_stock, trending_rows
 from ranking.shortlist import DEFAULT_ARM, SEEN_AGAIN, Person, Pick, Supplies, select
@@ -85,7 +85,7 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
     return feed
 
 
-def _supplies(pointer: queries.Pointer | None) -> Supplies:
+def _supplies(pointer: Pointer | None) -> Supplies:
     stock = current_stock()
     if stock is None or len(stock.shelf) == 0:
         return Supplies(None, None, np.empty(0, np.int64))
