@@ -30,6 +30,7 @@ from features import profiles
 from ranking import cursors, queries, telemetry
 from ranking.cursors import Cursor
 from ranking.explain import explain
+from ranking.feed_config import USUAL
 from ranking.feed_request import MAX_ITEMS, SURFACES, Feed, FeedItem, FeedRequest
 from ranking.pipeline.memory import remember
 from ranking.pipeline.run import Account
@@ -100,9 +101,9 @@ def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *,
     if not profiling:
         # That a page was looked at is part of the page's own memory; what was met elsewhere is behaviour.
         met = {each: at for each, at in met.items() if each in memory.served}
-    creators = None
+    creators, follows = None, frozenset(followed(history, past.follows))
     if request.surface == "following":
-        creators = frozenset(followed(history, past.follows))
+        creators = follows
     elif request.surface == "creator":
         creators = frozenset({request.creator_id or ""})
     withheld = frozenset(refused(history)) | request.exclude
@@ -118,6 +119,7 @@ def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *,
         memory=remember(met, memory.served, walked=memory.walked),
         withheld=withheld,
         creators=creators,
+        follows=follows if profiling else frozenset(),
     )
 
 
@@ -149,7 +151,7 @@ def _make(
         next_cursor=cursors.sign(place.after, served_at=now) if has_more else None,
     )
     seen = features.served([item.content_id for item in items])
-    log_page(feed, request, seen, walk_id=place.walk, arm=DEFAULT_ARM, now=now)
+    log_page(feed, request, seen, walk_id=place.walk, arm=DEFAULT_ARM, config=USUAL.version, now=now)
     return feed
 
 
