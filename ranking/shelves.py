@@ -5,6 +5,7 @@ feed has a level for that.
 """
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -69,7 +70,9 @@ class ServedFeatures:
 
 
 _latest: list[Stock] = []
-"""The stock of the newest snapshot this process has seen; two threads may both make it, which harms nothing."""
+"""The stock of the newest snapshot this process has seen."""
+_making = threading.Lock()
+"""Held by the one thread that makes a new stock; whoever comes meanwhile serves from the one before."""
 
 
 def current_stock() -> Stock | None:
@@ -84,7 +87,13 @@ def current_stock() -> Stock | None:
     if snapshot is None:
         return None
     if not _latest or _latest[0].snapshot is not snapshot:
-        _latest[:] = [Stock(snapshot, shelf_of(snapshot))]
+        # The first threads of all have nothing to serve from, and wait.
+        if _making.acquire(blocking=not _latest):
+            try:
+                if not _latest or _latest[0].snapshot is not snapshot:
+                    _latest[:] = [Stock(snapshot, shelf_of(snapshot))]
+            finally:
+                _making.release()
     return _latest[0]
 
 
