@@ -86,14 +86,14 @@ def current_stock() -> Stock | None:
         return None
     if snapshot is None:
         return None
-    if not _latest or _latest[0].snapshot is not snapshot:
-        # The first threads of all have nothing to serve from, and wait.
-        if _making.acquire(blocking=not _latest):
-            try:
-                if not _latest or _latest[0].snapshot is not snapshot:
-                    _latest[:] = [Stock(snapshot, shelf_of(snapshot))]
-            finally:
-                _making.release()
+    stale = not _latest or _latest[0].snapshot is not snapshot
+    # The first threads of all have nothing to serve from, and wait.
+    if stale and _making.acquire(blocking=not _latest):
+        try:
+            if not _latest or _latest[0].snapshot is not snapshot:
+                _latest[:] = [Stock(snapshot, shelf_of(snapshot))]
+        finally:
+            _making.release()
     return _latest[0]
 
 

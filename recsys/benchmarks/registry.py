@@ -5,6 +5,7 @@ from recsys.benchmarks import (
     exploration,
     features,
     feed,
+    freshness,
     history,
     import_rows,
     index,
@@ -44,7 +45,8 @@ BENCHMARKS = {
             "taking 10 million events into the feature store, and fetching from it, beside Valkey",
             features.run,
         ),
-        Benchmark("feed", "latency of the feed of a live server, beside an endpoint that does nothing", feed.run),
+        Benchmark("feed", "feeds per second of a live server, beside an endpoint that does nothing", feed.run),
+        Benchmark("freshness", "how soon events, new contents and hides show in a running system", freshness.run),
         Benchmark("index", "nearest neighbours of 128-d vectors, beside numpy, hnswlib and pgvector", index.run),
         Benchmark("retrieval", "what each embedding finds alone, on real data with --path", retrieval.run),
     )
