@@ -37,7 +37,7 @@ from ranking.pipeline.run import Account
 from ranking.pipeline.shelf import followed, refused
 from ranking.registry import Pointer, serving_of
 from ranking.served_log import log_page
-from ranking.shelves import RankerFeatures, current_stock, trending_rows
+from ranking.shelves import RankerFeatures, Stock, current_stock, trending_rows
 from ranking.shortlist import DEFAULT_ARM, SEEN_AGAIN, Person, Pick, Supplies, select
 
 __all__ = ["MAX_ITEMS", "SURFACES", "Feed", "FeedItem", "FeedRequest", "build_feed"]
@@ -67,6 +67,8 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
         place = Cursor(request_id or uuid4(), 0, binding)
     else:
         place = cursors.read(request.cursor, binding=binding, now=now)
+    # Before the user's lock is taken: a new snapshot takes its time to load.
+    stock = current_stock()
     with transaction.atomic(savepoint=False):
         since = now - timedelta(days=settings.FEED_SEEN_DAYS)
         page, walk = (None, None) if request.cursor is None else (place.request_id, place.walk)
@@ -76,7 +78,7 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
             feed = _replay(memory.delivered, request, person, place)
         else:
             deadline = start + settings.FEED_BUDGET_MS / 1000.0
-            feed = _make(request, person, _supplies(memory.champion), place, now=now, deadline=deadline)
+            feed = _make(request, person, _supplies(stock, memory.champion), place, now=now, deadline=deadline)
     for stage, error in feed.account.failures:
         logger.warning("feed %s: %s broke: %s", feed.request_id, stage, error)
     seconds = time.perf_counter() - start
@@ -86,8 +88,7 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
     return feed
 
 
-def _supplies(pointer: Pointer | None) -> Supplies:
-    stock = current_stock()
+def _supplies(stock: Stock | None, pointer: Pointer | None) -> Supplies:
     if stock is None or len(stock.shelf) == 0:
         return Supplies(None, None, np.empty(0, np.int64))
     return Supplies(stock, serving_of(pointer), trending_rows(stock.shelf))

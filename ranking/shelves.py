@@ -5,6 +5,7 @@ feed has a level for that.
 """
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -83,7 +84,9 @@ class ServedFeatures:
 
 
 _latest: list[Stock] = []
-"""The stock of the newest snapshot this process has seen; two threads may both make it, which harms nothing."""
+"""The stock of the newest snapshot this process has seen."""
+_making = threading.Lock()
+"""Held by the one thread that makes a new stock; whoever comes meanwhile serves from the one before."""
 
 
 def current_stock() -> Stock | None:
@@ -97,8 +100,14 @@ def current_stock() -> Stock | None:
         return None
     if snapshot is None:
         return None
-    if not _latest or _latest[0].snapshot is not snapshot:
-        _latest[:] = [Stock(snapshot, shelf_of(snapshot))]
+    stale = not _latest or _latest[0].snapshot is not snapshot
+    # The first threads of all have nothing to serve from, and wait.
+    if stale and _making.acquire(blocking=not _latest):
+        try:
+            if not _latest or _latest[0].snapshot is not snapshot:
+                _latest[:] = [Stock(snapshot, shelf_of(snapshot))]
+        finally:
+            _making.release()
     return _latest[0]
 
 
