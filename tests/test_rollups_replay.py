@@ -93,7 +93,7 @@ def numbered():
     users, contents = (dict(model.objects.values_list("number", "name")) for model in (KpiUser, KpiContent))
 
     def names(data, of):
-        return sorted(of[number] for number in numbers_of(unpacked(data, 64)).tolist())
+        return sorted(of[number] for number in numbers_of(unpacked(bytes(data), 64)).tolist())
 
     sets = [(*key, names(data, users)) for *key, data in KpiUsers.objects.values_list(*SET_COLUMNS)]
     days = []
