@@ -9,8 +9,8 @@ from dashboards.models import KpiPoint
 
 @admin.register(KpiPoint)
 class KpiPointAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # ModelAdmin takes no parameter at run time
-    list_display = ("kpi", "day", "value", "computed_at")
-    list_filter = ("kpi",)
+    list_display = ("kpi", "grain", "day", "value")
+    list_filter = ("kpi", "grain")
     date_hierarchy = "day"
 
     def has_add_permission(self, request: HttpRequest) -> bool:

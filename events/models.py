@@ -313,6 +313,23 @@ class LetterWork(models.Model):
         return f"{self.kind} of {self.total} dead letters"
 
 
+class HourChange(models.Model):
+    """By how much one statement changed one hour of the log; the sums of an hour are those of its events.
+
+    Written by triggers of the log (migration 0008), so deletions by hand are in it; summed up by `hour_counts`.
+    """
+
+    window_start = models.DateTimeField()
+    events = models.BigIntegerField(help_text="Events that came minus events that went.")
+    changes = models.BigIntegerField(help_text="Events that came plus events that went.")
+
+    class Meta:
+        db_table = "hour_change"
+
+    def __str__(self) -> str:
+        return f"{self.window_start:%Y-%m-%d %H}h {self.events:+}"
+
+
 class WindowFill(models.Model):
     """One hour of the log as one family of derived rows has taken it in. Written by `windows`.
 
@@ -329,6 +346,9 @@ class WindowFill(models.Model):
     window_start = models.DateTimeField()
     state = models.CharField(max_length=16, choices=State)
     events = models.BigIntegerField(help_text="Events of the hour when the run began; -1 asks for another run.")
+    changes = models.BigIntegerField(
+        null=True, help_text="How often events had come or gone by then; empty: nobody counted."
+    )
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
     attempts = models.SmallIntegerField(default=0, help_text="Times in a row that it failed.")

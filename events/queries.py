@@ -6,7 +6,7 @@ Nothing here writes.
 import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
@@ -20,7 +20,6 @@ from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from numpy.typing import NDArray
 
-from events import partitions
 from events.cleaning.audience import LEAST_AGE, Audience, Restrictions, stricter
 from events.cleaning.schema import EVENT_TYPES
 from events.columnar.history import History
@@ -73,18 +72,6 @@ _COUNTING_COLUMNS: Final = {
     "surface": TEXT,
     "position": pa.int16(),
 }
-_COUNT_WINDOWS: Final = """
-    SELECT floor(date_part('epoch', start) / %(window_s)s)::bigint, counted.events
-    FROM unnest(%(starts)s::timestamptz[], %(stops)s::timestamptz[]) AS month (first, stop)
-    CROSS JOIN generate_series(
-        first, least(stop, %(until)s) - interval '1 microsecond', %(window_s)s * interval '1 second'
-    ) AS start
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS events FROM event WHERE "timestamp" >= start
-            AND "timestamp" < least(start + %(window_s)s * interval '1 second', %(until)s)
-    ) AS counted
-    WHERE counted.events > 0 ORDER BY start
-"""
 _SELECT_COUNTING: Final = """
     SELECT event_type, user_id, content_id, floor(date_part('epoch', event."timestamp") / 3600)::int,
            CASE WHEN event_type = 'view' THEN additional_info->>'watch_duration' END,
@@ -350,8 +337,10 @@ def catalogue_table() -> ContentTable:
 
 def durations() -> dict[str, float]:
     """Seconds of every content of the catalogue, NaN where they are unknown."""
-    known = Content.objects.values_list("content_id", "duration_s")
-    return {content_id: np.nan if length is None else length for content_id, length in known}
+    # Plain SQL, because the feature store asks for all of them at every tick.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT content_id, coalesce(duration_s, 'NaN') FROM content")
+        return dict(cursor.fetchall())
 
 
 def catalogue_changed_at() -> datetime | None:
@@ -529,23 +518,38 @@ def _released(rows: QuerySet[Content]) -> QuerySet[Content]:
     return rows.filter(~Exists(suspended), status="active", feed_eligible=True)
 
 
+_SELECT_CARDS: Final = """
+    SELECT content_id, creator_id, metadata, duration_s, language, media_url, thumbnail_url, status, age_rating,
+           imposed_age_rating, geo_allow, geo_deny || imposed_geo_deny
+    FROM content WHERE content_id = ANY(%s)
+"""
+# `_released` in the words of the database; a test holds them together.
+_RELEASED: Final = """
+    AND status = 'active' AND feed_eligible AND NOT EXISTS (
+        SELECT FROM suspension
+        WHERE suspension.user_id = content.creator_id AND (until IS NULL OR until > statement_timestamp()))
+"""
+
+
 def _cards(content_ids: Collection[str], audience: Audience | None) -> dict[str, ContentCard]:
-    """Cards of contents; with an audience, of those only that it may see."""
-    rows = Content.objects.filter(content_id__in=list(content_ids))
-    if audience is not None:
-        rows = _released(rows)
+    """Cards of contents; with an audience, of those only that it may see.
+
+    By hand: every feed asks for a page and its spare ones, and model instances of them cost as much as the query.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_SELECT_CARDS + ("" if audience is None else _RELEASED), [list(content_ids)])
+        rows = cursor.fetchall()
     cards = {}
-    for row in rows:
-        caption, tags, category = describe(row.metadata)
-        rating = stricter(row.age_rating, row.imposed_age_rating)
-        limits = Restrictions(rating, tuple(row.geo_allow), (*row.geo_deny, *row.imposed_geo_deny))
-        facts = {"creator_id": row.creator_id, "category": category, "language": row.language}
+    for content_id, creator_id, metadata, duration_s, language, media, thumbnail, status, *limited in rows:
+        caption, tags, category = _described(metadata)
+        own_rating, imposed_rating, allow, deny = limited
+        limits = Restrictions(stricter(own_rating, imposed_rating), tuple(allow), tuple(deny))
+        facts = {"creator_id": creator_id, "category": category, "language": language}
         if audience is not None and not audience.may_see(limits, **facts):
             continue
-        cards[row.content_id] = ContentCard(
-            row.content_id, row.creator_id, caption, tags, category, row.duration_s, row.language, row.media_url,
-            row.thumbnail_url, row.status,
-        )  # fmt: skip
+        cards[content_id] = ContentCard(
+            content_id, creator_id, caption, tags, category, duration_s, language, media, thumbnail, status
+        )
     return cards
 
 
@@ -575,21 +579,3 @@ def _texts(values: Sequence[str | None]) -> NDArray[np.object_]:
 def count_between(start: datetime, end: datetime) -> int:
     """How many events have `start <= timestamp < end`; one index-only pass over event_timestamp."""
     return Event.objects.filter(timestamp__gte=start, timestamp__lt=end).count()
-
-
-def events_per_window(until: datetime, *, window_s: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Windows of `window_s` seconds with events before `until`, ascending (epoch seconds // window_s), and how many.
-
-    One index-only pass over event_timestamp, a range of it per window: grouping by an expression sorts every event,
-    as the planner cannot know how few groups there will be. `window_s` divides a day, and so every month.
-    """
-    months = [part.month for part in partitions.existing()]
-    starts, stops = _midnights(months), _midnights([partitions.shifted(month, 1) for month in months])
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNT_WINDOWS, {"starts": starts, "stops": stops, "until": until, "window_s": window_s})
-        counts = np.array(cursor.fetchall(), np.int64).reshape(-1, 2)
-    return counts[:, 0], counts[:, 1]
-
-
-def _midnights(days: Sequence[date]) -> list[datetime]:
-    return [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in days]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from django.db import connection
@@ -33,14 +33,24 @@ class UserPast:
     profile_at: datetime | None = None
 
 
-def user_past(user_id: str, *, since: datetime, limit: int = 1000) -> UserPast:
+STATEMENT: Final = "SELECT * FROM user_past(%s, %s, %s)"
+"""Of a user id, how many events, and since when; for whoever reads more of the user by the same query."""
+COLUMNS: Final = 15
+MOST_EVENTS: Final = 1_000
+
+
+def user_past(user_id: str, *, since: datetime, limit: int = MOST_EVENTS) -> UserPast:
     """The past of one user; what is older than the last `limit` events is read back to `since`, as ids only.
 
     Served by the indexes of `recent_history`, and for users with more than `limit` events by event_user_recent again.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT * FROM user_past(%s, %s, %s)", [user_id, limit, since])
-        rows = cursor.fetchall()
+        cursor.execute(STATEMENT, [user_id, limit, since])
+        return past_of(cursor.fetchall())
+
+
+def past_of(rows: list[tuple[Any, ...]]) -> UserPast:
+    """The past that `STATEMENT` answers; takes the last row off the list."""
     *_, older, older_at, follows, demographics, preferences, profile_at = rows.pop()
     return UserPast(
         history_of(row[:9] for row in rows),

@@ -129,14 +129,14 @@ def take_in(*, until: datetime) -> tuple[int, int]:
     return done.windows, done.events
 
 
-def backfill(start: datetime, end: datetime, *, until: datetime) -> MaterializeReport:
+def backfill(start: datetime, end: datetime, *, until: datetime, progress: Progress | None = None) -> MaterializeReport:
     """Do the hours that overlap `start` to `end` again from the log, whatever the store says of them.
 
     Without a change of the log the same bytes come out. What was learned or embedded stays.
     """
     with _single_flight():
         _forget(start, end)
-    return materialize(until=until)
+    return materialize(until=until, progress=progress)
 
 
 def refresh_snapshot(*, until: datetime) -> bool:

@@ -7,9 +7,9 @@ Pages of one user are made one after another, under a lock of the database, so t
 contents. A page that a cursor led to before is not made again: it is read from the log, less what may not be shown any
 more.
 
-Queries per page: the user's history and profile, what was served to them, eligibility and cards of the shortlist, the
-log of the page; at most once a second each the champion's pointer and the trends. Only a page whose shortlist is
-withdrawn in large part asks again, and one that explains itself asks for captions.
+Queries per page: all about the user and which model serves; eligibility and cards of the shortlist; the log of the
+page; at most once a second the trends. Only a page whose shortlist is withdrawn in large part asks again, and one that
+explains itself asks for captions.
 """
 
 import logging
@@ -25,18 +25,18 @@ from events.cleaning.audience import audience_of
 from events.cleaning.preferences import read_preferences
 from events.columnar.history import History
 from events.queries import eligible_cards
-from events.user_past import UserPast, user_past
+from events.user_past import UserPast
 from features import profiles
 from ranking import cursors, queries, telemetry
 from ranking.cursors import Cursor
 from ranking.explain import explain
 from ranking.feed_request import MAX_ITEMS, SURFACES, Feed, FeedItem, FeedRequest
-from ranking.models import Served
 from ranking.pipeline.memory import remember
 from ranking.pipeline.run import Account
 from ranking.pipeline.shelf import followed, refused
-from ranking.registry import champion
-from ranking.shelves import Stock, current_stock, served_features, trending_rows
+from ranking.registry import Pointer, serving_of
+from ranking.served_log import log_page
+from ranking.shelves import RankerFeatures, current_stock, trending_rows
 from ranking.shortlist import DEFAULT_ARM, SEEN_AGAIN, Person, Pick, Supplies, select
 
 __all__ = ["MAX_ITEMS", "SURFACES", "Feed", "FeedItem", "FeedRequest", "build_feed"]
@@ -66,18 +66,16 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
         place = Cursor(request_id or uuid4(), 0, binding)
     else:
         place = cursors.read(request.cursor, binding=binding, now=now)
-    supplies = _supplies()
     with transaction.atomic(savepoint=False):
         since = now - timedelta(days=settings.FEED_SEEN_DAYS)
-        past = user_past(request.user_id, since=since)
         page, walk = (None, None) if request.cursor is None else (place.request_id, place.walk)
-        memory = queries.feed_memory(request.user_id, page=page, walk=walk, since=since)
+        past, memory = queries.feed_start(request.user_id, page=page, walk=walk, since=since)
         person = _person(request, past, memory, now=now)
         if memory.delivered:
             feed = _replay(memory.delivered, request, person, place)
         else:
             deadline = start + settings.FEED_BUDGET_MS / 1000.0
-            feed = _make(request, person, supplies, place, now=now, deadline=deadline)
+            feed = _make(request, person, _supplies(memory.champion), place, now=now, deadline=deadline)
     for stage, error in feed.account.failures:
         logger.warning("feed %s: %s broke: %s", feed.request_id, stage, error)
     seconds = time.perf_counter() - start
@@ -87,11 +85,11 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
     return feed
 
 
-def _supplies() -> Supplies:
+def _supplies(pointer: Pointer | None) -> Supplies:
     stock = current_stock()
     if stock is None or len(stock.shelf) == 0:
         return Supplies(None, None, np.empty(0, np.int64))
-    return Supplies(stock, champion(), trending_rows(stock.shelf))
+    return Supplies(stock, serving_of(pointer), trending_rows(stock.shelf))
 
 
 def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *, now: datetime) -> Person:
@@ -128,7 +126,8 @@ def _make(
 ) -> Feed:
     """A new page, logged."""
     seed = place.request_id.int & (2**63 - 1)
-    found, chosen = select(request, person, supplies, seed=seed, now=now, deadline=deadline)
+    features = RankerFeatures(person.history, supplies.stock, now=now, profile=person.profile, surface=request.surface)
+    found, chosen = select(request, person, supplies, features, seed=seed, now=now, deadline=deadline)
     picks, cards = chosen.picks, chosen.cards
     reasons = explain(picks, supplies.stock, found.positives) if request.explain else {}
     items = tuple(
@@ -149,7 +148,8 @@ def _make(
         account=found.account,
         next_cursor=cursors.sign(place.after, served_at=now) if has_more else None,
     )
-    _log_served(feed, request, person, supplies.stock, walk_id=place.walk, now=now)
+    seen = features.served([item.content_id for item in items])
+    log_page(feed, request, seen, walk_id=place.walk, arm=DEFAULT_ARM, now=now)
     return feed
 
 
@@ -181,35 +181,3 @@ def _replay(delivered: tuple[queries.DeliveredRow, ...], request: FeedRequest, p
         next_cursor=cursors.sign(place.after, served_at=served_at) if has_more else None,
         replayed=True,
     )  # fmt: skip
-
-
-def _log_served(
-    feed: Feed, request: FeedRequest, person: Person, stock: Stock | None, *, walk_id: UUID, now: datetime
-) -> None:
-    """Keep the page with what the ranker saw of it, in one insert."""
-    seen = served_features(
-        [item.content_id for item in feed.items], person.history, stock, now=now, profile=person.profile,
-        surface=request.surface,
-    )  # fmt: skip
-    Served.objects.bulk_create(
-        Served(
-            request_id=feed.request_id,
-            walk_id=walk_id,
-            position=item.position,
-            ends_walk=not feed.has_more,
-            user_id=request.user_id,
-            content_id=item.content_id,
-            source=item.source,
-            sources=list(item.sources),
-            model_version=item.model_version,
-            surface=request.surface,
-            arm=DEFAULT_ARM,
-            score=item.score,
-            propensity=item.propensity,
-            feature_set=seen.feature_set if item.content_id in seen.rows else "",
-            features=seen.rows.get(item.content_id, b""),
-            counted_until=seen.counted_until if item.content_id in seen.rows else None,
-            served_at=now,
-        )
-        for item in feed.items
-    )

@@ -10,8 +10,10 @@ import msgspec
 from django.db import connection
 from django.db.models import QuerySet
 
-from events.user_past import ids_of, times_of
+from events import user_past
+from events.user_past import UserPast
 from ranking.models import ModelVersion, Served
+from ranking.registry import Pointer
 
 _REQUESTS_AT_ONCE: Final = 1_000
 
@@ -60,11 +62,20 @@ class FeedMemory:
     served : content id to the last time, in seconds since 1970 UTC
     walked : content ids that one walk delivered
     delivered : one page, in order
+    champion : which model serves, with which weights
     """
 
     served: Mapping[str, float]
     walked: frozenset[str]
     delivered: tuple[DeliveredRow, ...]
+    champion: Pointer | None = None
+
+
+_NOTHING: Final = "NULL"
+_FEED_START: Final = (
+    f"SELECT p.*, {', '.join([_NOTHING] * 7)} FROM ({user_past.STATEMENT}) p "  # noqa: S608  constants
+    f"UNION ALL SELECT {', '.join([_NOTHING] * user_past.COLUMNS)}, m.* FROM feed_memory(%s, %s, %s, %s) m"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +90,22 @@ class ModelSummary:
     metrics: dict[str, Any]
 
 
-def feed_memory(user_id: str, *, page: UUID | None, walk: UUID | None, since: datetime) -> FeedMemory:
-    """What was delivered to a user since a moment, what of it by a walk, and a page if the user got it before.
+def feed_start(user_id: str, *, page: UUID | None, walk: UUID | None, since: datetime) -> tuple[UserPast, FeedMemory]:
+    """What a user did; what was delivered to them since a moment, what of it by a walk, and a page they got before.
 
     Takes the lock of the user until the transaction ends, which the caller must have opened: pages of one user are made
     one after another, so that none holds what another is about to deliver. Served by the indexes served_user_contents
-    and served_once.
+    and served_once. What was delivered is read after the lock is held; what the user did, by the time of the request.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT * FROM feed_memory(%s, %s, %s, %s)", [user_id, page, walk, since])
-        served, at, walked, delivered = cursor.fetchone()
-    rows = msgspec.json.decode(delivered, type=list[DeliveredRow]) if delivered else []
-    return FeedMemory(times_of(served, at), ids_of(walked), tuple(rows))
+        values = [user_id, user_past.MOST_EVENTS, since, user_id, page, walk, since]
+        cursor.execute(_FEED_START, values)
+        rows = cursor.fetchall()
+    served, at, walked, delivered, champion, manifest, weights = rows.pop()[user_past.COLUMNS :]
+    found = msgspec.json.decode(delivered, type=list[DeliveredRow]) if delivered else []
+    pointer = None if champion is None else Pointer(champion, manifest, weights or 0)
+    memory = FeedMemory(user_past.times_of(served, at), user_past.ids_of(walked), tuple(found), pointer)
+    return user_past.past_of([row[: user_past.COLUMNS] for row in rows]), memory
 
 
 def served_between(start: datetime, end: datetime) -> Iterator[ServedRow]:

@@ -21,9 +21,9 @@ from ranking.pipeline.moves import Move
 from ranking.pipeline.run import Account, Run, run
 from ranking.pipeline.shelf import SessionTaste, Shelf, session_taste
 from ranking.pipeline.stages import FeedQuery, Ids, Mask, Vector
-from ranking.ranker.bundle import ServingBundle
+from ranking.ranker.valued import ValuedModel
 from ranking.rerank.hybrid import LightRanker, ModelRanker
-from ranking.shelves import Stock, ranker_features, taste_vector
+from ranking.shelves import RankerFeatures, Stock, taste_vector
 from ranking.surfaces import PIPELINES, Desk
 
 DEFAULT_ARM: Final = "default"
@@ -31,6 +31,10 @@ SPARE: Final = 10
 """Shortlisted beyond the page, so that it stays full when the database withdraws some of it."""
 CHECKS: Final = (1, 4, 16)
 """Contents asked for per check, as multiples of page and spare: the first is enough unless much was withdrawn."""
+ENOUGH_PAGES: Final = 2
+"""With fewer pages than this that were never delivered, what waits is released. One page would be no choice at all: of
+96 clips, somebody who fetched 80 and watched one family of 24 would get the 16 that rank last, hardly one of them of
+that family (0 to 10 % of the page; 70 to 90 % with two)."""
 LATEST_DEPTH: Final = 300
 SEED_WORTH: Final = 1.0
 SEED_EVIDENCE: Final = 0.6
@@ -61,10 +65,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Supplies:
-    """What all requests of a moment share; read before the user's lock is taken, for it may ask the database."""
+    """What all requests of a moment share."""
 
     stock: Stock | None
-    model: ServingBundle | None
+    model: ValuedModel | None
     rising: Ids
 
 
@@ -109,16 +113,23 @@ class Chosen:
 
 
 def select(
-    request: FeedRequest, person: Person, supplies: Supplies, *, seed: int, now: datetime, deadline: float
+    request: FeedRequest,
+    person: Person,
+    supplies: Supplies,
+    features: RankerFeatures,
+    *,
+    seed: int,
+    now: datetime,
+    deadline: float,
 ) -> tuple[Shortlist, Chosen]:
     """The shortlist of the best level that has anything to show, and what of it is shown.
 
     The snapshot tells how much was never delivered, and so whether what waits is released; but it does not know whom
-    age and country exclude. Where the database leaves less than a page, the list is made again with the rest.
+    age and country exclude. Where the database leaves less than a page, the list is made again with what waits.
     """
 
     def attempt(*, release: bool) -> tuple[Shortlist, Chosen]:
-        found = shortlist(request, person, supplies, release=release, seed=seed, now=now, deadline=deadline)
+        found = shortlist(request, person, supplies, features, release=release, seed=seed, now=now, deadline=deadline)
         return found, choose(found, request, person)
 
     found, chosen = attempt(release=False)
@@ -135,6 +146,7 @@ def shortlist(
     request: FeedRequest,
     person: Person,
     supplies: Supplies,
+    features: RankerFeatures,
     *,
     release: bool,
     seed: int,
@@ -143,7 +155,7 @@ def shortlist(
 ) -> Shortlist:
     """Ranked new contents first, then whatever else fills the page; the latest uploads when there is no snapshot.
 
-    What waits competes where `release` says so, and where less than a page of the snapshot was never delivered.
+    What waits competes where `release` says so, and where the snapshot has fewer than `ENOUGH_PAGES` of new contents.
     """
     stock = supplies.stock
     if stock is None or len(stock.shelf) == 0:
@@ -151,7 +163,7 @@ def shortlist(
     allowed = _allowed(request, person, stock)
     shelf = stock.shelf if allowed is None else stock.shelf.only(allowed)
     away = _Away.of(shelf, person)
-    release = release or away.left < request.limit
+    release = release or away.left < ENOUGH_PAGES * request.limit
     seen = away.rows(release=release)
     taste, vector = _wish(request, person, stock)
     query = FeedQuery(
@@ -166,8 +178,7 @@ def shortlist(
         seed=seed,
     )
     light = LightRanker(shelf, taste, np.empty(0, np.int64))
-    candidates = ranker_features(person.history, stock, now=now, profile=person.profile, surface=request.surface)
-    ranker = None if supplies.model is None else ModelRanker(supplies.model, candidates, light)
+    ranker = None if supplies.model is None else ModelRanker(supplies.model, features, light)
     pipeline = PIPELINES[request.surface](
         Desk(request, stock, shelf, taste, ranker, light, away.withheld, supplies.rising)
     )
@@ -186,7 +197,7 @@ def latest(request: FeedRequest, person: Person, *, release: bool, account: Acco
     gone = person.withheld | person.memory.walked
     newest = [each for each in newest_contents(LATEST_DEPTH, person.audience) if each not in gone]
     new = [each for each in newest if each not in seen and each not in waiting]
-    release = release or len(new) < request.limit
+    release = release or len(new) < ENOUGH_PAGES * request.limit
     if release:
         new = [each for each in newest if each not in seen]
     again = sorted((each for each in newest if each in seen), key=lambda each: seen[each])
@@ -207,6 +218,9 @@ def choose(found: Shortlist, request: FeedRequest, person: Person) -> Chosen:
     cards: dict[str, ContentCard] = {}
     more = not found.released and bool(person.memory.waiting)
     for times in CHECKS:
+        # What comes behind the candidates costs a look at the whole catalogue.
+        if more and len(chosen) == request.limit:
+            break
         picks = list(islice(found.picks, times * (request.limit + SPARE)))
         if not picks or len(chosen) == request.limit:
             more = more or bool(picks)

@@ -20,7 +20,7 @@ The next page for one user, best first. Every event changes the very next page.
 
 Walk through the feed by `next_cursor`; asking without a cursor begins a new walk, as a refresh does, and so does a
 client whose walk ended (`next_cursor` is null). A walk never repeats what it delivered. Nothing that another walk
-delivered, on whatever device, comes again while a full page of contents is left that never was on a page; then what
+delivered, on whatever device, comes again while two pages of contents are left that never were on a page; then what
 the user has not met is offered again. What they have met (any event about it, also a swipe within the first second)
 comes only when nothing else is left, longest ago first (`repeats` says so). What they hid or reported never does.
 

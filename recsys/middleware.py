@@ -16,7 +16,7 @@ from recsys import roles
 
 API_PREFIX: Final = "/api/"
 PREFLIGHT_S: Final = 7_200
-METHODS: Final = "GET, POST, PUT, OPTIONS"
+METHODS: Final = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
 REQUEST_HEADERS: Final = "authorization, content-type, content-encoding"
 EXPOSED: Final = "Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
 

@@ -77,7 +77,7 @@ def _postgres(url: str) -> dict[str, object]:
         shape = "postgres://user:password@host:port/database"
         raise ImproperlyConfigured(f"DATABASE_URL must look like {shape}; its scheme is {parts.scheme!r}")
     return {
-        "ENGINE": "django_prometheus.db.backends.postgresql",
+        "ENGINE": "recsys.database",
         "NAME": name,
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
@@ -335,5 +335,7 @@ LOGGING = {
         # Two lines for every tick of the beat would bury what the tasks themselves have to say.
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
+        # While all workers are busy, ticks expire by design (see recsys.celery); each would be "revoked" in a line.
+        "celery.worker.request": {"level": "WARNING"},
     },
 }

@@ -19,3 +19,6 @@ application = LeftoverBodies(EventsDoor(_django), limit_bytes=settings.DATA_UPLO
 # Everything loaded so far lives as long as the process; the collector need not look at it again.
 gc.collect()
 gc.freeze()
+# A feed makes tens of thousands of objects that die by themselves; at the default of 700 each is looked at for cycles
+# several times before.
+gc.set_threshold(20_000, 20, 20)

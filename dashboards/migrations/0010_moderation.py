@@ -25,7 +25,7 @@ DROP FUNCTION refuse_moderation_change();
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('dashboards', '0001_initial'),
+        ('dashboards', '0002_rollups'),
     ]
 
     operations = [

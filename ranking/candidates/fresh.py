@@ -1,5 +1,6 @@
 """New uploads: without a source of their own they would never be seen, and so never become popular."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +22,9 @@ class Fresh:
 
     def retrieve(self, query: FeedQuery, limit: int) -> Ids:
         """At most `limit` rows, newest first, without what the user has seen."""
-        newest = self.shelf.newest
-        age_s = query.now.timestamp() - self.shelf.uploaded_s[newest]
-        recent = int(np.searchsorted(age_s, RECENT_S, side="right"))
+        newest, uploaded_s = self.shelf.newest, self.shelf.uploaded_s
+        now_s = query.now.timestamp()
+        # Twenty looks instead of an age for every content of the catalogue.
+        recent = bisect_right(newest, RECENT_S, key=lambda row: now_s - uploaded_s[row])
         fresh = newest[: max(recent, int(np.ceil(NEWEST_SHARE * len(newest))))][: limit + len(query.seen)]
         return fresh[~np.isin(fresh, query.seen)][:limit]

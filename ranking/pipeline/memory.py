@@ -1,8 +1,8 @@
 """What of the catalogue one user must not be shown again yet. Delivered, seen and viewed are three states.
 
 - **Delivered**: it was on a page, and nothing more is known. It stays away, on all devices and walks, while there is
-  enough that never was on a page: it may still wait in a client. Once less than a page of that is left, a new walk
-  releases all of it at once, to compete by rank like anything else: the user never saw it.
+  enough that never was on a page: it may still wait in a client. Once that is used up to the last pages, all of it is
+  released at once, to compete by rank like anything else: the user never saw it.
 - **Seen**: any event about it, an impression or a swipe of half a second included. It stays away while there is
   anything else, and then comes in the order of the user's last contact, longest ago first.
 - **Viewed**: watched; it stays away as what is seen does, and says something about taste, which seeing does not.

@@ -13,6 +13,7 @@ from events.models import Content
 from events.queries import newest_contents
 from features import trends
 from features.extraction.definitions import FEATURE_SET, FEATURES
+from ranking import registry
 from ranking.feed import Feed, FeedRequest, build_feed
 from ranking.models import Served
 from tests.ranking.feeds import CLIPS_EACH, FAMILIES, NOW, Viewer, event, family_of
@@ -120,33 +121,50 @@ def test_a_page_fetched_ahead_does_not_repeat_the_one_before(snapshot, viewer):
     assert not set(ids(third)) & set(ids(first) + ids(second))
 
 
-class TestRelease:
-    """What was delivered and never seen stays away while there is a page of more, and then competes again."""
+def deliver_all(viewer: Viewer) -> list[str]:
+    """Walk through the whole catalogue; returns it in the order of delivery."""
+    first = page(viewer, limit=50)
+    delivered = ids(first) + ids(page(viewer, limit=50, cursor=first.next_cursor))
+    assert len(set(delivered)) == CATALOGUE_SIZE
+    return delivered
 
-    def test_no_time_alone_brings_back_what_waits_while_a_full_page_was_never_delivered(self, snapshot, viewer):
+
+class TestRelease:
+    """What was delivered and never seen stays away while there are two pages of more, and then competes again."""
+
+    def test_time_alone_does_not_bring_back_what_waits(self, snapshot, viewer):
         first = page(viewer, limit=50)
         viewer.now += timedelta(days=30)
-        assert not set(ids(page(viewer, limit=14))) & set(ids(first))
+        assert not set(ids(page(viewer, limit=7))) & set(ids(first))
 
-    def test_with_less_than_a_page_left_all_that_waits_competes_by_rank(self, champion, viewer):
+    @pytest.mark.parametrize("family", FAMILIES)
+    def test_who_fetched_most_of_the_catalogue_still_gets_what_they_watch(self, champion, family):
+        """Of 64 clips 50 are delivered before the first is looked at, so a page of new ones would be a bad one."""
+        champion()
+        viewer = Viewer(f"fan of {family}")
+        page(viewer, limit=50)
+        for _ in range(3):
+            viewer.react(page(viewer), family, count=5)
+        assert share_of(family, page(viewer)) >= 0.6
+
+    def test_with_less_than_two_pages_left_all_that_waits_competes_by_rank(self, champion, viewer):
         champion()
         first = ids(page(viewer, limit=50))
         left = {f"{family}-{clip:02d}" for family in FAMILIES for clip in range(CLIPS_EACH)} - set(first)
         assert len(left) == 14
-        again = page(viewer, limit=15)
+        again = page(viewer, limit=14)
         # The fourteen that are left have no precedence: they were left because others ranked higher.
         assert set(ids(again)) & set(first)
         assert not left <= set(ids(again))
         assert not again.repeats, "nobody has seen them"
 
     def test_even_when_everything_waits_the_page_is_full(self, snapshot, viewer):
-        delivered = ids(page(viewer, limit=50)) + ids(page(viewer, limit=14))
-        assert len(set(delivered)) == CATALOGUE_SIZE
+        deliver_all(viewer)
         feed = page(viewer)
         assert (len(feed.items), feed.repeats) == (10, False)
 
     def test_what_was_seen_comes_behind_all_that_waits(self, snapshot, viewer):
-        delivered = ids(page(viewer, limit=50)) + ids(page(viewer, limit=14))
+        delivered = deliver_all(viewer)
         for content_id in delivered[:10]:
             viewer.do("impression", content_id)
         for content_id in delivered[12:CATALOGUE_SIZE]:
@@ -157,7 +175,7 @@ class TestRelease:
         assert [item.source == "seen_again" for item in feed.items] == [False] * 2 + [True] * 8
 
     def test_a_walk_may_take_what_another_one_left_but_never_its_own(self, snapshot, viewer):
-        other = ids(page(viewer, limit=50))
+        other = ids(page(viewer, limit=40))
         shown, cursor = [], None
         while True:
             feed = page(viewer, cursor=cursor)
@@ -166,7 +184,7 @@ class TestRelease:
             if cursor is None:
                 break
         assert len(shown) == len(set(shown)) == CATALOGUE_SIZE
-        # The first page still found ten that were on no page; the second one less than that.
+        # The first page still found two pages that were on none; the second one less than that.
         assert not set(shown[:10]) & set(other)
         assert set(shown[10:20]) & set(other)
 
@@ -183,8 +201,8 @@ class TestRelease:
         assert len(page(viewer, limit=50).items) == 50
 
     def test_what_age_and_country_exclude_does_not_count_as_left(self, snapshot, viewer):
-        """The snapshot has 14 contents that were on no page; the database shows this user 4 of them."""
-        first = ids(page(viewer, limit=50))
+        """The snapshot has 24 contents that were on no page; the database shows this user 4 of them."""
+        first = ids(page(viewer, limit=40))
         left = sorted({f"{family}-{clip:02d}" for family in FAMILIES for clip in range(CLIPS_EACH)} - set(first))
         for content_id in left[4:]:
             Content.objects.filter(content_id=content_id).update(age_rating="18")
@@ -195,7 +213,7 @@ class TestRelease:
 
     def test_without_a_snapshot_it_is_the_same(self, catalogue, viewer):
         first = ids(page(viewer, limit=50))
-        assert ids(page(viewer, limit=14)) == newest_contents(64)[50:]
+        assert ids(page(viewer, limit=7)) == newest_contents(57)[50:]
         assert ids(page(viewer)) == newest_contents(10)
         for content_id in first:
             viewer.do("impression", content_id)
@@ -324,19 +342,46 @@ def test_what_trends_is_proposed_within_a_second(snapshot, viewer):
     assert "trending" in next(item.sources for item in feed.items if item.content_id == "ocean-07")
 
 
-@pytest.mark.parametrize("limit", [1, 10, 50])
-def test_a_page_takes_at_most_six_queries(champion, viewer, django_assert_max_num_queries, limit):
-    # Beside the trends, which all pages of a second share.
-    trends.trending_contents()
-    champion()
-    viewer.react(page(viewer), "ocean", count=5)
-    with django_assert_max_num_queries(6):
-        page(viewer, limit=limit)
+class TestQueries:
+    """Cold caches included: which model serves is read with the user, the trends once a second."""
 
+    @pytest.mark.parametrize("limit", [1, 10, 50])
+    def test_a_page_takes_three_and_one_for_the_trends(self, champion, viewer, django_assert_num_queries, limit):
+        champion()
+        viewer.react(page(viewer), "ocean", count=5)
+        registry.forget()
+        trends.forget()
+        with django_assert_num_queries(4):
+            first = page(viewer, limit=limit)
+        assert first.fallback_level == "ranked"
+        with django_assert_num_queries(3):
+            page(viewer, limit=limit, cursor=first.next_cursor)
 
-def test_the_latest_level_takes_at_most_six_queries(catalogue, viewer, django_assert_max_num_queries):
-    with django_assert_max_num_queries(6):
+    def test_a_page_that_was_delivered_before_takes_two(self, champion, viewer, django_assert_num_queries):
+        champion()
+        cursor = page(viewer).next_cursor
+        page(viewer, cursor=cursor)
+        with django_assert_num_queries(2):
+            assert page(viewer, cursor=cursor).replayed
+
+    def test_a_new_champion_serves_the_next_page_without_a_query_of_its_own(
+        self, champion, viewer, django_assert_num_queries
+    ):
+        champion()
         page(viewer)
+        version = champion(0.5)
+        with django_assert_num_queries(3):
+            assert page(viewer).model_version == version
+
+    def test_an_explained_page_takes_one_more(self, champion, viewer, django_assert_num_queries):
+        champion()
+        viewer.react(page(viewer), "ocean", count=5)
+        with django_assert_num_queries(4):
+            page(viewer, explain=True)
+
+    def test_the_latest_level_takes_four(self, catalogue, viewer, django_assert_num_queries):
+        with django_assert_num_queries(4):
+            page(viewer)
 
 
 @pytest.mark.parametrize("limit", [0, 51, -1])

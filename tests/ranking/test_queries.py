@@ -35,23 +35,27 @@ def serve(user_id: str, *content_ids: str, at: datetime, features: bytes = b"") 
     return request_id
 
 
+def memory_of(user_id, **asked):
+    return queries.feed_start(user_id, **asked)[1]
+
+
 def test_the_memory_of_a_feed_holds_the_latest_time_of_the_users_own_contents():
     serve("u", "a", "b", at=NOW - timedelta(minutes=29))
     serve("u", "b", at=NOW - timedelta(minutes=1))
     serve("u", "too old", at=NOW - timedelta(minutes=31))
     serve("other", "c", at=NOW)
-    found = queries.feed_memory("u", page=None, walk=None, since=NOW - timedelta(minutes=30))
+    found = memory_of("u", page=None, walk=None, since=NOW - timedelta(minutes=30))
     minutes = {each: (NOW.timestamp() - at) / 60 for each, at in found.served.items()}
     assert (minutes, found.delivered) == ({"a": 29, "b": 1}, ())
 
 
 def test_a_delivered_page_comes_back_in_order_to_its_own_user_only():
     page = serve("u", "b", "a", at=NOW)
-    delivered = queries.feed_memory("u", page=page, walk=None, since=NOW).delivered
+    delivered = memory_of("u", page=page, walk=None, since=NOW).delivered
     assert [(row.position, row.content_id, row.propensity) for row in delivered] == [(0, "b", 0.5), (1, "a", 0.5)]
     assert (delivered[0].served_at, delivered[0].sources) == (NOW.timestamp(), ("popular",))
-    assert queries.feed_memory("other", page=page, walk=None, since=NOW).delivered == ()
-    assert queries.feed_memory("u", page=uuid.uuid4(), walk=None, since=NOW).delivered == ()
+    assert memory_of("other", page=page, walk=None, since=NOW).delivered == ()
+    assert memory_of("u", page=uuid.uuid4(), walk=None, since=NOW).delivered == ()
 
 
 def test_what_one_walk_delivered_is_told_apart_from_the_rest():
@@ -59,9 +63,9 @@ def test_what_one_walk_delivered_is_told_apart_from_the_rest():
     for content_id, of in (("a", walk), ("b", uuid.uuid4()), ("c", None)):
         Served.objects.filter(request_id=serve("u", content_id, at=NOW)).update(walk_id=of)
     Served.objects.filter(request_id=serve("u", "a", at=NOW)).update(walk_id=uuid.uuid4())
-    found = queries.feed_memory("u", page=None, walk=walk, since=NOW)
+    found = memory_of("u", page=None, walk=walk, since=NOW)
     assert (set(found.served), found.walked) == ({"a", "b", "c"}, {"a"})
-    assert queries.feed_memory("u", page=None, walk=None, since=NOW).walked == frozenset()
+    assert memory_of("u", page=None, walk=None, since=NOW).walked == frozenset()
 
 
 def test_served_between_includes_its_start_and_not_its_end():
@@ -86,5 +90,5 @@ def test_model_history_lists_the_newest_first():
 def test_the_memory_of_a_feed_is_one_query(django_assert_num_queries, limit):
     page = serve("u", *(f"c{n}" for n in range(limit)), at=NOW)
     with django_assert_num_queries(1):
-        found = queries.feed_memory("u", page=page, walk=None, since=NOW)
+        found = memory_of("u", page=page, walk=None, since=NOW)
     assert len(found.served) == len(found.delivered) == limit
