@@ -138,7 +138,6 @@ def decide(
         The case is escalated, and the moderator is no lead.
     """
     subject = _subject_of(case_id)
-    decision_id = uuid4()
     with moderation_log.changing(subject):
         case = _locked(case_id)
         _ensure_free(case, moderator, now=now)
@@ -149,14 +148,38 @@ def decide(
             )  # fmt: skip
         if case.status == ModerationCase.Status.ESCALATED and not moderator.lead:
             raise Forbidden("an escalated case is decided by a lead", code="lead_required")
-        _ensure_fitting(decision, subject)
-        for kind in decision.kinds:
-            moderation_log.append(
-                subject, kind, at=now, actor_id=moderator.id, decision_id=decision_id, batch=batch,
-                policy=decision.policy, note=decision.note, expires_at=_end(kind, decision, now),
-                data={"countries": sorted(each.upper() for each in decision.countries)} if kind == "geo_block" else {},
-            )  # fmt: skip
-        return Decided(decision_id, _changed(subject, decision.kinds, now=now))
+        return _record(subject, decision, moderator, now=now, batch=batch)
+
+
+def decide_unasked(subject: Subject, decision: Decision, moderator: Moderator, *, now: datetime) -> bool:
+    """Decide about something that nobody need have reported; False where the catalogue says so already.
+
+    Raises
+    ------
+    Conflict : somebody holds its case
+    """
+    with moderation_log.changing(subject):
+        case = ModerationCase.objects.filter(subject_kind=subject.kind, subject_id=subject.id).first()
+        if case is not None:
+            _ensure_free(case, moderator, now=now)
+        before = moderation_log.catalogue_status(subject)
+        _record(subject, decision, moderator, now=now)
+        return moderation_log.catalogue_status(subject) != before
+
+
+def _record(
+    subject: Subject, decision: Decision, moderator: Moderator, *, now: datetime, batch: UUID | None = None
+) -> Decided:
+    """Write a decision that may be made; the caller holds the subject."""
+    _ensure_fitting(decision, subject)
+    decision_id = uuid4()
+    for kind in decision.kinds:
+        moderation_log.append(
+            subject, kind, at=now, actor_id=moderator.id, decision_id=decision_id, batch=batch, policy=decision.policy,
+            note=decision.note, expires_at=_end(kind, decision, now),
+            data={"countries": sorted(each.upper() for each in decision.countries)} if kind == "geo_block" else {},
+        )  # fmt: skip
+    return Decided(decision_id, _changed(subject, decision.kinds, now=now))
 
 
 def undo(decision_id: UUID, moderator: Moderator, *, now: datetime, note: str = "") -> ModerationCase:

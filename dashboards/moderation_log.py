@@ -51,7 +51,7 @@ def append(subject: Subject, kind: str, *, at: datetime, **fields: Any) -> Moder
     """Write one entry; the first one about a subject keeps what status the catalogue had before it."""
     data = dict(fields.pop("data", {}))
     if not _about(subject).exists():
-        data["base"] = _status_before(subject)
+        data["base"] = catalogue_status(subject)
     return ModerationAction.objects.create(
         subject_kind=subject.kind, subject_id=subject.id, author_id=subject.author_id, kind=kind, at=at, data=data,
         **fields,
@@ -153,6 +153,12 @@ def replay(*, now: datetime) -> int:
     return len(subjects)
 
 
+def catalogue_status(subject: Subject) -> str:
+    """The status that the catalogue has of a content; what is no content of it counts as active."""
+    card = queries.content_cards([subject.id]).get(subject.id) if subject.kind == "content" else None
+    return card.status if card else "active"
+
+
 def in_force(decision_id: UUID) -> list[ModerationAction]:
     """The entries of a decision that nothing has taken back yet, in order."""
     entries = ModerationAction.objects.filter(decision_id=decision_id, kind__in=LOGGED).order_by("id")
@@ -203,11 +209,6 @@ def _first(subject: Subject) -> tuple[int, datetime, str]:
 
 def _standing(subject: Subject, base: str) -> Standing:
     return fold(_entries(_about(subject).exclude(kind=REPORT).order_by("id")), base=base)
-
-
-def _status_before(subject: Subject) -> str:
-    card = queries.content_cards([subject.id]).get(subject.id) if subject.kind == "content" else None
-    return card.status if card else "active"
 
 
 def _settle_reports(subject: Subject, standing: Standing) -> None:

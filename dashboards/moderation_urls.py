@@ -1,13 +1,17 @@
 """Paths of moderation: what apps call, the queue's own doors, and its page."""
 
-from django.urls import path
+from django.urls import include, path
 
 from dashboards import moderation_api as api
+from dashboards import moderation_pages as pages
 from dashboards import moderation_staff_api as staff
 
 _QUEUE = "api/v1/moderation"
 
+_PAGES = [path("", pages.queue, name="queue")]
+
 urlpatterns = [
+    path("moderation/", include((_PAGES, "moderation"))),
     path("api/v1/reports", api.ReportsView.as_view(), name="reports"),
     path("api/v1/reports/<uuid:report_id>", api.ReportView.as_view(), name="report"),
     path("api/v1/appeals", api.AppealsView.as_view(), name="appeals"),

@@ -12,19 +12,20 @@ pytestmark = pytest.mark.django_db
 OK, NO = 200, 403
 # Role by role what is answered, as the rules of the house say it; order of the columns as in ROUTES.
 ROUTES = (
-    "/admin/", "/dashboards/", "/api/v1/moderation/cases", "/admin/events/content/", "/admin/events/userprofile/",
+    "/admin/", "/dashboards/", "/moderation/", "/api/v1/moderation/cases", "/admin/events/content/",
+    "/admin/events/userprofile/",
     "/admin/events/event/", "/admin/events/apikey/", "/admin/events/apikey/add/", "/admin/events/deadletter/",
     "/admin/events/deadletter/export.csv", "/admin/features/trend/", "/admin/ranking/modelversion/",
     "/admin/auth/user/",
 )  # fmt: skip
 MATRIX = {
-    "developer":       (OK, OK, NO, OK, NO, OK, OK, OK, OK, OK, OK, OK, NO),
-    "analyst":         (OK, OK, NO, OK, OK, OK, NO, NO, OK, OK, OK, OK, NO),
-    "moderator":       (OK, NO, OK, OK, OK, OK, NO, NO, NO, NO, NO, NO, NO),
-    "moderation lead": (OK, OK, OK, OK, OK, OK, NO, NO, NO, NO, NO, NO, NO),
-    "ml-engineer":     (OK, OK, NO, OK, NO, NO, NO, NO, NO, NO, OK, OK, NO),
-    "privacy officer": (OK, OK, NO, OK, OK, OK, NO, NO, OK, NO, OK, NO, NO),
-    "admin":           (OK, OK, OK, OK, OK, OK, OK, OK, OK, OK, OK, OK, OK),
+    "developer":       (OK, OK, NO, NO, OK, NO, OK, OK, OK, OK, OK, OK, OK, NO),
+    "analyst":         (OK, OK, NO, NO, OK, OK, OK, NO, NO, OK, OK, OK, OK, NO),
+    "moderator":       (OK, NO, OK, OK, OK, OK, OK, NO, NO, NO, NO, NO, NO, NO),
+    "moderation lead": (OK, OK, OK, OK, OK, OK, OK, NO, NO, NO, NO, NO, NO, NO),
+    "ml-engineer":     (OK, OK, NO, NO, OK, NO, NO, NO, NO, NO, NO, OK, OK, NO),
+    "privacy officer": (OK, OK, NO, NO, OK, OK, OK, NO, NO, OK, NO, OK, NO, NO),
+    "admin":           (OK, OK, OK, OK, OK, OK, OK, OK, OK, OK, OK, OK, OK, OK),
 }  # fmt: skip
 LEADS_ONLY = "/api/v1/moderation/bulk"
 
