@@ -20,6 +20,8 @@ from events.models import REFUSALS, Event, EventId
 
 # Made and dropped by one process at a time, whoever they are; any number that nobody else takes.
 LOCK: Final = 0x5EC5_0001
+# Likewise for the rows of `hour_change` that are put together, corrected or dropped (`hour_counts`).
+HOURS_LOCK: Final = 0x5EC5_0002
 # Making waits for other makers only. Dropping waits for everybody who uses the log, and whoever comes meanwhile waits
 # behind it: it gives up soon and is tried again at the next tick.
 MAKE_TIMEOUT: Final = "5s"
@@ -177,6 +179,8 @@ def _drop(cursor: Any, part: Partition) -> None:
     # Hours that are known to have had events and have none would be done again, to nothing.
     start, end = _bounds(part.month)
     cursor.execute("DELETE FROM window_fill WHERE window_start >= %s AND window_start < %s", [start, end])
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [HOURS_LOCK])
+    cursor.execute("DELETE FROM hour_change WHERE window_start >= %s AND window_start < %s", [start, end])
 
 
 def _bounds(month: date) -> tuple[str, str]:

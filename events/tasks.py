@@ -11,7 +11,7 @@ from celery import shared_task
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from events import dead_letters, letter_work, partitions, sessions, traffic
+from events import dead_letters, hour_counts, letter_work, partitions, sessions, traffic
 
 logger = logging.getLogger(__name__)
 # Below the minute of the schedule: no two ticks work on the same letters, and a worker is free for others in between.
@@ -33,11 +33,13 @@ def mark_automated() -> None:
 
 @shared_task(name="events.tasks.maintain_partitions", acks_late=True)
 def maintain_partitions() -> None:
-    """Make the months to come, drop those that are kept no longer, forget old event ids."""
+    """Make the months to come, drop those that are kept no longer, forget old event ids, count all hours once."""
     now = timezone.now()
     partitions.create_ahead(now=now)
     partitions.drop_expired(now=now)
     partitions.prune_ids(now=now)
+    if wrong := hour_counts.recount():
+        logger.warning("%d hours of the log were changed behind the back of its triggers; they are done again", wrong)
 
 
 @shared_task(name="events.tasks.drop_dead_letters", acks_late=True)

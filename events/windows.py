@@ -1,8 +1,8 @@
 """Closed windows of the log: which hours a family of derived rows has taken in, and which it has to do again.
 
-A family (the stored sessions are one) is recomputed by hours, never incremented. An hour is open when the log has not
-the number of events there that the family last saw: late events, imports and erasures are found alike, whoever wrote
-them. What leaves the number as it was (an erasure made up for by a late event) has to be said with `reopen`.
+A family (the stored sessions are one) is recomputed by hours, never incremented. An hour is open when events came to
+it or went from it since the family last saw it: late events, imports and erasures are found alike, whoever wrote them
+(`hour_counts`), and without a look at the log. What changes no event has to be said with `reopen`.
 
 `fill` makes the work of some hours safe: each is done by one scheduler only, and one that dies leaves rows that say so
 and hours that are done again. `work_off` keeps an hour whose work raises from holding up the others: it is found, tried
@@ -13,16 +13,16 @@ the caller knows.
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from django.db import connection, transaction
 from django.db.models import Count, Max, Min
 
+from events import hour_counts
 from events.group_commit import is_transient
 from events.models import Event, WindowFill
-from events.queries import events_per_window
 
 WINDOW_S: Final = 3600
 # No log has so many events in an hour: the number of an hour that is to be done again whatever the log says.
@@ -42,9 +42,9 @@ _KNOW: Final = """
 """
 _START: Final = """
     UPDATE window_fill SET state = 'started', started_at = %s WHERE id IN (
-        SELECT known.id FROM unnest(%s::timestamptz[], %s::bigint[]) AS hour (start, events)
+        SELECT known.id FROM unnest(%s::timestamptz[], %s::bigint[], %s::bigint[]) AS hour (start, events, changes)
         JOIN window_fill known ON known.family = %s AND known.window_start = hour.start
-        WHERE known.state = 'done' AND known.events <> hour.events
+        WHERE known.state = 'done' AND (known.events <> hour.events OR known.changes <> hour.changes)
         ORDER BY known.window_start FOR UPDATE OF known SKIP LOCKED
     )
 """
@@ -55,8 +55,9 @@ _TAKE: Final = """
 """
 _DONE: Final = """
     UPDATE window_fill known
-    SET state = 'done', events = hour.events, finished_at = %s, attempts = 0, retry_at = NULL, error = ''
-    FROM unnest(%s::timestamptz[], %s::bigint[]) AS hour (start, events)
+    SET state = 'done', events = hour.events, changes = hour.changes, finished_at = %s, attempts = 0, retry_at = NULL,
+        error = ''
+    FROM unnest(%s::timestamptz[], %s::bigint[], %s::bigint[]) AS hour (start, events, changes)
     WHERE known.family = %s AND known.window_start = hour.start
 """
 _FAILED: Final = """
@@ -68,10 +69,14 @@ _FAILED: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One hour of the log, and how many events it has."""
+    """One hour of the log, and how many events it has.
+
+    `changes` is how often events have come to it or gone, where that was counted.
+    """
 
     start: datetime
     events: int
+    changes: int | None = field(default=None, compare=False)
 
     @property
     def end(self) -> datetime:
@@ -85,21 +90,9 @@ def open_windows(family: str, *, until: datetime, now: datetime | None = None) -
     An hour whose events are all gone is open once, with 0 events. One that failed is left out while it is not to be
     tried again `now` (by default `until`), and one that is set aside always.
     """
-    now = now or until
-    numbers, counts = events_per_window(until, window_s=WINDOW_S)
-    logged = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
-    done: dict[int, int] = {}
-    waiting: set[int] = set()
-    for start, events, state, retry_at in WindowFill.objects.filter(family=family, window_start__lt=until).values_list(
-        "window_start", "events", "state", "retry_at"
-    ):
-        hour = int(start.timestamp()) // WINDOW_S
-        done[hour] = events if state == WindowFill.State.DONE else AGAIN
-        if state == WindowFill.State.ASIDE or (retry_at is not None and retry_at > now):
-            waiting.add(hour)
-    differ = (hour for hour in logged.keys() | done.keys() if done.get(hour) != logged.get(hour, 0))
-    hours = sorted(hour for hour in differ if hour not in waiting)
-    return [Window(datetime.fromtimestamp(hour * WINDOW_S, UTC), logged.get(hour, 0)) for hour in hours]
+    differing = hour_counts.differing(family, until=until, now=now or until)
+    hour_counts.fold()
+    return [Window(*hour) for hour in differing]
 
 
 @contextmanager
@@ -111,10 +104,10 @@ def fill(family: str, windows: Sequence[Window], *, now: datetime) -> Iterator[l
     rows are locked meanwhile; another scheduler passes over them instead of waiting. An event that comes after the
     hours were counted opens its hour again.
     """
-    starts, counts = [window.start for window in windows], [window.events for window in windows]
+    starts, counts, changes = _columns(windows)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_KNOW, [family, now, starts, counts])
-        cursor.execute(_START, [now, starts, counts, family])
+        cursor.execute(_START, [now, starts, counts, changes, family])
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(_TAKE, [family, starts])
@@ -122,7 +115,7 @@ def fill(family: str, windows: Sequence[Window], *, now: datetime) -> Iterator[l
         mine = [window for window in windows if window.start in taken]
         yield mine
         with connection.cursor() as cursor:
-            cursor.execute(_DONE, [now, [window.start for window in mine], [window.events for window in mine], family])
+            cursor.execute(_DONE, [now, *_columns(mine), family])
 
 
 def work_off(
@@ -156,6 +149,11 @@ def work_off(
             return []
     middle = len(run) // 2
     return [*work_off(family, run[:middle], work, now=now), *work_off(family, run[middle:], work, now=now)]
+
+
+def _columns(windows: Sequence[Window]) -> tuple[list[datetime], list[int], list[int | None]]:
+    """Starts, events and changes."""
+    return [w.start for w in windows], [w.events for w in windows], [w.changes for w in windows]
 
 
 def _note_failure(family: str, run: Sequence[Window], error: Exception, *, now: datetime) -> bool:

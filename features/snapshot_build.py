@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from django.conf import settings
@@ -24,7 +25,7 @@ from features.embeddings.index import VectorIndex
 from features.embeddings.word2vec import ItemVectors
 from features.extraction.aggregates import advance
 from features.extraction.content import content_block
-from features.extraction.definitions import COUNTER_SET, HALF_LIVES_S, WINDOW_S
+from features.extraction.definitions import COUNTER_SET, DAY_S, HALF_LIVES_S, WINDOW_S
 from features.extraction.log_clock import LogClock
 from features.extraction.population import Population
 from features.extraction.snapshot import UNKNOWN, ContentSnapshot, encode, popularity
@@ -32,6 +33,11 @@ from features.looks import looks_of
 from features.snapshot_files import Manifest, SnapshotArrays, SnapshotError
 
 logger = logging.getLogger(__name__)
+
+SOLVED_HOURLY: Final = 1_000
+"""Up to so many items a solution takes some tenths of a second; at 4,096, where it ends, it takes 64 times as long."""
+WORTH: Final = 0.01
+"""Share of new events that is worth a solution over more items than that; less of them wait for the end of the day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +217,7 @@ def _learned(
 ) -> _Learned:
     """The models of behaviour to use: those that serve, moved to the new rows, until the log has outgrown them."""
     events = log_windows.filled_events()
-    if previous is not None and not refit and not _outgrown(previous.manifest, events, counted_until):
+    if previous is not None and not refit and not _outgrown(previous, events, counted_until):
         fitted_on, old = previous.manifest.sequential_events, previous.snapshot
         row_of = {each: row for row, each in enumerate(arrays.content_id.tolist())}
         moved = np.array([row_of.get(each, UNKNOWN) for each in old.content_id.tolist()], np.int64)
@@ -225,14 +231,21 @@ def _learned(
     return _Learned(sequential, vectors, events, anew=True)
 
 
-def _outgrown(fitted: Manifest, events: int, counted_until: float) -> bool:
+def _outgrown(previous: _Previous, events: int, counted_until: float) -> bool:
     """Whether the models are to be learned again: with enough new events at once, with any once an hour is over.
 
-    Without the sums of what they were learned from they are, too: those go when somebody is erased.
+    Where that costs much, an hour is not enough: it takes a hundredth of new events, or the end of a UTC day. Without
+    the sums of what they were learned from they are, too: those go when somebody is erased.
     """
+    fitted, serving = previous.manifest, previous.snapshot.sequential
     if not learned_sequences.path().exists() or events > (1 + GROWTH) * fitted.sequential_events:
         return True
-    return events != fitted.sequential_events and counted_until > fitted.until
+    if events == fitted.sequential_events or counted_until <= fitted.until:
+        return False
+    if serving is None or len(serving.items) <= SOLVED_HOURLY:
+        return True
+    day_over = counted_until // DAY_S > fitted.until // DAY_S
+    return day_over or abs(events - fitted.sequential_events) >= WORTH * fitted.sequential_events
 
 
 def _root() -> Path:

@@ -1,19 +1,15 @@
 """Why an item is on a page, in a sentence for the person who sees it."""
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from events.queries import content_cards
 from ranking.feed_request import Explanation
 from ranking.pipeline.stages import Ids
 from ranking.shelves import Stock
 from ranking.shortlist import Pick
-
-logger = logging.getLogger(__name__)
 
 LIKENESS_FLOOR: Final = 0.3
 """Cosine below which nobody would see what two clips have in common."""
@@ -36,15 +32,8 @@ _EXPLORED: Final = "We are trying out whether you like something different."
 _UNKNOWN: Final = "It was chosen for you."
 
 
-Heads = Callable[[Ids], Mapping[str, NDArray[np.float32]]]
-"""What the model expects of rows of the shelf, by the name of the head."""
-
-
-def explain(
-    picks: Sequence[Pick], stock: Stock | None, positives: Ids, heads: Heads | None = None
-) -> dict[str, Explanation]:
+def explain(picks: Sequence[Pick], stock: Stock | None, positives: Ids) -> dict[str, Explanation]:
     """An explanation of every pick by content id; one query, for the captions of what the user watched."""
-    expected = {} if stock is None or heads is None else _expected(picks, stock, heads)
     watched = {} if stock is None else _likest(picks, stock, positives[-LOOK_BACK:])
     cards = content_cards(set(watched.values())) if watched else {}
     found = {}
@@ -58,19 +47,8 @@ def explain(
             sentence = _GUARANTEED
         else:
             sentence = f"Because you watched “{name}”." if name else _SENTENCES.get(pick.source, _UNKNOWN)
-        found[pick.content_id] = Explanation(pick.ranks, pick.moves, sentence, expected.get(pick.content_id, {}))
+        found[pick.content_id] = Explanation(pick.ranks, pick.moves, sentence, pick.figures)
     return found
-
-
-def _expected(picks: Sequence[Pick], stock: Stock, heads: Heads) -> dict[str, dict[str, float]]:
-    """What the model expects of each pick that the snapshot has; nothing where the model breaks."""
-    known = [pick.content_id for pick in picks if pick.content_id in stock.shelf.row_of]
-    try:
-        expected = heads(np.array([stock.shelf.row_of[each] for each in known], np.int64)) if known else {}
-    except Exception:  # the page is there; what is missing is a figure beside it
-        logger.exception("the expectations of the model cannot be explained")
-        return {}
-    return {each: {name: float(values[at]) for name, values in expected.items()} for at, each in enumerate(known)}
 
 
 def _likest(picks: Sequence[Pick], stock: Stock, positives: Ids) -> dict[str, str]:

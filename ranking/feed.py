@@ -31,15 +31,15 @@ from events.user_past import UserPast
 from features import profiles
 from ranking import cursors, queries, telemetry
 from ranking.cursors import Cursor
-from ranking.explain import Heads, explain
+from ranking.explain import explain
 from ranking.feed_config import USUAL
 from ranking.feed_request import MAX_ITEMS, SURFACES, Feed, FeedItem, FeedRequest
-from ranking.models import Served
 from ranking.pipeline.memory import remember
 from ranking.pipeline.run import Account
 from ranking.pipeline.shelf import followed, refused
-from ranking.registry import Pointer, bundle_of
-from ranking.shelves import Stock, current_stock, ranker_features, served_features, trending_rows
+from ranking.registry import Pointer, serving_of
+from ranking.served_log import log_page
+from ranking.shelves import RankerFeatures, Stock, current_stock, trending_rows
 from ranking.shortlist import DEFAULT_ARM, SEEN_AGAIN, Person, Pick, Supplies, select
 
 __all__ = ["MAX_ITEMS", "SURFACES", "Feed", "FeedItem", "FeedRequest", "build_feed"]
@@ -69,6 +69,8 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
         place = Cursor(request_id or uuid4(), 0, binding)
     else:
         place = cursors.read(request.cursor, binding=binding, now=now)
+    # Before the user's lock is taken: a new snapshot takes its time to load.
+    stock = current_stock()
     with transaction.atomic(savepoint=False):
         since = now - timedelta(days=settings.FEED_SEEN_DAYS)
         page, walk = (None, None) if request.cursor is None else (place.request_id, place.walk)
@@ -78,7 +80,7 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
             feed = _replay(memory.delivered, request, person, place)
         else:
             deadline = start + settings.FEED_BUDGET_MS / 1000.0
-            feed = _make(request, person, _supplies(memory.champion), place, now=now, deadline=deadline)
+            feed = _make(request, person, _supplies(stock, memory.champion), place, now=now, deadline=deadline)
     _report(feed, start)
     return feed
 
@@ -88,13 +90,14 @@ def preview(request: FeedRequest, *, now: datetime) -> Feed:
 
     Raises as `build_feed` does. A cursor is not looked at: the page is the first of a walk.
     """
-    place = Cursor(uuid4(), 0, "")
+    place, stock = Cursor(uuid4(), 0, ""), current_stock()
     with transaction.atomic(savepoint=False):
         since = now - timedelta(days=settings.FEED_SEEN_DAYS)
         past, memory = queries.feed_start(request.user_id, page=None, walk=None, since=since)
     person = _person(request, past, memory, now=now)
     explained = replace(request, explain=True, cursor=None)
-    return _made(explained, person, _supplies(memory.champion), place, now=now, deadline=math.inf)
+    supplies = _supplies(stock, memory.champion)
+    return _make(explained, person, supplies, place, now=now, deadline=math.inf, logged=False)
 
 
 def _report(feed: Feed, start: float) -> None:
@@ -106,11 +109,10 @@ def _report(feed: Feed, start: float) -> None:
     )
 
 
-def _supplies(pointer: Pointer | None) -> Supplies:
-    stock = current_stock()
+def _supplies(stock: Stock | None, pointer: Pointer | None) -> Supplies:
     if stock is None or len(stock.shelf) == 0:
         return Supplies(None, None, np.empty(0, np.int64))
-    return Supplies(stock, bundle_of(pointer), trending_rows(stock.shelf))
+    return Supplies(stock, serving_of(pointer), trending_rows(stock.shelf))
 
 
 def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *, now: datetime) -> Person:
@@ -144,24 +146,21 @@ def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *,
 
 
 def _make(
-    request: FeedRequest, person: Person, supplies: Supplies, place: Cursor, *, now: datetime, deadline: float
+    request: FeedRequest,
+    person: Person,
+    supplies: Supplies,
+    place: Cursor,
+    *,
+    now: datetime,
+    deadline: float,
+    logged: bool = True,
 ) -> Feed:
-    """A new page, logged."""
-    feed = _made(request, person, supplies, place, now=now, deadline=deadline)
-    _log_served(feed, request, person, supplies.stock, walk_id=place.walk, now=now)
-    return feed
-
-
-def _made(
-    request: FeedRequest, person: Person, supplies: Supplies, place: Cursor, *, now: datetime, deadline: float
-) -> Feed:
+    """A new page."""
     seed = place.request_id.int & (2**63 - 1)
-    found, chosen = select(request, person, supplies, seed=seed, now=now, deadline=deadline)
+    features = RankerFeatures(person.history, supplies.stock, now=now, profile=person.profile, surface=request.surface)
+    found, chosen = select(request, person, supplies, features, seed=seed, now=now, deadline=deadline)
     picks, cards = chosen.picks, chosen.cards
-    reasons = {}
-    if request.explain:
-        heads = None if found.level != "ranked" else _heads(request, person, supplies, now=now)
-        reasons = explain(picks, supplies.stock, found.positives, heads)
+    reasons = explain(picks, supplies.stock, found.positives) if request.explain else {}
     items = tuple(
         FeedItem(
             pick.content_id, position, pick.source, pick.sources, pick.score, pick.propensity, found.version,
@@ -170,7 +169,7 @@ def _made(
         for position, pick in enumerate(picks)
     )  # fmt: skip
     has_more = len(items) == request.limit and chosen.more
-    return Feed(
+    feed = Feed(
         request_id=place.request_id,
         items=items,
         model_version=found.version,
@@ -180,15 +179,10 @@ def _made(
         account=found.account,
         next_cursor=cursors.sign(place.after, served_at=now) if has_more else None,
     )
-
-
-def _heads(request: FeedRequest, person: Person, supplies: Supplies, *, now: datetime) -> Heads | None:
-    """What the model expects of contents for this user: the chance of a long view."""
-    model, stock = supplies.model, supplies.stock
-    if model is None or stock is None:
-        return None
-    blocks = ranker_features(person.history, stock, now=now, profile=person.profile, surface=request.surface)
-    return lambda rows: {"long_view": model.score(blocks(rows))}
+    if logged:
+        seen = features.served([item.content_id for item in items])
+        log_page(feed, request, seen, walk_id=place.walk, arm=DEFAULT_ARM, config=USUAL.version, now=now)
+    return feed
 
 
 def _replay(delivered: tuple[queries.DeliveredRow, ...], request: FeedRequest, person: Person, place: Cursor) -> Feed:
@@ -219,36 +213,3 @@ def _replay(delivered: tuple[queries.DeliveredRow, ...], request: FeedRequest, p
         next_cursor=cursors.sign(place.after, served_at=served_at) if has_more else None,
         replayed=True,
     )  # fmt: skip
-
-
-def _log_served(
-    feed: Feed, request: FeedRequest, person: Person, stock: Stock | None, *, walk_id: UUID, now: datetime
-) -> None:
-    """Keep the page with what the ranker saw of it, in one insert."""
-    seen = served_features(
-        [item.content_id for item in feed.items], person.history, stock, now=now, profile=person.profile,
-        surface=request.surface,
-    )  # fmt: skip
-    Served.objects.bulk_create(
-        Served(
-            request_id=feed.request_id,
-            walk_id=walk_id,
-            position=item.position,
-            ends_walk=not feed.has_more,
-            user_id=request.user_id,
-            content_id=item.content_id,
-            source=item.source,
-            sources=list(item.sources),
-            model_version=item.model_version,
-            surface=request.surface,
-            arm=DEFAULT_ARM,
-            config=USUAL.version,
-            score=item.score,
-            propensity=item.propensity,
-            feature_set=seen.feature_set if item.content_id in seen.rows else "",
-            features=seen.rows.get(item.content_id, b""),
-            counted_until=seen.counted_until if item.content_id in seen.rows else None,
-            served_at=now,
-        )
-        for item in feed.items
-    )

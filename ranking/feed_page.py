@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from ranking.feed import preview
 from ranking.feed_config import USUAL
-from ranking.feed_request import Feed, FeedItem, FeedRequest
+from ranking.feed_request import Explanation, Feed, FeedItem, FeedRequest
 from ranking.pipeline.moves import Move
 
 ITEMS: int = 20
@@ -26,12 +26,10 @@ class SourceRow:
 
 @dataclass(frozen=True, slots=True)
 class ItemRow:
-    """One position. `moves` are sentences of what re-ranking did, `heads` what the model expects, in percent."""
+    """One position. `moves` are sentences of what re-ranking did."""
 
     item: FeedItem
-    sentence: str
-    ranks: Mapping[str, int]
-    heads: tuple[tuple[str, float], ...]
+    why: Explanation
     moves: tuple[str, ...]
 
 
@@ -73,11 +71,8 @@ def feed_url(user_id: str) -> str:
 
 
 def _row(item: FeedItem) -> ItemRow:
-    why = item.explanation
-    if why is None:
-        return ItemRow(item, "", {}, (), ())
-    heads = tuple((name, 100.0 * value) for name, value in why.heads.items())
-    return ItemRow(item, why.sentence, why.ranks, heads, tuple(_said(move) for move in why.moves))
+    assert item.explanation is not None, "a preview explains every item"
+    return ItemRow(item, item.explanation, tuple(_said(move) for move in item.explanation.moves))
 
 
 def _said(move: Move) -> str:

@@ -76,6 +76,27 @@ class FeedRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Figures:
+    """What one score is made of, each by name; see `pipeline.stages.Judgement`. Heads and terms need a model.
+
+    Attributes
+    ----------
+    heads : what the model expects: chances, and seconds of watching
+    terms : what each head adds to the value, in seconds
+    signals : what the value and the session's signals each add to the score
+    weights : which value weights served, and for which segment of users
+    """
+
+    heads: Mapping[str, float] = field(default_factory=dict)
+    terms: Mapping[str, float] = field(default_factory=dict)
+    signals: Mapping[str, float] = field(default_factory=dict)
+    weights: str = ""
+
+
+NO_FIGURES: Final = Figures()
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Why one item is where it is.
 
@@ -84,13 +105,13 @@ class Explanation:
     ranks : from 0, by source
     moves : in re-ranking
     sentence : for the user
-    heads : what the model expects of this user and this content, by name; empty where no model ranked
+    figures : what the score is made of
     """
 
     ranks: Mapping[str, int]
     moves: tuple[Move, ...]
     sentence: str
-    heads: Mapping[str, float] = field(default_factory=dict)
+    figures: Figures = NO_FIGURES
 
 
 @dataclass(frozen=True, slots=True)

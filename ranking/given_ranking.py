@@ -24,7 +24,7 @@ from ranking.pipeline.shelf import session_taste
 from ranking.pipeline.stages import FeedQuery, Ids, Scores
 from ranking.registry import champion
 from ranking.rerank.hybrid import LightRanker, ModelRanker
-from ranking.shelves import Stock, current_stock, ranker_features, taste_vector
+from ranking.shelves import RankerFeatures, Stock, current_stock, taste_vector
 from ranking.viewer import Viewer, viewer_of
 
 logger = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ def _judge(stock: Stock, viewer: Viewer, rows: Ids, request: RankRequest, *, now
         seed=0,
     )
     light = LightRanker(shelf, taste, np.empty(0, np.int64))
-    blocks = ranker_features(past, stock, now=now, profile=profile, surface=SURFACE)
+    blocks = RankerFeatures(past, stock, now=now, profile=profile, surface=SURFACE)
     pipeline = Pipeline(
         sources=[(Given(rows), len(rows))],
         filters=[],

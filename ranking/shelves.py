@@ -5,6 +5,7 @@ feed has a level for that.
 """
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -83,7 +84,9 @@ class ServedFeatures:
 
 
 _latest: list[Stock] = []
-"""The stock of the newest snapshot this process has seen; two threads may both make it, which harms nothing."""
+"""The stock of the newest snapshot this process has seen."""
+_making = threading.Lock()
+"""Held by the one thread that makes a new stock; whoever comes meanwhile serves from the one before."""
 
 
 def current_stock() -> Stock | None:
@@ -97,8 +100,14 @@ def current_stock() -> Stock | None:
         return None
     if snapshot is None:
         return None
-    if not _latest or _latest[0].snapshot is not snapshot:
-        _latest[:] = [Stock(snapshot, shelf_of(snapshot))]
+    stale = not _latest or _latest[0].snapshot is not snapshot
+    # The first threads of all have nothing to serve from, and wait.
+    if stale and _making.acquire(blocking=not _latest):
+        try:
+            if not _latest or _latest[0].snapshot is not snapshot:
+                _latest[:] = [Stock(snapshot, shelf_of(snapshot))]
+        finally:
+            _making.release()
     return _latest[0]
 
 
@@ -186,38 +195,52 @@ def trending_rows(shelf: Shelf) -> Ids:
     return np.array([row for row in rows if row is not None], np.int64)
 
 
-def ranker_features(
-    history: History, stock: Stock, *, now: datetime, profile: Profile, surface: str
-) -> Callable[[Ids], FeatureBlocks]:
-    """Features of candidates, as the model ranker asks for them."""
-    return lambda rows: assemble(history, stock.snapshot, rows, now=now, profile=profile, surface=surface)
+class RankerFeatures:
+    """Features of contents for one request: what the ranker asks for, and what is logged of the page that came of it.
 
-
-def served_features(
-    content_ids: Sequence[str],
-    history: History,
-    stock: Stock | None,
-    *,
-    now: datetime,
-    profile: Profile,
-    surface: str,
-) -> ServedFeatures:
-    """What the ranker saw of the contents of a page.
-
-    Assembled again for these few rows instead of carried through the pipeline: the same function of the same inputs
-    gives the same numbers, and pages of the levels without a model are logged in the same way. Contents that the
-    snapshot lacks have no features.
+    What was assembled for the candidates is kept, so that the few of the page are looked up instead of assembled
+    again; pages of the levels without a model, and contents that came by another way, are logged by the same function.
     """
-    known = [each for each in content_ids if stock is not None and each in stock.shelf.row_of]
-    if stock is None or not known:
-        return ServedFeatures()
-    try:
-        rows = np.array([stock.shelf.row_of[each] for each in known], np.int64)
-        blocks = assemble(history, stock.snapshot, rows, now=now, profile=profile, surface=surface)
-    except Exception:  # a page without logged features is worth less to training, but still a page
-        logger.exception("features of a served page cannot be assembled")
-        return ServedFeatures()
-    of_user = np.broadcast_to(blocks.user, (len(rows), blocks.user.shape[-1]))
-    joined = np.concatenate([of_user, blocks.content, blocks.context], axis=1).astype("<f4")
-    of_content = {each: row.tobytes() for each, row in zip(known, joined, strict=True)}
-    return ServedFeatures(FEATURE_SET, of_content, datetime.fromtimestamp(stock.snapshot.until, UTC))
+
+    def __init__(self, history: History, stock: Stock | None, *, now: datetime, profile: Profile, surface: str) -> None:
+        self._history, self._stock, self._now = history, stock, now
+        self._profile, self._surface = profile, surface
+        self._rows = np.empty(0, np.int64)
+        self._blocks: FeatureBlocks | None = None
+
+    def __call__(self, rows: Ids) -> FeatureBlocks:
+        """Features of candidates, as the model ranker asks for them."""
+        assert self._stock is not None, "without a stock there are no rows to ask about"
+        blocks = assemble(
+            self._history, self._stock.snapshot, rows, now=self._now, profile=self._profile, surface=self._surface
+        )
+        self._rows, self._blocks = rows, blocks
+        return blocks
+
+    def served(self, content_ids: Sequence[str]) -> ServedFeatures:
+        """What the ranker saw, or would have seen, of the contents of a page; those that the snapshot lacks have none.
+
+        Nothing in a row of features depends on the other rows asked for, so a looked-up one has the same bits.
+        """
+        stock = self._stock
+        known = [each for each in content_ids if stock is not None and each in stock.shelf.row_of]
+        if stock is None or not known:
+            return ServedFeatures()
+        try:
+            joined = self._joined(np.array([stock.shelf.row_of[each] for each in known], np.int64))
+        except Exception:  # a page without logged features is worth less to training, but still a page
+            logger.exception("features of a served page cannot be assembled")
+            return ServedFeatures()
+        of_content = {each: row.tobytes() for each, row in zip(known, joined, strict=True)}
+        return ServedFeatures(FEATURE_SET, of_content, datetime.fromtimestamp(stock.snapshot.until, UTC))
+
+    def _joined(self, rows: Ids) -> NDArray[np.float32]:
+        """Feature rows (n, all dimensions), little-endian float32."""
+        place_of = {row: place for place, row in enumerate(self._rows.tolist())}
+        blocks = self._blocks
+        if blocks is None or not all(row in place_of for row in rows.tolist()):
+            blocks = self(rows)
+            place_of = {row: place for place, row in enumerate(rows.tolist())}
+        at = [place_of[row] for row in rows.tolist()]
+        of_user = np.broadcast_to(blocks.user, (len(at), blocks.user.shape[-1]))
+        return np.concatenate([of_user, blocks.content[at], blocks.context[at]], axis=1).astype("<f4")

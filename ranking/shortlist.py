@@ -16,15 +16,15 @@ from events.errors import InvalidRequest
 from events.queries import ContentCard, content, eligible_cards, newest_contents
 from features.extraction import Profile
 from ranking.feed_config import USUAL
-from ranking.feed_request import FeedRequest
+from ranking.feed_request import NO_FIGURES, FeedRequest, Figures
 from ranking.pipeline.memory import Memory
 from ranking.pipeline.moves import Move
 from ranking.pipeline.run import Account, Run, run
 from ranking.pipeline.shelf import UNKNOWN, SessionTaste, Shelf, session_taste
 from ranking.pipeline.stages import FeedQuery, Ids, Mask, Vector
-from ranking.ranker.bundle import ServingBundle
+from ranking.ranker.valued import ValuedModel
 from ranking.rerank.hybrid import LightRanker, ModelRanker
-from ranking.shelves import Stock, ranker_features, taste_vector
+from ranking.shelves import RankerFeatures, Stock, taste_vector
 from ranking.surfaces import PIPELINES, Desk
 
 DEFAULT_ARM: Final = "default"
@@ -71,7 +71,7 @@ class Supplies:
     """What all requests of a moment share."""
 
     stock: Stock | None
-    model: ServingBundle | None
+    model: ValuedModel | None
     rising: Ids
 
 
@@ -86,6 +86,7 @@ class Pick:
     propensity: float = 1.0
     ranks: Mapping[str, int] = field(default_factory=dict)
     moves: tuple[Move, ...] = ()
+    figures: Figures = NO_FIGURES
     look: int = UNKNOWN
 
 
@@ -117,7 +118,14 @@ class Chosen:
 
 
 def select(
-    request: FeedRequest, person: Person, supplies: Supplies, *, seed: int, now: datetime, deadline: float
+    request: FeedRequest,
+    person: Person,
+    supplies: Supplies,
+    features: RankerFeatures,
+    *,
+    seed: int,
+    now: datetime,
+    deadline: float,
 ) -> tuple[Shortlist, Chosen]:
     """The shortlist of the best level that has anything to show, and what of it is shown.
 
@@ -126,7 +134,7 @@ def select(
     """
 
     def attempt(*, release: bool) -> tuple[Shortlist, Chosen]:
-        found = shortlist(request, person, supplies, release=release, seed=seed, now=now, deadline=deadline)
+        found = shortlist(request, person, supplies, features, release=release, seed=seed, now=now, deadline=deadline)
         return found, choose(found, request, person)
 
     found, chosen = attempt(release=False)
@@ -143,6 +151,7 @@ def shortlist(
     request: FeedRequest,
     person: Person,
     supplies: Supplies,
+    features: RankerFeatures,
     *,
     release: bool,
     seed: int,
@@ -174,8 +183,7 @@ def shortlist(
         seed=seed,
     )
     light = LightRanker(shelf, taste, np.empty(0, np.int64), USUAL.fusion)
-    candidates = ranker_features(person.history, stock, now=now, profile=person.profile, surface=request.surface)
-    ranker = None if supplies.model is None else ModelRanker(supplies.model, candidates, light)
+    ranker = None if supplies.model is None else ModelRanker(supplies.model, features, light)
     follows = np.array(_known(stock.snapshot.creator_of, person.follows), np.int64)
     pipeline = PIPELINES[request.surface](
         Desk(request, stock, shelf, taste, ranker, light, away.withheld, supplies.rising, follows)
@@ -217,6 +225,9 @@ def choose(found: Shortlist, request: FeedRequest, person: Person) -> Chosen:
     cards: dict[str, ContentCard] = {}
     more = not found.released and bool(person.memory.waiting)
     for times in CHECKS:
+        # What comes behind the candidates costs a look at the whole catalogue.
+        if more and len(chosen) == request.limit:
+            break
         picks = list(islice(found.picks, times * (request.limit + SPARE)))
         if not picks or len(chosen) == request.limit:
             more = more or bool(picks)
@@ -318,8 +329,18 @@ def _ranked(result: Run, shelf: Shelf, *, explain: bool) -> Iterator[Pick]:
             float(result.propensity[place]),
             ranks,
             result.moves(place) if explain else (),
+            _figures(result, place) if explain else NO_FIGURES,
             int(shelf.look[row]),
         )
+
+
+def _figures(result: Run, place: int) -> Figures:
+    judged = result.judgement
+    if judged is None:
+        return NO_FIGURES
+    columns = (judged.heads, judged.terms, judged.signals)
+    heads, terms, signals = ({name: float(each[place]) for name, each in column.items()} for column in columns)
+    return Figures(heads, terms, signals, judged.weights)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ STAGE_SECONDS = Histogram(
     "recsys_feed_stage_seconds",
     "Wall time of one stage of one feed.",
     ["stage"],
-    buckets=(0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
+    buckets=(0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
 )
 FEED_SECONDS = Histogram(
     "recsys_feed_seconds",

@@ -51,7 +51,7 @@ END $$;
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('events', '0007_letter_senders'),
+        ('events', '0008_hour_changes'),
     ]
 
     operations = [

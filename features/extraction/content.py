@@ -53,7 +53,10 @@ def content_block(
     A rate is pulled towards the rate of all contents over the same half-life, which itself is pulled towards a constant
     while the whole log has little to say: `(a + 20 m) / (people + 20)`, `m = (A + 100 p) / (People + 100)`. Counters of
     a creator or category are the sums over its contents. Contents uploaded after `until` are not there yet: they count
-    neither as contents of their creator nor in the mean content.
+    neither as contents of their creator nor in the mean content. One that is registered late, with an old upload time,
+    counts since that time: rows recomputed for moments in between have other values of `creator_contents` and
+    `content_popularity` than were served then. Going by the time of registration instead would empty the past of every
+    imported log, whose contents are all registered at once and years later.
 
     Parameters
     ----------

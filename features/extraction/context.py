@@ -163,7 +163,10 @@ def _looked_up(value_of: dict[int, float], code: NDArray[np.int32]) -> NDArray[n
     """The value of each code, 0 where there is none."""
     if not value_of:
         return np.zeros(len(code))
-    return np.array([value_of.get(each, 0.0) for each in code.tolist()])
+    codes = np.array(sorted(value_of), np.int64)
+    values = np.array([value_of[each] for each in codes.tolist()], np.float64)
+    at = np.minimum(np.searchsorted(codes, code), len(codes) - 1)
+    return np.where(codes[at] == code, values[at], 0.0)
 
 
 def _member(wanted: NDArray[np.int32], codes: NDArray[np.int64] | NDArray[np.int32]) -> NDArray[np.float64]:

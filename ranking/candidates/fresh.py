@@ -1,6 +1,7 @@
 """New uploads: without a source of their own they would never be seen, and so never become popular."""
 
 import zlib
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,8 +40,9 @@ class Fresh:
         return np.roll(waiting, -(zlib.crc32((query.user_id or "").encode()) % len(waiting)))[:limit]
 
     def _newest(self, query: FeedQuery, limit: int) -> Ids:
-        newest = self.shelf.newest
-        age_s = query.now.timestamp() - self.shelf.uploaded_s[newest]
-        recent = int(np.searchsorted(age_s, RECENT_S, side="right"))
+        newest, uploaded_s = self.shelf.newest, self.shelf.uploaded_s
+        now_s = query.now.timestamp()
+        # Twenty looks instead of an age for every content of the catalogue.
+        recent = bisect_right(newest, RECENT_S, key=lambda row: now_s - uploaded_s[row])
         fresh = newest[: max(recent, int(np.ceil(NEWEST_SHARE * len(newest))))][: limit + len(query.seen)]
         return fresh[~np.isin(fresh, query.seen)][:limit]

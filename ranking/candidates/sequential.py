@@ -18,9 +18,14 @@ class Sequential:
 
     def retrieve(self, query: FeedQuery, limit: int) -> Ids:
         """At most `limit` rows, best first, without what the user has seen; empty without positives or a model."""
-        if self.shelf.successors is None or len(self.taste.positives) == 0:
+        scores = self.taste.follows(self.shelf)
+        if scores is None:
             return np.empty(0, np.int64)
-        scores = np.array(self.shelf.successors(self.taste.positives), np.float32)
-        scores[query.seen] = 0.0
         rows = np.flatnonzero(scores > 0.0)
+        # No more than the seen ones can stand in the way; ties at the cut are all kept, so that row order decides.
+        most = limit + len(query.seen)
+        if len(rows) > most:
+            least = np.partition(scores[rows], len(rows) - most)[len(rows) - most]
+            rows = rows[scores[rows] >= least]
+        rows = rows[~np.isin(rows, query.seen)]
         return rows[np.argsort(-scores[rows], kind="stable")][:limit].astype(np.int64)

@@ -47,6 +47,7 @@ class Shelf:
     look : int32 array (n,), codes of contents whose media look the same, `UNKNOWN` where there is no other
     hottest : int64 array, active rows with any popularity, most popular first; sorted once, not on every request
     newest : int64 array, active rows, latest upload first
+    categories, creators : how many codes there are
     """
 
     version: str
@@ -64,12 +65,16 @@ class Shelf:
     look: NDArray[np.int32]
     hottest: Ids = field(init=False, repr=False)
     newest: Ids = field(init=False, repr=False)
+    categories: int = field(init=False, repr=False)
+    creators: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         active = np.flatnonzero(self.active)
         popular = active[self.popularity[active] > 0.0]
         object.__setattr__(self, "hottest", popular[np.argsort(-self.popularity[popular], kind="stable")])
         object.__setattr__(self, "newest", active[np.argsort(-self.uploaded_s[active], kind="stable")])
+        object.__setattr__(self, "categories", int(self.category.max(initial=UNKNOWN)) + 1)
+        object.__setattr__(self, "creators", int(self.creator.max(initial=UNKNOWN)) + 1)
 
     def __len__(self) -> int:
         return len(self.content_id)
@@ -109,6 +114,15 @@ class SessionTaste:
     creator: NDArray[np.float32]
     positives: Ids
     evidence: float
+    _follows: list[Scores] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def follows(self, shelf: Shelf) -> Scores | None:
+        """Successor score of every content, read-only, asked once; None without positives or a sequential model."""
+        if shelf.successors is None or len(self.positives) == 0:
+            return None
+        if not self._follows:
+            self._follows.append(shelf.successors(self.positives))
+        return self._follows[0]
 
 
 def judge(history: History, shelf: Shelf, rows: Ids) -> NDArray[np.float64]:
@@ -136,8 +150,8 @@ def session_taste(history: History, shelf: Shelf) -> SessionTaste:
     judged, verdict = contents[newest[:SESSION_LENGTH]], total[newest[:SESSION_LENGTH]]
     weight = np.power(LAG_DECAY, np.arange(len(judged), dtype=np.float64))
     return SessionTaste(
-        category=_affinity(shelf.category, judged, verdict, weight),
-        creator=_affinity(shelf.creator, judged, verdict, weight),
+        category=_affinity(shelf.category[judged], shelf.categories, verdict, weight),
+        creator=_affinity(shelf.creator[judged], shelf.creators, verdict, weight),
         positives=positives.astype(np.int64),
         evidence=len(judged) / (len(judged) + 2.0),
     )
@@ -160,11 +174,9 @@ def followed(history: History, before: frozenset[str] = frozenset()) -> set[str]
 
 
 def _affinity(
-    code_of: NDArray[np.int32], judged: Ids, value: NDArray[np.float64], weight: NDArray[np.float64]
+    codes: NDArray[np.int32], size: int, value: NDArray[np.float64], weight: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Shrunk weighted mean of judgements per code, with a last entry 0 for `UNKNOWN`."""
-    codes = code_of[judged]
-    size = int(code_of.max(initial=UNKNOWN)) + 1
+    """Shrunk weighted mean of judgements per code, of `size` codes, with a last entry 0 for `UNKNOWN`."""
     known = codes >= 0
     total = np.bincount(codes[known], weights=(weight * value)[known], minlength=size)
     mass = np.bincount(codes[known], weights=weight[known], minlength=size)

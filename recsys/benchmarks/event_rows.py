@@ -5,7 +5,7 @@ time, give or take some minutes, as they do in a real log.
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from events import partitions
 
 CHUNK: Final = 200_000
+AT_ONCE: Final = 500
+"""People who take turns, where visits are longer than one event."""
 _HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
 _POSTGRES_EPOCH_S: Final = 946_684_800
@@ -41,6 +43,8 @@ class LogShape:
     contents: int
     start: datetime
     days: int
+    visit: int = 1
+    """How many events a user makes in a row, all of them within the hour or so."""
 
 
 def fill(shape: LogShape, *, seed: int = 5) -> None:
@@ -50,9 +54,16 @@ def fill(shape: LogShape, *, seed: int = 5) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DROP INDEX IF EXISTS event_user_recent, event_refused, event_timestamp")
         for part in _parts(shape, np.random.default_rng(seed)):
-            cursor.copy_expert(_COPY, io.BytesIO(part))
+            cursor.copy_expert(_COPY, io.BytesIO(_HEADER + part + _TRAILER))
         cursor.execute('CREATE INDEX event_timestamp ON event ("timestamp")')
         cursor.execute("VACUUM ANALYZE event")
+
+
+def copy(parts: Iterable[bytes]) -> None:
+    """Write parts made by `rows`; the months of their events must exist (`partitions.ensure`)."""
+    with connection.cursor() as cursor:
+        for part in parts:
+            cursor.copy_expert(_COPY, io.BytesIO(_HEADER + part + _TRAILER))
 
 
 def user_id(number: int) -> str:
@@ -72,18 +83,43 @@ def _parts(shape: LogShape, rng: np.random.Generator) -> Iterator[bytes]:
         n = min(CHUNK, shape.events - first)
         when = shape.start.timestamp() + (first + np.sort(rng.random(n)) * n) / shape.events * span_s
         kind = rng.choice(len(kinds), n, p=shares / shares.sum())
-        user = (shape.users * rng.random(n) ** 1.5).astype(np.int64)
+        user = _users(shape, n, rng)
         content = (shape.contents * rng.random(n) ** 3).astype(np.int64)
-        rows = [_rows(kinds[code], when[at], user[at], content[at], rng)
-                for code in range(len(kinds)) if len(at := np.flatnonzero(kind == code))]  # fmt: skip
-        yield b"".join([_HEADER, *rows, _TRAILER])
+        of_kinds = [rows(kinds[code], when[at], user[at], content[at], rng)
+                    for code in range(len(kinds)) if len(at := np.flatnonzero(kind == code))]  # fmt: skip
+        yield b"".join(of_kinds)
 
 
-def _rows(
-    kind: str, when: NDArray[np.float64], user: NDArray[np.int64], content: NDArray[np.int64], rng: np.random.Generator
+def _users(shape: LogShape, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Who makes each of `n` events: some people at a time, who take turns until each had a visit."""
+    visits = -(-n // shape.visit)
+    people = (shape.users * rng.random(visits) ** 1.5).astype(np.int64)
+    if shape.visit == 1:
+        return people
+    at_once = max(min(AT_ONCE, visits), 1)
+    slot = np.arange(n) // (shape.visit * at_once) * at_once + rng.integers(0, at_once, n)
+    found: NDArray[np.int64] = people[np.minimum(slot, visits - 1)]
+    return found
+
+
+def rows(
+    kind: str,
+    when: NDArray[np.float64],
+    user: NDArray[np.int64],
+    content: NDArray[np.int64],
+    rng: np.random.Generator,
+    *,
+    watch_s: NDArray[np.float64] | None = None,
 ) -> bytes:
+    """Events of one type in the binary COPY format; without `watch_s` views and skips get made-up seconds.
+
+    Parameters
+    ----------
+    when, user, content : arrays (n,), seconds since 1970 UTC and numbers of users and contents
+    watch_s : array (n,), watched seconds of each, 0 up to 999
+    """
     n, name = len(when), kind.encode()
-    info = _infos(kind, n, rng)
+    info = _infos(kind, n, rng) if watch_s is None else _watched(watch_s)
     width = info.dtype.itemsize
     layout = np.dtype([
         ("fields", ">i2"), ("l0", ">i4"), ("id", "V16"), ("l1", ">i4"), ("kind", f"V{len(name)}"),
@@ -115,18 +151,24 @@ def _numbered(prefix: bytes, number: NDArray[np.int64], digits: int) -> NDArray[
 
 
 def _infos(kind: str, n: int, rng: np.random.Generator) -> NDArray[Any]:
-    """`additional_info` as JSON of one width: a view's seconds are written as `1.234e1`."""
+    """`additional_info` as JSON of one width."""
     if kind not in {"view", "skip"}:
         return np.full(n, np.void(b"{" + _SURFACE + b"}"))
-    exponent = b"e-1" if kind == "skip" else b"e+1"
-    digits = 1_000 + (9_000 * rng.random(n) ** 2).astype(np.int64)
-    text = np.empty((n, 8), np.uint8)
-    text[:, 1] = ord(".")
+    least_s = 0.1 if kind == "skip" else 10.0
+    return _watched(least_s * (1.0 + 9.0 * rng.random(n) ** 2))
+
+
+def _watched(watch_s: NDArray[np.float64]) -> NDArray[Any]:
+    """The same with watched seconds, written as `1.234e+1`."""
+    exponent = np.floor(np.log10(np.clip(watch_s, 0.1, 999.9))).astype(np.int64)
+    digits = np.clip(np.floor(watch_s / 10.0**exponent * 1_000), 0, 9_999).astype(np.int64)
+    text = np.empty((len(watch_s), 8), np.uint8)
+    text[:, 1], text[:, 5] = ord("."), ord("e")
     for place, power in ((0, 3), (2, 2), (3, 1), (4, 0)):
         text[:, place] = 48 + digits // 10**power % 10
-    text[:, 5:] = np.frombuffer(exponent, np.uint8)
+    text[:, 6], text[:, 7] = np.where(exponent < 0, ord("-"), ord("+")), 48 + np.abs(exponent)
     head, tail = b"{" + _SURFACE + b', "watch_duration": ', b"}"
-    whole = np.empty((n, len(head) + 8 + len(tail)), np.uint8)
+    whole = np.empty((len(watch_s), len(head) + 8 + len(tail)), np.uint8)
     whole[:, : len(head)] = np.frombuffer(head, np.uint8)
     whole[:, len(head) : len(head) + 8] = text
     whole[:, len(head) + 8 :] = np.frombuffer(tail, np.uint8)

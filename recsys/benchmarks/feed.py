@@ -1,220 +1,185 @@
-"""How fast a live server answers `GET /api/v1/feed`, beside `/livez`, which asks no table and ranks nothing.
+"""How fast the web server answers `GET /api/v1/feed` with everything on, beside a no-op view at the same concurrency.
 
-The requests come from threads of this process over kept connections, so the client shares the cores with the server;
-the peer is measured the same way, right after.
+A made-up app (`feed_world`; 100,000 contents unless told otherwise), its features and a trained model, and the web
+server as `up` starts it, with Postgres and the load on the same machine. Every request is somebody's next page: key
+checked, history read, candidates found, ranked, re-ranked, judged by the database, written into the log of what was
+served. The load is one thread of a process of its own, over kept connections.
+
+Rounds of feed and no-op alternate, so that whatever else the machine does hits both. Stages and statements are counted
+by the server itself.
 """
 
-import http.client
-import json
 import os
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from datetime import datetime, timedelta
-from socket import socket
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
+from django.db import connection
 from django.utils import timezone
 from numpy.typing import NDArray
 
 from events.api_keys import create_key
-from events.catalogue import NewContent, register_contents
-from events.ingestion import ingest
+from recsys.benchmarks import event_rows, feed_world, load
+from recsys.benchmarks.ingest import send
 from recsys.benchmarks.results import Bar, Options, Result
+from recsys.benchmarks.web import metrics_folder, web_server
+from recsys.benchmarks.web_metrics import Readings
+from recsys.benchmarks.web_urls import NOOP
 
-CONTENTS = 4_000
-USERS = 500
-TOPICS = ("cooking", "travel", "dance", "pets", "science", "comedy", "football", "gardens")
-# A page costs retrieval, a model and five queries, a no-op neither: about 20 times it was measured on two cores.
-MOST_OVER_NOOP = 60.0
-START_LIMIT_S = 60.0
+USUAL: Final = feed_world.Size(contents=100_000, users=50_000, events=2_000_000)
+QUICK: Final = feed_world.Size(contents=4_000, users=2_000, events=120_000)
+LIMIT: Final = 10
+ROUNDS: Final = 3
+WARM_UP: Final = 400
+FEW, MANY = 2, 16
+LEAST_PER_S: Final = 150.0
+MOST_MS: Final = {FEW: 50.0, MANY: 250.0}
+MOST_QUERIES: Final = 4.0
+EXAMPLES: Final = 12_000
+
+
+@dataclass(slots=True)
+class Crowd:
+    """What one endpoint came to at one number of requests in flight, over all rounds."""
+
+    answered_ms: list[float] = field(default_factory=list)
+    per_s: list[float] = field(default_factory=list)
+    shed: int = 0
+    errors: int = 0
+
+    def add(self, seconds: float, answers: list[load.Answer]) -> None:
+        """Count a round."""
+        good = [answer.seconds * 1000.0 for answer in answers if answer.head.startswith(b"HTTP/1.1 200 ")]
+        shed = sum(1 for answer in answers if _is_shed(answer))
+        self.answered_ms += good
+        self.per_s.append(len(good) / seconds)
+        self.shed += shed
+        self.errors += len(answers) - len(good) - shed
+
+    def quantile(self, share: float) -> float:
+        """Milliseconds of the answered requests."""
+        return float(np.quantile(self.answered_ms, share)) if self.answered_ms else float("nan")
 
 
 def run(options: Options) -> Result:
     """Fill the scratch database, bring features and a model up, start the web server, ask it."""
-    now = timezone.now()
-    _fill(now, events=40_000 if options.quick else 120_000)
-    _learn(now, train=not options.quick)
+    usual = QUICK if options.quick else USUAL
+    size = feed_world.Size(options.contents or usual.contents, usual.users, usual.events)
+    return measure(size, prepare(size), requests=400 if options.quick else 1_000)
+
+
+def prepare(size: feed_world.Size) -> NDArray[np.float64]:
+    """The world with features and a model that serves; returns how active each user is."""
+    from features.materialize import materialize  # noqa: PLC0415  heavy, and only this needs it
+    from ranking.training import TrainConfig, train_and_promote  # noqa: PLC0415
+
+    now, started = timezone.now(), time.perf_counter()
+    world = feed_world.fill(size, now=now)
+    _say(f"world of {size}", started)
+    _say(f"{materialize(until=now, refit=True)}", started)
+    _say(f"{train_and_promote(TrainConfig(max_examples=EXAMPLES), until=now, now=now)}", started)
+    return world.activity
+
+
+def measure(size: feed_world.Size, activity: NDArray[np.float64], *, requests: int) -> Result:
+    """Rounds of `requests` requests each, against a server on what is prepared."""
+    rng = np.random.default_rng(11)
     _, secret = create_key("bench")
-    asked = 300 if options.quick else 1_500
-    paths = [f"/api/v1/feed?user_id=user-{number % USERS}&limit=10" for number in range(asked)]
-    headers = {"Authorization": f"Bearer {secret}"}
-    with _server() as port:
-        _ask(port, paths[:50], headers)
-        alone = _ask(port, paths, headers)
-        noop = _ask(port, ["/livez"] * asked, {})
-        crowd_s, crowd = _ask_together(port, paths, headers, connections=4)
-        level = json.loads(_get(http.client.HTTPConnection("127.0.0.1", port), paths[0], headers))["fallback_level"]
-    return _judge(alone, noop, crowd, asked / crowd_s, level)
+
+    def pages(count: int) -> list[bytes]:
+        users = rng.choice(len(activity), count, p=activity).tolist()
+        paths = (f"/api/v1/feed?user_id={event_rows.user_id(user)}&limit={LIMIT}" for user in users)
+        return [_request(path, secret) for path in paths]
+
+    noop = [_request(NOOP, secret)] * requests
+    feeds, noops = {FEW: Crowd(), MANY: Crowd()}, {FEW: Crowd(), MANY: Crowd()}
+    with web_server(settings_module="recsys.benchmarks.web_settings") as port:
+        send(port, pages(WARM_UP), connections=MANY)
+        send(port, noop[:WARM_UP], connections=MANY)
+        before = Readings.of(metrics_folder())
+        for _ in range(ROUNDS):
+            for in_flight in (FEW, MANY):
+                feeds[in_flight].add(*send(port, pages(requests), connections=in_flight))
+                noops[in_flight].add(*send(port, noop, connections=in_flight))
+        counted = Readings.of(metrics_folder()).since(before)
+    return _judge(size, feeds, noops, counted)
 
 
-def _judge(
-    alone: NDArray[np.float64], noop: NDArray[np.float64], crowd: NDArray[np.float64], per_s: float, level: str
-) -> Result:
-    p50, p99 = np.percentile(alone, [50, 99])
-    noop_p50, noop_p99 = np.percentile(noop, [50, 99])
-    crowd_p50, crowd_p99 = np.percentile(crowd, [50, 99])
-    figures = {
-        "feed_p50_ms": float(p50),
-        "feed_p99_ms": float(p99),
-        "noop_p50_ms": float(noop_p50),
-        "noop_p99_ms": float(noop_p99),
-        "feed_over_noop_p50": float(p50 / noop_p50),
-        "feed_4_connections_p50_ms": float(crowd_p50),
-        "feed_4_connections_p99_ms": float(crowd_p99),
-        "feed_4_connections_per_s": per_s,
-    }
-    rows = [
-        (
-            f"feed ({level}), 1 connection",
-            f"p50 {p50:.1f} ms, p99 {p99:.1f} ms",
-            f"at most {MOST_OVER_NOOP:.0f} times the no-op",
-        ),
-        (
-            "no-op, 1 connection",
-            f"p50 {noop_p50:.1f} ms, p99 {noop_p99:.1f} ms",
-            f"feed is {p50 / noop_p50:.1f} times it",
-        ),
-        ("feed, 4 connections", f"p50 {crowd_p50:.1f} ms, p99 {crowd_p99:.1f} ms", f"{per_s:,.0f} requests/s"),
-    ]
-    return Result(
-        "feed",
-        figures,
-        ("what", "measured", "limit or peer"),
-        rows,
-        (Bar.at_most("feed p50 over no-op p50", float(p50 / noop_p50), MOST_OVER_NOOP),),
+def _request(path: str, secret: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {secret}\r\n\r\n".encode()
+
+
+def _is_shed(answer: load.Answer) -> bool:
+    return answer.head.startswith(b"HTTP/1.1 503 ") and b'"overloaded"' in answer.body
+
+
+def _judge(size: feed_world.Size, feeds: dict[int, Crowd], noops: dict[int, Crowd], counted: Readings) -> Result:
+    figures: dict[str, float] = {"contents": size.contents, "load_average": os.getloadavg()[0]}
+    rows: list[tuple[str, str, str]] = []
+    for in_flight in (FEW, MANY):
+        feed, noop = feeds[in_flight], noops[in_flight]
+        for name, crowd in (("feed", feed), ("noop", noop)):
+            figures |= {
+                f"{name}_{in_flight}_per_s": float(np.median(crowd.per_s)),
+                f"{name}_{in_flight}_p50_ms": crowd.quantile(0.5),
+                f"{name}_{in_flight}_p99_ms": crowd.quantile(0.99),
+                f"{name}_{in_flight}_shed": crowd.shed,
+                f"{name}_{in_flight}_errors": crowd.errors,
+            }
+        figures[f"noop_over_feed_{in_flight}_per_s"] = float(np.median(noop.per_s) / np.median(feed.per_s))
+        rows.append((f"feed, {in_flight} in flight", _told(feed), f"p99 under {MOST_MS[in_flight]:.0f} ms"))
+        rows.append((f"no-op, {in_flight} in flight", _told(noop), "the peer"))
+    answered = sum(len(crowd.answered_ms) for crowd in feeds.values())
+    figures |= _inside(counted, answered)
+    rows += [
+        ("levels", ", ".join(f"{name} {share:.1%}" for name, share in _levels(counted).items()), "ranked"),
+        ("statements per feed", f"{figures['queries_per_feed']:.2f}", f"at most {MOST_QUERIES:.0f}"),
+        *(_stage_row(figures, name.removesuffix("_p50_ms")) for name in figures if name.endswith("_p50_ms")
+          and name.startswith(("inside", "stage"))),
+    ]  # fmt: skip
+    few, many = feeds[FEW], feeds[MANY]
+    bars = (
+        Bar.at_least(f"feeds per second, {FEW} in flight", figures[f"feed_{FEW}_per_s"], LEAST_PER_S),
+        Bar.at_most(f"p99 ms, {FEW} in flight", few.quantile(0.99), MOST_MS[FEW]),
+        Bar.at_most(f"errors but shed ones, {MANY} in flight", float(few.errors + many.errors), 0.0),
+        Bar.at_most(f"p99 ms of the answered, {MANY} in flight", many.quantile(0.99), MOST_MS[MANY]),
+        Bar.at_most("statements per feed", figures["queries_per_feed"], MOST_QUERIES),
+        Bar.at_least("share ranked by the model", _levels(counted).get("ranked", 0.0), 0.99),
     )
+    return Result("feed", figures, ("what", "measured", "limit or peer"), rows, bars)
 
 
-def _fill(now: datetime, *, events: int) -> None:
-    """A catalogue with topics and users who each watch one of them to the end."""
-    rng = np.random.default_rng(7)
-    register_contents(
-        NewContent(
-            f"clip-{number}",
-            f"creator-{number % 200}",
-            now - timedelta(minutes=int(rng.integers(60, 43_200))),
-            {
-                "caption": f"{TOPICS[number % len(TOPICS)]} number {number}",
-                "tags": [TOPICS[number % len(TOPICS)]],
-                "category": TOPICS[number % len(TOPICS)],
-            },
-            duration_s=20.0,
-        )
-        for number in range(CONTENTS)
-    )
-    for _ in range(events // 10_000):
-        ingest(_watching(rng, now, 5_000), now=now, source="bench")
+def _told(crowd: Crowd) -> str:
+    per_s, p50, p99 = float(np.median(crowd.per_s)), crowd.quantile(0.5), crowd.quantile(0.99)
+    return f"{per_s:,.0f}/s, p50 {p50:.1f} ms, p99 {p99:.1f} ms, {crowd.shed} shed, {crowd.errors} errors"
 
 
-def _watching(rng: np.random.Generator, now: datetime, count: int) -> list[dict[str, object]]:
-    """`count` impressions of the last ten days, each with its view."""
-    made: list[dict[str, object]] = []
-    for user, content, at in zip(
-        rng.integers(USERS, size=count), rng.integers(CONTENTS, size=count), rng.random(count) * 864_000, strict=True
-    ):
-        likes_it = user % len(TOPICS) == content % len(TOPICS)
-        watched = 20.0 if likes_it else float(rng.exponential(4))
-        seen = now - timedelta(seconds=float(at) + 60)
-        shared = {"user_id": f"user-{user}", "content_id": f"clip-{content}"}
-        left = (seen + timedelta(seconds=watched)).isoformat()
-        made.append({"event_id": _uuid(rng), "event_type": "impression", "timestamp": seen.isoformat(), **shared})
-        made.append(
-            {"event_id": _uuid(rng), "event_type": "view", "timestamp": left, "watch_duration": watched, **shared}
-        )
-    return made
+def _stage_row(figures: dict[str, float], stage: str) -> tuple[str, str, str]:
+    return stage, f"p50 {figures[f'{stage}_p50_ms']:.2f} ms, p99 {figures[f'{stage}_p99_ms']:.2f} ms", ""
 
 
-def _uuid(rng: np.random.Generator) -> str:
-    return rng.bytes(16).hex()
+def _levels(counted: Readings) -> dict[str, float]:
+    """Share of feeds by the level that ordered them."""
+    name = "recsys_feeds_total"
+    by_level = {dict(labels)["level"]: value for (known, labels), value in counted.samples.items() if known == name}
+    total = max(sum(by_level.values()), 1.0)
+    return {level: value / total for level, value in by_level.items() if value}
 
 
-def _learn(now: datetime, *, train: bool) -> None:
-    """Features, and for the full benchmark a model, so that the whole pipeline is what answers."""
-    from features.materialize import materialize  # noqa: PLC0415  heavy, and only this benchmark needs it
-
-    materialize(until=now, refit=True)
-    if train:
-        from ranking.training import TrainConfig, train_and_promote  # noqa: PLC0415
-
-        print(train_and_promote(TrainConfig(max_examples=30_000), until=now, now=now), file=sys.stderr)  # noqa: T201
-
-
-@contextmanager
-def _server() -> Iterator[int]:
-    """The web server as `up` starts it, with one worker, on a free port."""
-    with socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "recsys.wsgi:application"]
-    command += [
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-        "--blocking-threads",
-        "4",
-        "--no-access-log",
-    ]
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    server = subprocess.Popen(command, env={**os.environ, **threads})
-    try:
-        _wait(port, server)
-        yield port
-    finally:
-        server.terminate()
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+def _inside(counted: Readings, answered: int) -> dict[str, float]:
+    """What the server says of itself: statements per feed, and milliseconds of the whole and of each stage."""
+    figures = {"queries_per_feed": counted.total("django_db_execute_total") / max(answered, 1)}
+    for share in (50, 99):
+        figures[f"inside_p{share}_ms"] = 1000.0 * counted.quantile("recsys_feed_seconds", share / 100)
+    for stage in counted.labels("recsys_feed_stage_seconds", "stage"):
+        for share in (50, 99):
+            seconds = counted.quantile("recsys_feed_stage_seconds", share / 100, stage=stage)
+            figures[f"stage_{stage}_p{share}_ms"] = 1000.0 * seconds
+    return figures
 
 
-def _wait(port: int, server: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + START_LIMIT_S
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            _get(http.client.HTTPConnection("127.0.0.1", port, timeout=5), "/livez", {})
-        except OSError:
-            time.sleep(0.2)
-        else:
-            return
-    raise RuntimeError(f"the web server did not answer on port {port} within {START_LIMIT_S:.0f} s")
-
-
-def _get(connection: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> bytes:
-    connection.request("GET", path, headers=headers)
-    answer = connection.getresponse()
-    body = answer.read()
-    if answer.status != 200:
-        raise RuntimeError(f"{path} answered {answer.status}: {body[:200]!r}")
-    return body
-
-
-def _ask(port: int, paths: list[str], headers: dict[str, str]) -> NDArray[np.float64]:
-    """Milliseconds of each request, one after another over one connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    taken = np.empty(len(paths))
-    for number, path in enumerate(paths):
-        started = time.perf_counter()
-        _get(connection, path, headers)
-        taken[number] = (time.perf_counter() - started) * 1000
+def _say(text: str, started: float) -> None:
     connection.close()
-    return taken
-
-
-def _ask_together(
-    port: int, paths: list[str], headers: dict[str, str], *, connections: int
-) -> tuple[float, NDArray[np.float64]]:
-    """Seconds for all requests over several connections at once, and the milliseconds of each."""
-    started = time.perf_counter()
-    with ThreadPoolExecutor(connections) as pool:
-        parts = list(
-            pool.map(lambda part: _ask(port, part, headers), [paths[n::connections] for n in range(connections)])
-        )
-    return time.perf_counter() - started, np.concatenate(parts)
+    print(f"{time.perf_counter() - started:6.1f} s  {text}", file=sys.stderr, flush=True)  # noqa: T201

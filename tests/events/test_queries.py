@@ -228,6 +228,17 @@ def test_newest_contents_are_active_and_newest_first():
     assert queries.newest_contents(2) == ["a", "c"]
 
 
+def test_eligible_cards_are_the_cards_of_what_is_eligible():
+    for content_id in ("open", "hidden", "kept_out", "of_suspended", "of_once_suspended"):
+        catalogue.register_content(NewContent(content_id, f"by_{content_id}", NOW))
+    catalogue.impose("hidden", status="hidden")
+    catalogue.impose("kept_out", status="active", feed_eligible=False)
+    catalogue.set_suspension("by_of_suspended", suspended=True)
+    catalogue.set_suspension("by_of_once_suspended", suspended=True, until=NOW - timedelta(days=9_000))
+    every = ["open", "hidden", "kept_out", "of_suspended", "of_once_suspended"]
+    assert queries.eligible(every) == set(queries.eligible_cards(every)) == {"open", "of_once_suspended"}
+
+
 def test_only_active_contents_are_eligible(django_assert_num_queries):
     for content_id in "abc":
         register(content_id, metadata={"caption": content_id, "tags": ["t"]})
@@ -291,19 +302,3 @@ def test_durations_are_those_of_the_catalogue_and_nan_where_unknown():
     assert durations["a"] == 4.5
     assert np.isnan(durations["b"])
     assert len(durations) == 2
-
-
-def test_windows_are_counted_to_their_edges_over_months_and_years():
-    new_year = datetime(2026, 1, 1, tzinfo=UTC)
-    tick = timedelta(microseconds=1)
-    moments = [
-        new_year - timedelta(days=9_000), new_year - tick, new_year, new_year + timedelta(hours=1) - tick,
-        new_year + timedelta(hours=1), NOW - timedelta(minutes=61), NOW - tick, NOW,
-    ]  # fmt: skip
-    events = [make_event(timestamp=moment.isoformat()) for moment in moments]
-    assert ingest(events, now=LATER, source="test", historical=True).rejected == ()
-    for until in (new_year - tick, new_year + timedelta(minutes=30), NOW, LATER):
-        hours = [int(moment.timestamp() // 3600) for moment in moments if moment < until]
-        numbers, counts = queries.events_per_window(until, window_s=3600)
-        assert dict(zip(numbers.tolist(), counts.tolist(), strict=True)) == {hour: hours.count(hour) for hour in hours}
-        assert numbers.tolist() == sorted(numbers.tolist())

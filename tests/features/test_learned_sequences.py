@@ -5,9 +5,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from events import windows
 from events.models import Event
-from features import learned_sequences, log_windows, snapshot_files
+from features import learned_sequences, log_windows, snapshot_build, snapshot_files
 from features.embeddings import behaviour
 from features.embeddings.statistics import SequenceStatistics
 from features.erasure import erase_content, erase_user
@@ -116,10 +115,25 @@ def test_models_are_learned_again_once_an_hour_and_at_once_when_the_log_grew(wor
     assert materialize(until=NOW + HOUR + timedelta(minutes=1)).fitted == ("sequential",), "so many cannot"
 
 
+def test_a_large_model_waits_for_a_hundredth_of_new_events_or_for_the_end_of_the_day(world, monkeypatch):
+    monkeypatch.setattr(snapshot_build, "SOLVED_HOURLY", 5)
+    materialize(until=NOW)
+    events = log_windows.filled_events()
+    few, enough = events // 100 - 1, 2
+    assert few > 0
+    send([raw("like", f"fan-{number}", CLIPS[3], NOW) for number in range(few)])
+    assert materialize(until=NOW + HOUR).fitted == (), "too few for an hour"
+    send([raw("like", f"more-{number}", CLIPS[3], NOW + HOUR) for number in range(enough)], now=NOW + HOUR)
+    assert materialize(until=NOW + 2 * HOUR).fitted == ("sequential",), "together they are a hundredth"
+    send([raw("like", "ann", CLIPS[0], NOW + 2 * HOUR)], now=NOW + 2 * HOUR)
+    assert materialize(until=NOW + 3 * HOUR).fitted == ()
+    send([raw("like", "ann", CLIPS[1], NOW + 6 * HOUR)], now=NOW + 6 * HOUR)
+    assert materialize(until=NOW + 7 * HOUR).fitted == ("sequential",), "the day is over"
+
+
 def test_an_hour_with_other_events_of_the_same_number_is_read_again(world):
     materialize(until=NOW)
     Event.objects.filter(user_id="u3", timestamp__gte=NOW - 30 * HOUR).update(user_id="u5")
-    windows.reopen(NOW - 40 * HOUR, NOW, family=log_windows.FAMILY)
     send([raw("like", "ann", CLIPS[0], NOW + HOUR)], now=NOW + HOUR)
     materialized_as_from_scratch(world, NOW + 2 * HOUR)
 

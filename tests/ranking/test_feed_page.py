@@ -27,8 +27,14 @@ def test_it_shows_sources_scores_expectations_moves_and_a_sentence(fan, admin_cl
     page, text = answer.context["page"], answer.content.decode()
     assert answer.status_code == 200
     assert len(page.items) == 20
-    assert any("Because you watched" in row.sentence for row in page.items)
-    assert all(row.item.source and 0.0 < dict(row.heads)["long_view"] < 100.0 for row in page.items)
+    assert any("Because you watched" in row.why.sentence for row in page.items)
+    for row in page.items:
+        figures = row.why.figures
+        assert row.item.source in row.item.sources
+        assert 0.0 < figures.heads["long_view"] < 1.0
+        assert figures.terms
+        assert sum(figures.signals.values()) == pytest.approx(row.item.score, abs=1e-3)
+        assert figures.weights
     assert any(row.moves for row in page.items)
     assert {"sequential", "popular", "fresh"} <= {row.name for row in page.sources}
     for said in (page.config, page.feed.model_version, page.items[0].item.content.caption, "for diversity"):

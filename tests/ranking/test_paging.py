@@ -159,7 +159,7 @@ def hide_and_look(ask: Ask, trials: int) -> int:
             # Whoever comes first gets the best of the shelf, so a newcomer's page would show it too.
             fresh = ids(ask(f"before-{trial}", limit=10))[0]
             shown += hidden in ids(before)
-            for content_id in (hidden, fresh):
+            for content_id in {hidden, fresh}:  # one content may be both
                 assert set_moderation_state(content_id, status="hidden")
             asked = [(user, {"cursor": cursor}), *((f"after-{trial}-{client}", {}) for client in range(CLIENTS - 1))]
             answers = list(clients.map(lambda each: ask(each[0], limit=10, **each[1]), asked))
@@ -168,7 +168,7 @@ def hide_and_look(ask: Ask, trials: int) -> int:
             rest = [content_id for content_id in ids(before) if content_id not in {hidden, fresh}]
             assert ids(answers[0]) == rest
             assert all(len(answer["items"]) == 10 for answer in answers[1:])
-            for content_id in (hidden, fresh):
+            for content_id in {hidden, fresh}:
                 assert set_moderation_state(content_id, status="active")
     return shown
 

@@ -10,7 +10,8 @@ from django.db import connection
 
 from events.importers import kuairand
 from events.importers.batches import batches
-from recsys.benchmarks import feed, import_rows, ingest, scratch
+from events.ingestion import ingest as take_in
+from recsys.benchmarks import import_rows, ingest, scratch
 from recsys.benchmarks.registry import BENCHMARKS
 from recsys.benchmarks.results import Bar, Benchmark, Options, Result
 from recsys.management.commands import bench
@@ -137,7 +138,5 @@ def test_the_synthetic_folder_is_one_the_importer_reads_without_a_bad_row(tmp_pa
 @pytest.mark.django_db
 def test_the_synthetic_events_are_all_accepted() -> None:
     rng = import_rows.np.random.default_rng(1)
-    report = feed.ingest(ingest.make_events(rng, 200), now=ingest.NOW, source="bench")
+    report = take_in(ingest.make_events(rng, 200), now=ingest.NOW, source="bench")
     assert (report.accepted, report.rejected) == (200, ())
-    watching = feed.ingest(feed._watching(rng, ingest.NOW, 50), now=ingest.NOW, source="bench")
-    assert (watching.accepted, watching.rejected) == (100, ())
