@@ -77,7 +77,10 @@ def test_an_explained_page_says_why_in_its_answer(snapshot):
     items = APIClient(headers={"Authorization": f"Bearer {token}"}).get(URL, {"explain": "true"}).json()["items"]
     for item in items:
         explanation = item["explanation"]
-        assert set(explanation) == {"sentence", "ranks", "propensity", "moves"}
+        names = {"sentence", "ranks", "propensity", "moves", "heads", "terms", "signals", "weights"}
+        assert set(explanation) == names
+        assert (explanation["heads"], explanation["terms"], explanation["weights"]) == ({}, {}, ""), "no model serves"
+        assert sum(explanation["signals"].values()) == pytest.approx(item["score"], abs=1e-3)
         assert explanation["sentence"].endswith(".")
         assert set(explanation["ranks"]) == set(item["sources"])
         assert 0.0 < explanation["propensity"] <= 1.0
