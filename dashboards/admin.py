@@ -3,13 +3,14 @@
 from django.contrib import admin
 from django.http import HttpRequest
 
+from dashboards import moderation_admin  # noqa: F401  registers its own pages
 from dashboards.models import KpiPoint
 
 
 @admin.register(KpiPoint)
 class KpiPointAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # ModelAdmin takes no parameter at run time
-    list_display = ("kpi", "day", "value", "computed_at")
-    list_filter = ("kpi",)
+    list_display = ("kpi", "grain", "day", "value")
+    list_filter = ("kpi", "grain")
     date_hierarchy = "day"
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -1,224 +1,306 @@
-"""The table of KPIs, and the one function that fills days.
+"""The table of KPIs: what each is called, how it is defined, and from which rollups it is computed.
 
-To add a KPI, add an entry to `KPIS`: its value on a day is computed from the `UserDay` rows of that day (and, for
-retention, of a later one). Exact definitions beyond these daily ones belong to the analyst's step.
+To add a KPI, add an entry to `KPIS`; its SQL stands in `kpi_sql`. Values are read by `series`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from itertools import groupby
-from zoneinfo import ZoneInfo
+from typing import Final
 
-import numpy as np
-from django.conf import settings
-from django.db import connection, transaction
-from django.db.models import Count, Q, Sum
+from dashboards.kpi_sql import SQL
+from dashboards.stats.periods import Grain
 
-from dashboards.models import KpiFill, KpiPoint, UserDay
-from dashboards.stats.daily import UserDays, session_durations, summarise_users
-from events import queries, windows
-from events.windows import Window
-
-ROLLUP_LOCK = 7_204_001
-"""Advisory lock: two schedulers never rebuild the same day at once."""
-RETENTION_DAYS = (1, 7)
-COHORT_KPIS = ("new_users", *(f"retention_d{days}" for days in RETENTION_DAYS))
+ALL_GRAINS: Final = tuple(Grain)
+WHOLE_DAYS: Final = (Grain.DAY, Grain.WEEK, Grain.MONTH)
+EVENT_DIMENSIONS: Final = ("category", "country", "surface", "source", "model", "arm")
+OF_USERS: Final = ("country",)
 
 
-_CAME_BACK = (
-    "count(*) FILTER (WHERE EXISTS (SELECT FROM user_day later "
-    "WHERE later.active AND later.user_id = first.user_id AND later.day = first.day + %s))"
-)
-# One parameter per retention day.
-_COHORTS = f"""
-    WITH first AS (SELECT user_id, min(day) AS day FROM user_day WHERE active GROUP BY user_id)
-    SELECT first.day, count(*), {", ".join([_CAME_BACK] * len(RETENTION_DAYS))} FROM first GROUP BY first.day
-"""  # noqa: S608 - constants only
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """`scale * sum(over) / sum(under)` of measures; without `under` the sum itself. `users` counts user-days."""
+
+    over: tuple[str, ...]
+    under: tuple[str, ...] = ()
+    scale: float = 1.0
+    complement: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """Distinct users of the period, or of `trailing` days that end with it."""
+
+    trailing: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stickiness:
+    """Users of the day over users of the thirty days that end with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A part of the lifecycle: new, returning, resurrecting or dormant."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """Share of the users whose first day lies in the period who were active `after` days later."""
+
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A figure that is computed when its period is rebuilt."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfLog:
+    """Share of all events, programs and staff included, that a count of `KpiDay` has."""
+
+    column: str
+
+
+Formula = Ratio | Distinct | Stickiness | Phase | Retained | Stored | OfLog
 
 
 @dataclass(frozen=True, slots=True)
 class Kpi:
-    """One KPI: its key, what it is called, its unit, and its definition in words."""
+    """One KPI.
+
+    Attributes
+    ----------
+    definition : in words, with what its edges are
+    unit : as it stands behind a number; "" for a plain number
+    grains, dimensions : over which periods it is defined, and by what it can be broken down
+    section : the board it stands on
+    """
 
     key: str
     title: str
     unit: str
     definition: str
+    formula: Formula
+    section: str
+    grains: tuple[Grain, ...] = ALL_GRAINS
+    dimensions: tuple[str, ...] = EVENT_DIMENSIONS
+
+    @property
+    def sql(self) -> str:
+        """The same number for one period, computed from the raw log."""
+        return SQL[self.key]
 
 
-KPIS = (
-    Kpi("dau", "Daily active users", "users", "Distinct users with at least one event other than an impression."),
-    Kpi("new_users", "New users", "users", "Users whose first active day this is."),
-    Kpi("watch_min_per_user", "Time spent per active user", "min", "Watched minutes of the day / active users."),
-    Kpi("sessions_per_user", "Sessions per active user", "", "Sessions that start on the day / active users."),
-    Kpi("session_mean_s", "Session duration, mean", "s", "Mean over sessions; a session of one event lasts 0 s."),
-    Kpi("session_median_s", "Session duration, median", "s", "Median over the same sessions."),
-    Kpi("ctr", "Click-through rate", "%", "Impressions with a view of at least 2 s or an engagement / impressions."),
+_PER_VIEW: Final = ("views",)
+_SHOWN: Final = ("impressions",)
+
+_GROWTH: Final = (
     Kpi(
-        "engagement_rate",
-        "Engagement rate",
-        "%",
+        "dau", "Daily active users", "users",
+        "Distinct users with at least one event that they made themselves on the day; being shown something "
+        "(impression) and publishing are not activity.",
+        Distinct(), "growth", (Grain.DAY,),
+    ),
+    Kpi(
+        "wau", "Weekly active users", "users", "Distinct active users of the 7 days that end with the day.",
+        Distinct(7), "growth", (Grain.DAY,),
+    ),
+    Kpi(
+        "mau", "Monthly active users", "users", "Distinct active users of the 30 days that end with the day.",
+        Distinct(30), "growth", (Grain.DAY,),
+    ),
+    Kpi(
+        "active_users", "Active users", "users", "Distinct active users of the calendar hour, day, week or month.",
+        Distinct(), "growth",
+    ),
+    Kpi(
+        "stickiness", "Stickiness", "%", "Daily active users / monthly active users (30 days that end with the day).",
+        Stickiness(), "growth", (Grain.DAY,),
+    ),
+    Kpi(
+        "new_users", "New users", "users", "Active users whose first activity in the whole log lies in the period.",
+        Phase("new"), "growth", WHOLE_DAYS,
+    ),
+    Kpi(
+        "returning_users", "Returning users", "users", "Active in the period and in the one before it.",
+        Phase("returning"), "growth", WHOLE_DAYS,
+    ),
+    Kpi(
+        "resurrecting_users", "Resurrecting users", "users",
+        "Active in the period, not in the one before it, and not new.",
+        Phase("resurrecting"), "growth", WHOLE_DAYS,
+    ),
+    Kpi(
+        "dormant_users", "Dormant users", "users", "Active in the period before, and not in this one.",
+        Phase("dormant"), "growth", WHOLE_DAYS,
+    ),
+)  # fmt: skip
+_RETENTION: Final = tuple(
+    Kpi(
+        f"retention_d{after}", f"Day {after} retention", "%",
+        f"Of the users whose first active day lies in the period, the share who are active exactly {after} "
+        f"{'day' if after == 1 else 'days'} later. No value until that day has passed for all of them.",
+        Retained(after), "retention", WHOLE_DAYS, OF_USERS,
+    )
+    for after in (1, 7, 30)
+)  # fmt: skip
+_TIME: Final = (
+    Kpi(
+        "watch_min_per_user", "Time spent per active user", "min",
+        "Watched minutes / active users of the day; over a longer period, per user and day. A view lasts at most as "
+        "long as there was time for it (the longer of the pauses to what was shown before and after, plus 2 s).",
+        Ratio(("watch_ms",), ("users",), 1 / 60e3), "time",
+    ),
+    Kpi(
+        "watch_median_min", "Time spent, median", "min", "Median of the watched minutes of each active user and day.",
+        Stored("watch_median_min"), "time", WHOLE_DAYS, (),
+    ),
+    Kpi(
+        "watch_p90_min", "Time spent, 90th percentile", "min",
+        "A tenth of the active users and days has more watched minutes.",
+        Stored("watch_p90_min"), "time", WHOLE_DAYS, (),
+    ),
+    Kpi("watch_h", "Hours watched", "h", "Watched hours of everybody.", Ratio(("watch_ms",), (), 1 / 3.6e6), "time"),
+    Kpi(
+        "sessions", "Sessions", "", "Sessions that start in the period: a user's events on one device without a pause "
+        "of more than 30 minutes, 24 hours at most. Midnight does not split them.",
+        Ratio(("sessions",)), "time", ALL_GRAINS, OF_USERS,
+    ),
+    Kpi(
+        "sessions_per_user", "Sessions per active user", "", "Sessions / active users of the day.",
+        Ratio(("sessions",), ("users",)), "time", ALL_GRAINS, OF_USERS,
+    ),
+    Kpi(
+        "session_mean_s", "Session duration, mean", "s",
+        "Mean over sessions of the last event plus its watched seconds, minus the start; one event without watching "
+        "lasts 0 s and counts.",
+        Ratio(("session_ms",), ("sessions",), 1e-3), "time", ALL_GRAINS, OF_USERS,
+    ),
+    Kpi(
+        "session_median_s", "Session duration, median", "s", "Median over the same sessions.",
+        Stored("session_median_s"), "time", ALL_GRAINS, (),
+    ),
+    Kpi(
+        "session_p90_s", "Session duration, 90th percentile", "s", "A tenth of the same sessions is longer.",
+        Stored("session_p90_s"), "time", ALL_GRAINS, (),
+    ),
+    Kpi(
+        "session_nonzero_mean_s", "Session duration, mean without zeros", "s",
+        "Mean over the sessions that last longer than 0 s.",
+        Ratio(("session_ms",), ("watched_sessions",), 1e-3), "time", ALL_GRAINS, OF_USERS,
+    ),
+    Kpi(
+        "views_per_session", "Views per session", "", "Views in the sessions that start in the period / sessions.",
+        Ratio(("session_views",), ("sessions",)), "time", ALL_GRAINS, OF_USERS,
+    ),
+    Kpi(
+        "engaged_session_rate", "Engaged sessions", "%",
+        "Sessions of more than 10 s, or with two views, or with a like, comment, share, save, follow or complete view "
+        "/ sessions.",
+        Ratio(("engaged_sessions",), ("sessions",), 100.0), "time", ALL_GRAINS, OF_USERS,
+    ),
+    Kpi(
+        "bounce_rate", "Bounce rate", "%", "Sessions that are not engaged / sessions.",
+        Ratio(("engaged_sessions",), ("sessions",), 100.0, complement=True), "time", ALL_GRAINS, OF_USERS,
+    ),
+)  # fmt: skip
+_ENGAGEMENT: Final = (
+    Kpi("impressions", "Impressions", "", "Distinct (request, content) on screen.", Ratio(_SHOWN), "engagement"),
+    Kpi("views", "Views", "", "Views.", Ratio(_PER_VIEW), "engagement"),
+    Kpi(
+        "ctr", "Click-through rate", "%",
+        "Impressions that were clicked within 24 hours / impressions. A feed that plays by itself has no click: a view "
+        "of at least 2 s, a complete view or an engagement of the same request and content stands for it.",
+        Ratio(("clicked",), _SHOWN, 100.0), "engagement",
+    ),
+    Kpi(
+        "engagement_rate", "Engagement rate per impression", "%",
         "Impressions with a like, comment, share, save or follow / impressions.",
+        Ratio(("engaged",), _SHOWN, 100.0), "engagement",
     ),
-    Kpi("completion_rate", "Completion rate", "%", "Complete views / views."),
-    Kpi("skip_rate", "Skip rate", "%", "Skips / impressions."),
-    Kpi("negative_rate", "Hides and reports", "%", "Hides and reports / impressions."),
     Kpi(
-        "excluded_share", "Bots and staff", "%", "Events of bots and staff, which no other figure counts / all events."
+        "engagement_per_view", "Engagement rate per view", "%",
+        "Impressions with a like, comment, share, save or follow / views.",
+        Ratio(("engaged",), _PER_VIEW, 100.0), "engagement",
     ),
-    Kpi("retention_d1", "Day 1 retention", "%", "Share of the day's new users who are active one day later."),
-    Kpi("retention_d7", "Day 7 retention", "%", "Share of the day's new users who are active seven days later."),
-)
+    Kpi(
+        "completion_rate", "Completion rate", "%", "Complete views / views.",
+        Ratio(("completes",), _PER_VIEW, 100.0), "engagement",
+    ),
+    Kpi(
+        "skip_rate", "Skip rate", "%",
+        "Skips / views. A clip left within a second sends a skip and no view, so it can exceed 100 %.",
+        Ratio(("skips",), _PER_VIEW, 100.0), "engagement",
+    ),
+    Kpi(
+        "negative_rate", "Negative feedback", "%", "Hides and reports / impressions.",
+        Ratio(("hides", "reports"), _SHOWN, 100.0), "engagement",
+    ),
+    Kpi(
+        "unattributed_clicks", "Clicks without an impression", "",
+        "Clicks whose request and content were never on screen; they are in no rate.",
+        Ratio(("unattributed",)), "engagement",
+    ),
+)  # fmt: skip
+_CONTENT: Final = (
+    Kpi(
+        "coverage", "Coverage", "%", "Contents shown at least once / contents that the catalogue offers.",
+        Stored("coverage"), "content", WHOLE_DAYS, (),
+    ),
+    Kpi(
+        "exposure_gini", "Exposure, Gini over contents", "",
+        "How unequally impressions are shared by the contents shown: 0 all alike, 1 one has all.",
+        Stored("exposure_gini"), "content", WHOLE_DAYS, (),
+    ),
+    Kpi(
+        "creator_gini", "Exposure, Gini over creators", "", "The same over the creators of these contents.",
+        Stored("creator_gini"), "content", WHOLE_DAYS, (),
+    ),
+    Kpi(
+        "first_impression_h", "Time to first impression", "h",
+        "Median hours from the upload to the first impression, over contents shown for the first time.",
+        Stored("first_impression_h"), "content", WHOLE_DAYS, (),
+    ),
+    Kpi("uploads", "Uploads", "", "Contents published.", Ratio(("uploads",)), "content"),
+    Kpi(
+        "publish_rate", "Publish rate", "%", "Users who published something / active users of the day.",
+        Ratio(("publishers",), ("users",), 100.0), "content", ALL_GRAINS, OF_USERS,
+    ),
+)  # fmt: skip
+_WELLBEING: Final = (
+    Kpi(
+        "night_share", "Night use", "%", "Watched time between midnight and five o'clock / watched time.",
+        Ratio(("night_ms",), ("watch_ms",), 100.0), "wellbeing",
+    ),
+    Kpi(
+        "long_session_share", "Sessions over two hours", "%", "Sessions longer than two hours / sessions.",
+        Ratio(("long_sessions",), ("sessions",), 100.0), "wellbeing", ALL_GRAINS, OF_USERS,
+    ),
+    Kpi(
+        "regretted_share", "Regretted time", "%",
+        "Watched time of contents that the same user hid or reported afterwards, on the same day / watched time.",
+        Ratio(("regretted_ms",), ("watch_ms",), 100.0), "wellbeing",
+    ),
+)  # fmt: skip
+_QUALITY: Final = (
+    Kpi(
+        "excluded_share", "Bots and staff", "%", "Events of programs and staff, which no other figure counts / events.",
+        OfLog("excluded_rows"), "quality", WHOLE_DAYS, (),
+    ),
+    Kpi(
+        "late_share", "Late events", "%", "Events that arrived more than an hour after they happened / events.",
+        OfLog("late_rows"), "quality", WHOLE_DAYS, (),
+    ),
+)  # fmt: skip
 
-
-@dataclass(frozen=True, slots=True)
-class KpiReport:
-    """What a call of `measure_kpis` did."""
-
-    days_rebuilt: tuple[date, ...]
-
-
-def _bounds(day: date) -> tuple[datetime, datetime]:
-    """Start and end of a day of the reporting time zone; 23 or 25 hours apart when the clocks change."""
-    zone = ZoneInfo(settings.REPORTING_TIME_ZONE)
-    return datetime.combine(day, time(), zone), datetime.combine(day + timedelta(days=1), time(), zone)
-
-
-def _family() -> str:
-    """The windows of the rollups; another time zone has other days, so all of its hours are open."""
-    return f"kpi {settings.REPORTING_TIME_ZONE[-28:]}"
-
-
-def _days_of(window: Window, zone: ZoneInfo) -> list[date]:
-    """The days that an hour is part of: two where midnight lies within it."""
-    last = window.end - timedelta(microseconds=1)
-    return sorted({moment.astimezone(zone).date() for moment in (window.start, last)})
-
-
-def measure_kpis(*, until: datetime, progress: Callable[[int, int], None] | None = None) -> KpiReport:
-    """Bring every day up to `until` in line with the log: rebuild the days with open hours, each in one transaction.
-
-    Running it again without new events rebuilds nothing, and another scheduler's hours are left to that one (see
-    `events.windows`). A day is rebuilt as a whole, so all its open hours fail with one that cannot be read, and the
-    other days go on. `progress(done, total)` is called after each day.
-    """
-    zone = ZoneInfo(settings.REPORTING_TIME_ZONE)
-    opened = windows.open_windows(_family(), until=until)
-    by_day = [(day, list(hours)) for day, hours in groupby(opened, key=lambda hour: _days_of(hour, zone)[0])]
-    rebuilt: set[date] = set()
-
-    def days_of(mine: Sequence[Window]) -> list[date]:
-        return sorted({day for hour in mine for day in _days_of(hour, zone)})
-
-    def work(mine: Sequence[Window]) -> None:
-        for day in days_of(mine):
-            _rebuild_day(day, until=until)
-
-    for done, (_, hours) in enumerate(by_day, start=1):
-        rebuilt.update(days_of(windows.work_off(_family(), hours, work, now=until, divisible=False)))
-        if progress:
-            progress(done, len(by_day))
-    with transaction.atomic():
-        _rebuild_cohorts(now=until)
-    return KpiReport(days_rebuilt=tuple(sorted(rebuilt)))
-
-
-def _rebuild_day(day: date, *, until: datetime) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ROLLUP_LOCK])
-    start, end = _bounds(day)
-    end = min(end, until)
-    rows, log = queries.count_between(start, end), queries.interactions_between(start, end, people_only=True)
-    users = summarise_users(log)
-    UserDay.objects.filter(day=day).delete()
-    fields = [name for name in UserDays.__dataclass_fields__ if name != "user_id"]
-    columns = [getattr(users, name).tolist() for name in fields]
-    UserDay.objects.bulk_create(
-        [
-            UserDay(day=day, user_id=user_id, **dict(zip(fields, values, strict=True)))
-            for user_id, *values in zip(users.user_id.tolist(), *columns, strict=True)
-        ],
-        batch_size=2000,
-    )
-    # An event may have come between the two reads; its hour is open again, and no share is below nothing.
-    excluded = {"excluded_share": _ratio(max(rows - len(log), 0), rows, 100.0)}
-    _put(day, _daily_values(users, session_durations(log)) | excluded, now=until)
-    # Gone until the cohorts are computed: if this process dies before, the next one sees that they are missing.
-    KpiPoint.objects.filter(day=day, kpi__in=COHORT_KPIS).delete()
-    KpiFill.objects.update_or_create(day=day, defaults={"log_rows": rows, "filled_at": until})
-
-
-def _ratio(part: float, whole: float, scale: float = 1.0) -> float | None:
-    """`scale * part / whole`, and no value at all over an empty whole: a rate of nothing is not 0."""
-    return scale * part / whole if whole else None
-
-
-def _daily_values(users: UserDays, durations: np.ndarray) -> dict[str, float | None]:
-    active = int(users.active.sum())
-    shown = int(users.impressions.sum())
-    return {
-        "dau": active,
-        "watch_min_per_user": _ratio(float(users.watch_s.sum()) / 60.0, active),
-        "sessions_per_user": _ratio(int(users.sessions.sum()), active),
-        "session_mean_s": float(durations.mean()) if len(durations) else None,
-        "session_median_s": float(np.median(durations)) if len(durations) else None,
-        "ctr": _ratio(int(users.clicked.sum()), shown, 100.0),
-        "engagement_rate": _ratio(int(users.engaged.sum()), shown, 100.0),
-        "completion_rate": _ratio(int(users.completes.sum()), int(users.views.sum()), 100.0),
-        "skip_rate": _ratio(int(users.skips.sum()), shown, 100.0),
-        "negative_rate": _ratio(int(users.negatives.sum()), shown, 100.0),
-    }
-
-
-def _rebuild_cohorts(*, now: datetime) -> None:
-    """New users and retention of every cohort: a rebuilt day may move the first day of any of its users."""
-    with connection.cursor() as cursor:
-        # Held by who rebuilds a day as well, so that no day is between its rows and its points.
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ROLLUP_LOCK])
-        computed = KpiPoint.objects.filter(kpi=COHORT_KPIS[0]).values("day")
-        if not KpiFill.objects.exclude(day__in=computed).exists():
-            return
-        cursor.execute(_COHORTS, RETENTION_DAYS)
-        cohorts = {day: (size, kept) for day, size, *kept in cursor.fetchall()}
-    today = now.astimezone(ZoneInfo(settings.REPORTING_TIME_ZONE)).date()
-    for day in KpiFill.objects.values_list("day", flat=True):
-        size, kept = cohorts.get(day, (0, [0] * len(RETENTION_DAYS)))
-        values: dict[str, float | None] = {"new_users": size}
-        for after, count in zip(RETENTION_DAYS, kept, strict=True):
-            # A day that has not fully passed cannot say who came back on it.
-            passed = day + timedelta(days=after) < today
-            values[f"retention_d{after}"] = _ratio(count, size, 100.0) if passed else None
-        _put(day, values, now=now)
-
-
-def _put(day: date, values: dict[str, float | None], *, now: datetime) -> None:
-    KpiPoint.objects.bulk_create(
-        [KpiPoint(kpi=key, day=day, value=value, computed_at=now) for key, value in values.items()],
-        update_conflicts=True,
-        unique_fields=["kpi", "day"],
-        update_fields=["value", "computed_at"],
-    )
-
-
-def series(key: str, *, first: date, last: date) -> list[tuple[date, float | None]]:
-    """The points of one KPI from `first` to `last`, both included; days without a point are None."""
-    points = dict(KpiPoint.objects.filter(kpi=key, day__range=(first, last)).values_list("day", "value"))
-    return [(day, points.get(day)) for day in (first + timedelta(days=n) for n in range((last - first).days + 1))]
-
-
-def last_day() -> date | None:
-    """The newest day that has points; None before the first fill."""
-    return KpiFill.objects.order_by("-day").values_list("day", flat=True).first()
-
-
-def totals(*, first: date, last: date) -> dict[str, float]:
-    """Impressions, views and watched hours from `first` to `last`, and the users active in that time."""
-    rows = UserDay.objects.filter(day__range=(first, last))
-    sums = rows.aggregate(
-        impressions=Sum("impressions", default=0),
-        views=Sum("views", default=0),
-        watch_s=Sum("watch_s", default=0.0),
-        users=Count("user_id", distinct=True, filter=Q(active=True)),
-    )
-    return {**sums, "watch_h": sums.pop("watch_s") / 3600.0}
+KPIS: Final = (*_GROWTH, *_RETENTION, *_TIME, *_ENGAGEMENT, *_CONTENT, *_WELLBEING, *_QUALITY)
+BY_KEY: Final[Mapping[str, Kpi]] = {kpi.key: kpi for kpi in KPIS}
+SECTIONS: Final = {
+    "growth": "Growth", "retention": "Retention", "time": "Time spent", "engagement": "Engagement",
+    "content": "Content and creators", "wellbeing": "Well-being", "quality": "Data quality",
+}  # fmt: skip

@@ -3,10 +3,10 @@
 from celery import shared_task
 from django.utils import timezone
 
-from dashboards import kpis
+from dashboards import rollups
 
 
 @shared_task(name="dashboards.tasks.measure_kpis", acks_late=True)
 def measure_kpis() -> None:
     """Rebuild the days that changed; exactly the source design's monitor_kpis, on the beat instead of in a loop."""
-    kpis.measure_kpis(until=timezone.now())
+    rollups.measure_kpis(until=timezone.now())

@@ -20,9 +20,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from events import api_keys, authentication, letter_admin, queries, window_admin
-from events.admin_base import ReadOnlyAdmin
+from events.admin_base import MODERATE, ReadOnlyAdmin
 from events.catalogue import set_moderation_state
 from events.cleaning.uploads import is_media_url
+from events.errors import ApiError
 from events.models import (
     ApiKey,
     AutomatedHour,
@@ -81,10 +82,22 @@ class ContentAdmin(ReadOnlyAdmin):
         ids = list(contents.values_list("content_id", flat=True))
         changed = 0
         for content_id in ids:
-            if set_moderation_state(content_id, status=status):
+            try:
+                moved = _set_status(content_id, status, request)
+            except ApiError as refusal:
+                self.message_user(request, f"{content_id}: {refusal.message}.", level=messages.ERROR)
+                continue
+            if moved:
                 changed += 1
                 self.log_change(request, Content(content_id=content_id), f"status: {status}")
         self.message_user(request, f"{changed} of {len(ids)} contents are now {status}.")
+
+
+def _set_status(content_id: str, status: str, request: HttpRequest) -> bool:
+    assert request.user.pk is not None  # the admin asks who it is first
+    if MODERATE:
+        return MODERATE[-1](content_id, status, request.user.pk)
+    return set_moderation_state(content_id, status=status)
 
 
 class EventList(ChangeList):

@@ -14,6 +14,11 @@ ROW_PAGES: Final[dict[str, tuple[str, Callable[[Any], str]]]] = {}
 """Pages that later apps have about the rows of a list: by model label, what the link says and the row's address."""
 
 
+MODERATE: Final[list[Callable[[str, str, int], bool]]] = []
+"""How a later app, which keeps a log of it, changes the status of a content: (content id, status, key of the member of
+staff) -> whether that changed anything. The last one counts; without any the catalogue is told directly."""
+
+
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # Paginator takes no parameter at run time
     """Pages through the first rows only: counting a log of millions would cost more than the page itself."""
 

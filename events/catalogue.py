@@ -2,7 +2,7 @@
 
 Contents come from the host app, from uploads in the event stream and from imports. Registering one again replaces what
 was known, except for its moderation state: a removed clip must not come back because a nightly sync sent it again.
-Moderation goes through `set_moderation_state` alone.
+Moderation goes through `set_moderation_state`, `impose` and `set_suspension` alone.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from django.utils import timezone
 from psycopg2.extras import execute_values
 
 from events.cleaning.audience import EVERYONE, RATINGS
-from events.models import Content, UserProfile
+from events.models import Content, Suspension, UserProfile
 
 BATCH_ROWS: Final = 2_000
 STATUSES: Final = frozenset(Content.Status.values)
@@ -174,6 +174,43 @@ def set_moderation_state(content_id: str, *, status: str) -> bool:
     if not Content.objects.filter(content_id=content_id).exists():
         raise UnknownContent(f"no content with the id {content_id!r}")
     return False
+
+
+def impose(
+    content_id: str,
+    *,
+    status: str,
+    feed_eligible: bool = True,
+    age_rating: str = EVERYONE,
+    geo_deny: Collection[str] = (),
+) -> bool:
+    """Set everything that moderation says of a content at once; True when that changed anything. The next feed obeys.
+
+    What the host app itself says of ages and countries stays and holds as well.
+    """
+    if status not in STATUSES:
+        raise ValueError(f"status must be one of {', '.join(sorted(STATUSES))}; got {status!r}")
+    if age_rating not in RATINGS:
+        raise ValueError(f"age_rating must be one of {', '.join(RATINGS)}; got {age_rating!r}")
+    wanted = {
+        "status": status,
+        "feed_eligible": feed_eligible,
+        "imposed_age_rating": age_rating,
+        "imposed_geo_deny": sorted(geo_deny),
+    }
+    if Content.objects.filter(content_id=content_id).exclude(**wanted).update(**wanted, updated_at=timezone.now()):
+        return True
+    if not Content.objects.filter(content_id=content_id).exists():
+        raise UnknownContent(f"no content with the id {content_id!r}")
+    return False
+
+
+def set_suspension(user_id: str, *, suspended: bool, until: datetime | None = None) -> None:
+    """Suspend a user until a moment (None: without an end) or end it; the contents leave or rejoin the next feed."""
+    if suspended:
+        Suspension.objects.update_or_create(user_id=user_id, defaults={"until": until})
+    else:
+        Suspension.objects.filter(user_id=user_id).delete()
 
 
 def _content_row(content: NewContent) -> tuple[object, ...]:

@@ -1,7 +1,8 @@
 """Tables of the data ingestion layer: profiles, contents, the append-only event log, API keys, import progress.
 
-Rows are written only by `catalogue.py` (UserProfile, Content), `log_writer.py` (Event, EventId), `partitions.py`
-(Refusal), `api_keys.py` (ApiKey) and `importing.py` (ImportProgress); those of derived rows stand with their tables.
+Rows are written only by `catalogue.py` (UserProfile, Content, Suspension), `log_writer.py` (Event, EventId),
+`partitions.py` (Refusal), `api_keys.py` (ApiKey) and `importing.py` (ImportProgress); those of derived rows stand with
+their tables.
 Ids come from the host app, so they are text, and the log has no foreign keys: an event may arrive before the content
 it is about.
 """
@@ -62,6 +63,17 @@ class Content(models.Model):
     geo_deny = ArrayField(
         models.CharField(max_length=2), default=list, blank=True, help_text="Countries it is not shown in."
     )
+    # What moderation imposes stands beside what the host app tells, so that a nightly sync takes nothing of it back.
+    feed_eligible = models.BooleanField(
+        default=True, db_default=True, help_text="Whether feeds may pick it; the content itself stays reachable."
+    )
+    imposed_age_rating = models.CharField(
+        max_length=8, default=EVERYONE, db_default=EVERYONE, help_text="The age limit that moderation set."
+    )
+    imposed_geo_deny = ArrayField(
+        models.CharField(max_length=2), default=list, db_default=[], blank=True,
+        help_text="Countries that moderation closed to it.",
+    )  # fmt: skip
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -78,10 +90,26 @@ class Content(models.Model):
                 name="content_duration_positive",
             ),
             models.CheckConstraint(condition=models.Q(age_rating__in=list(RATINGS)), name="content_age_rating_known"),
+            models.CheckConstraint(
+                condition=models.Q(imposed_age_rating__in=list(RATINGS)), name="content_imposed_age_rating_known"
+            ),
         )
 
     def __str__(self) -> str:
         return self.content_id
+
+
+class Suspension(models.Model):
+    """A user whose contents leave every feed for a while. Written by `catalogue.set_suspension`."""
+
+    user_id = models.TextField(primary_key=True)
+    until = models.DateTimeField(null=True, help_text="Over by itself from then on; empty for no end.")
+
+    class Meta:
+        db_table = "suspension"
+
+    def __str__(self) -> str:
+        return self.user_id
 
 
 class Event(models.Model):

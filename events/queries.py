@@ -16,15 +16,16 @@ import numpy as np
 import pyarrow as pa
 from django.conf import settings
 from django.db import connection
-from django.db.models import Max, Min, Q
+from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
 from numpy.typing import NDArray
 
-from events.cleaning.audience import LEAST_AGE, Audience, Restrictions
+from events.cleaning.audience import LEAST_AGE, Audience, Restrictions, stricter
 from events.cleaning.schema import EVENT_TYPES
 from events.columnar.history import History
 from events.columnar.interactions import ABSENT, ContentTable, Interactions
 from events.copy_out import TEXT, copied, copy_out, decoded, filled, parsed
-from events.models import Content, Event, EventId, Session, UserProfile
+from events.models import Content, Event, EventId, Session, Suspension, UserProfile
 
 COUNT_EXACTLY_BELOW: Final = 100_000
 _CODE_OF: Final = {name: code for code, name in enumerate(EVENT_TYPES)}
@@ -43,7 +44,7 @@ _LOG_COLUMNS: Final = {
 }
 ANYBODY: Final = Audience()
 """Somebody of whom nothing is known."""
-_ANYWHERE: Final = Q(geo_allow=[], geo_deny=[])
+_ANYWHERE: Final = Q(geo_allow=[], geo_deny=[], imposed_geo_deny=[])
 _LONG_VIEW: Final = {None: -1, "false": 0, "true": 1}
 _SELECT_LOG: Final = """
     SELECT event_type, user_id, content_id, creator_id, date_part('epoch', event."timestamp") AS timestamp,
@@ -321,7 +322,7 @@ def catalogue_table(*, changed_since: datetime | None = None) -> ContentTable:
         # COLLATE "C" is the order in which Python and numpy sort text, whatever the server's locale.
         cursor.execute(
             "SELECT content_id, creator_id, metadata, language, date_part('epoch', upload_timestamp), duration_s, "  # noqa: S608
-            f"status = 'active' FROM content {changed} ORDER BY content_id COLLATE \"C\"",
+            f"status = 'active' AND feed_eligible FROM content {changed} ORDER BY content_id COLLATE \"C\"",
             [] if changed_since is None else [changed_since],
         )
         rows = cursor.fetchall()
@@ -378,15 +379,16 @@ def newest_contents(limit: int, audience: Audience = ANYBODY) -> list[str]:
     Only age and country narrow what is read; of the rest, `eligible_cards` judges.
     """
     ratings = [rating for rating, least in LEAST_AGE.items() if least == 0 or (audience.age or 0) >= least]
-    newest = Content.objects.filter(status="active", age_rating__in=ratings).order_by("-upload_timestamp")
+    newest = _released(Content.objects.filter(age_rating__in=ratings, imposed_age_rating__in=ratings))
     here = Q(geo_allow=[]) | Q(geo_allow__contains=[audience.country])
-    newest = newest.filter(here & ~Q(geo_deny__contains=[audience.country]) if audience.country else _ANYWHERE)
+    denied = Q(geo_deny__contains=[audience.country]) | Q(imposed_geo_deny__contains=[audience.country])
+    newest = newest.filter(here & ~denied if audience.country else _ANYWHERE).order_by("-upload_timestamp")
     return list(newest.values_list("content_id", flat=True)[:limit])
 
 
 def eligible(content_ids: Collection[str]) -> set[str]:
     """Those of the given contents that may be shown right now; a failing database raises, it never guesses."""
-    active = Content.objects.filter(content_id__in=list(content_ids), status="active")
+    active = _released(Content.objects.filter(content_id__in=list(content_ids)))
     return set(active.values_list("content_id", flat=True))
 
 
@@ -398,6 +400,58 @@ def eligible_cards(content_ids: Collection[str], audience: Audience = ANYBODY) -
 def content_cards(content_ids: Collection[str]) -> dict[str, ContentCard]:
     """Cards of the given contents, whatever their moderation state; unknown ids are absent."""
     return _cards(content_ids, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A comment of the log: who wrote what, on which content."""
+
+    comment_id: str
+    author_id: str
+    content_id: str
+    text: str
+
+
+def comment(comment_id: UUID) -> Comment | None:
+    """A comment by the id of its event; None where there is none, or where it is older than ids are remembered.
+
+    Never looks further: an id that somebody makes up must not have the whole log read.
+    """
+    at = EventId.objects.filter(pk=comment_id).values_list("timestamp", flat=True).first()
+    found = Event.objects.filter(event_id=comment_id, timestamp=at, event_type="comment").first() if at else None
+    if found is None:
+        return None
+    text = str(found.additional_info.get("comment_text", ""))
+    return Comment(str(found.event_id), found.user_id, found.content_id or "", text)
+
+
+def user_known(user_id: str) -> bool:
+    """Whether anything is known of a user: a profile, an upload or an event; at most three index lookups."""
+    return (
+        UserProfile.objects.filter(user_id=user_id).exists()
+        or Content.objects.filter(creator_id=user_id).exists()
+        or Event.objects.filter(user_id=user_id).exists()
+    )
+
+
+def suspended_until(user_id: str) -> tuple[bool, datetime | None]:
+    """Whether a user is suspended at this moment, and until when; (True, None) is without an end."""
+    row = Suspension.objects.filter(user_id=user_id).filter(Q(until=None) | Q(until__gt=Now())).first()
+    return (False, None) if row is None else (True, row.until)
+
+
+def contents_of(creator_id: str, *, limit: int) -> list[ContentCard]:
+    """The newest contents of a creator, whatever their moderation state. Served by the index on the creator."""
+    newest = Content.objects.filter(creator_id=creator_id).order_by("-upload_timestamp")[:limit]
+    cards = content_cards([row.content_id for row in newest])
+    return [cards[row.content_id] for row in newest if row.content_id in cards]
+
+
+def reports_between(start: datetime, end: datetime) -> list[tuple[str, str, str, datetime]]:
+    """Reports of contents in the log: (user, content, reason, time), in order of time; by event_timestamp."""
+    rows = Event.objects.filter(timestamp__gte=start, timestamp__lt=end, event_type="report", content_id__isnull=False)
+    listed = rows.order_by("timestamp", "event_id").values_list("user_id", "content_id", "additional_info", "timestamp")
+    return [(user, content or "", str(info.get("reason", "")), at) for user, content, info, at in listed]
 
 
 def content(content_id: str) -> Mapping[str, Any] | None:
@@ -463,10 +517,22 @@ def counts() -> Counts:
     return Counts(users, contents, active, events)
 
 
+def _released(rows: QuerySet[Content]) -> QuerySet[Content]:
+    """Those of some contents that moderation lets into feeds at this moment, by the database's clock."""
+    suspended = Suspension.objects.filter(user_id=OuterRef("creator_id")).filter(Q(until=None) | Q(until__gt=Now()))
+    return rows.filter(~Exists(suspended), status="active", feed_eligible=True)
+
+
 _SELECT_CARDS: Final = """
     SELECT content_id, creator_id, metadata, duration_s, language, media_url, thumbnail_url, status, age_rating,
-           geo_allow, geo_deny
+           imposed_age_rating, geo_allow, geo_deny || imposed_geo_deny
     FROM content WHERE content_id = ANY(%s)
+"""
+# `_released` in the words of the database; a test holds them together.
+_RELEASED: Final = """
+    AND status = 'active' AND feed_eligible AND NOT EXISTS (
+        SELECT FROM suspension
+        WHERE suspension.user_id = content.creator_id AND (until IS NULL OR until > statement_timestamp()))
 """
 
 
@@ -476,13 +542,13 @@ def _cards(content_ids: Collection[str], audience: Audience | None) -> dict[str,
     By hand: every feed asks for a page and its spare ones, and model instances of them cost as much as the query.
     """
     with connection.cursor() as cursor:
-        only_active = "" if audience is None else " AND status = 'active'"
-        cursor.execute(_SELECT_CARDS + only_active, [list(content_ids)])
+        cursor.execute(_SELECT_CARDS + ("" if audience is None else _RELEASED), [list(content_ids)])
         rows = cursor.fetchall()
     cards = {}
-    for content_id, creator_id, metadata, duration_s, language, media, thumbnail, status, rating, allow, deny in rows:
+    for content_id, creator_id, metadata, duration_s, language, media, thumbnail, status, *limited in rows:
         caption, tags, category = _described(metadata)
-        limits = Restrictions(rating, tuple(allow), tuple(deny))
+        own_rating, imposed_rating, allow, deny = limited
+        limits = Restrictions(stricter(own_rating, imposed_rating), tuple(allow), tuple(deny))
         facts = {"creator_id": creator_id, "category": category, "language": language}
         if audience is not None and not audience.may_see(limits, **facts):
             continue

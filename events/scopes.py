@@ -11,6 +11,7 @@ DESCRIPTIONS: Final = {
     "users:write": "add and replace users",
     "tokens:mint": "mint end-user tokens",
     "stats:read": "read the figures of contents",
+    "metrics:read": "read the KPIs of the dashboards",
     "admin": "everything, also what comes later",
 }
 SERVER_SCOPES: Final = frozenset(DESCRIPTIONS)

@@ -1,6 +1,7 @@
 """Admin pages of the recommendation engine: model versions with their evidence, and what was served.
 
-Nothing can be edited here: versions change through the registry, and the log of what was served is append-only.
+Nothing can be edited here: versions change through the registry, and the log of what was served is append-only. The
+weights of the value model have their own module, `value_admin`.
 """
 
 import json
@@ -12,12 +13,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from ranking import registry
+from ranking import registry, value_admin
 from ranking.models import ModelVersion, Served
 from ranking.ranker.bundle import BundleError
+
+__all__ = ["ModelVersionAdmin", "ServedAdmin", "value_admin"]
 
 if TYPE_CHECKING:
     VersionAdmin = admin.ModelAdmin[ModelVersion]
@@ -59,7 +62,7 @@ class ModelVersionAdmin(_ReadOnly, VersionAdmin):
     actions = ("promote", "roll_back")
     fields = readonly_fields = (
         "version", "state", "kind", "feature_set", "trained_until", "created_at", "promoted_at", "rolled_back_at",
-        "evidence", "settings_of_training", "artefacts",
+        "heads", "evidence", "settings_of_training", "artefacts",
     )  # fmt: skip
 
     @admin.display(description="AUC (95 % interval)")
@@ -81,6 +84,19 @@ class ModelVersionAdmin(_ReadOnly, VersionAdmin):
     @admin.display(description="training / test examples")
     def examples(self, row: ModelVersion) -> str:
         return f"{row.metrics.get('train_examples', '-')} / {(row.metrics.get('test') or {}).get('examples', '-')}"
+
+    @admin.display(description="heads on the test examples")
+    def heads(self, row: ModelVersion) -> str:
+        told = row.metrics.get("heads") or {}
+        if not told:
+            return "-"
+        lines = ((head, *_head_figures(judged)) for head, judged in told.items())
+        table = format_html_join(
+            "", "<tr><th>{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", lines
+        )
+        names = ("head", "positives", "AUC (95 % interval)", "log loss", "calibration error", "learned")
+        head = format_html_join("", "<th>{}</th>", ((name,) for name in names))
+        return format_html("<table><tr>{}</tr>{}</table>", head, table)
 
     @admin.display(description="metrics")
     def evidence(self, row: ModelVersion) -> SafeString:
@@ -128,6 +144,17 @@ class ServedAdmin(_ReadOnly, ServingAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+def _head_figures(judged: Any) -> tuple[str, ...]:
+    """What the table of heads says of one, as text; "unknown" where no test example knows its answer."""
+    test, learned = judged["test"], "yes" if judged["learned"] else "no, base rate"
+    if test is None:
+        return ("unknown", "-", "-", "-", learned)
+    interval = test["auc_interval"]
+    auc = "-" if test["auc"] is None else f"{test['auc']:.4f}"
+    auc += f" ({interval['low']:.4f} to {interval['high']:.4f})" if interval else ""
+    return (f"{test['positives']} of {test['examples']}", auc, f"{test['log_loss']:.4f}", f"{test['ece']:.4f}", learned)
 
 
 def _figure(row: ModelVersion, name: str) -> str:

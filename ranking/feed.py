@@ -30,11 +30,12 @@ from features import profiles
 from ranking import cursors, queries, telemetry
 from ranking.cursors import Cursor
 from ranking.explain import explain
+from ranking.feed_config import USUAL
 from ranking.feed_request import MAX_ITEMS, SURFACES, Feed, FeedItem, FeedRequest
 from ranking.pipeline.memory import remember
 from ranking.pipeline.run import Account
 from ranking.pipeline.shelf import followed, refused
-from ranking.registry import bundle_of
+from ranking.registry import Pointer, serving_of
 from ranking.served_log import log_page
 from ranking.shelves import RankerFeatures, Stock, current_stock, trending_rows
 from ranking.shortlist import DEFAULT_ARM, SEEN_AGAIN, Person, Pick, Supplies, select
@@ -87,10 +88,10 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
     return feed
 
 
-def _supplies(stock: Stock | None, pointer: queries.Pointer | None) -> Supplies:
+def _supplies(stock: Stock | None, pointer: Pointer | None) -> Supplies:
     if stock is None or len(stock.shelf) == 0:
         return Supplies(None, None, np.empty(0, np.int64))
-    return Supplies(stock, bundle_of(pointer), trending_rows(stock.shelf))
+    return Supplies(stock, serving_of(pointer), trending_rows(stock.shelf))
 
 
 def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *, now: datetime) -> Person:
@@ -101,9 +102,9 @@ def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *,
     if not profiling:
         # That a page was looked at is part of the page's own memory; what was met elsewhere is behaviour.
         met = {each: at for each, at in met.items() if each in memory.served}
-    creators = None
+    creators, follows = None, frozenset(followed(history, past.follows))
     if request.surface == "following":
-        creators = frozenset(followed(history, past.follows))
+        creators = follows
     elif request.surface == "creator":
         creators = frozenset({request.creator_id or ""})
     withheld = frozenset(refused(history)) | request.exclude
@@ -119,6 +120,7 @@ def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *,
         memory=remember(met, memory.served, walked=memory.walked),
         withheld=withheld,
         creators=creators,
+        follows=follows if profiling else frozenset(),
     )
 
 
@@ -150,7 +152,7 @@ def _make(
         next_cursor=cursors.sign(place.after, served_at=now) if has_more else None,
     )
     seen = features.served([item.content_id for item in items])
-    log_page(feed, request, seen, walk_id=place.walk, arm=DEFAULT_ARM, now=now)
+    log_page(feed, request, seen, walk_id=place.walk, arm=DEFAULT_ARM, config=USUAL.version, now=now)
     return feed
 
 

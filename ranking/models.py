@@ -1,6 +1,6 @@
-"""Tables of the recommendation engine: model versions with their evidence, and everything that was served.
+"""Tables of the recommendation engine: model versions with their evidence, value weights, and what was served.
 
-Written only by `registry.py` (ModelVersion) and `served_log.py` (Served).
+Written only by `registry.py` (ModelVersion), `value_weights.py` (ValueWeights) and `served_log.py` (Served).
 """
 
 from django.db import models
@@ -53,6 +53,9 @@ class Served(models.Model):
     )
     surface = models.CharField(max_length=24)
     arm = models.CharField(max_length=64)
+    config = models.CharField(
+        max_length=32, default="", db_default="", help_text="Version of the feed's numbers; see `feed_config`."
+    )
     score = models.FloatField()
     propensity = models.FloatField()
     feature_set = models.CharField(max_length=64, blank=True)
@@ -73,3 +76,26 @@ class Served(models.Model):
 
     def __str__(self) -> str:
         return f"{self.request_id} #{self.position}"
+
+
+class ValueWeights(models.Model):
+    """One version of the weights of the value model; the newest serves. Rows are never changed: see migration 0004."""
+
+    weights = models.JSONField(help_text="Segment to term to weight, in seconds of watching.")
+    made_by = models.TextField(help_text="Who set them.")
+    reason = models.TextField(help_text="Why.")
+    made_at = models.DateTimeField()
+    restores = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="+",
+        help_text="The earlier version that these weights are of.",
+    )  # fmt: skip
+
+    class Meta:
+        db_table = "value_weights"
+        verbose_name = verbose_name_plural = "value weights"
+        constraints = (
+            models.CheckConstraint(condition=~models.Q(made_by="") & ~models.Q(reason=""), name="value_weights_signed"),
+        )
+
+    def __str__(self) -> str:
+        return f"version {self.pk}"

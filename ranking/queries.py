@@ -62,7 +62,7 @@ class FeedMemory:
     served : content id to the last time, in seconds since 1970 UTC
     walked : content ids that one walk delivered
     delivered : one page, in order
-    champion : which model serves
+    champion : which model serves, with which weights
     """
 
     served: Mapping[str, float]
@@ -73,7 +73,7 @@ class FeedMemory:
 
 _NOTHING: Final = "NULL"
 _FEED_START: Final = (
-    f"SELECT p.*, {', '.join([_NOTHING] * 6)} FROM ({user_past.STATEMENT}) p "  # noqa: S608  constants
+    f"SELECT p.*, {', '.join([_NOTHING] * 7)} FROM ({user_past.STATEMENT}) p "  # noqa: S608  constants
     f"UNION ALL SELECT {', '.join([_NOTHING] * user_past.COLUMNS)}, m.* FROM feed_memory(%s, %s, %s, %s) m"
 )
 
@@ -98,12 +98,12 @@ def feed_start(user_id: str, *, page: UUID | None, walk: UUID | None, since: dat
     and served_once. What was delivered is read after the lock is held; what the user did, by the time of the request.
     """
     with connection.cursor() as cursor:
-        values = [user_id, user_past.MOST_EVENTS, since, user_id, page, walk, since]
+        values: list[Any] = [user_id, user_past.MOST_EVENTS, since, user_id, page, walk, since]
         cursor.execute(_FEED_START, values)
         rows = cursor.fetchall()
-    served, at, walked, delivered, champion, manifest = rows.pop()[user_past.COLUMNS :]
+    served, at, walked, delivered, champion, manifest, weights = rows.pop()[user_past.COLUMNS :]
     found = msgspec.json.decode(delivered, type=list[DeliveredRow]) if delivered else []
-    pointer = None if champion is None else Pointer(champion, manifest)
+    pointer = None if champion is None else Pointer(champion, manifest, weights or 0)
     memory = FeedMemory(user_past.times_of(served, at), user_past.ids_of(walked), tuple(found), pointer)
     return user_past.past_of([row[: user_past.COLUMNS] for row in rows]), memory
 

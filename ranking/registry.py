@@ -5,9 +5,9 @@ name, read back, and renamed before the row is written, so a version that can be
 leaves a folder nobody refers to. Exactly one version is the champion: a unique constraint says so, and an advisory lock
 makes promotions at the same moment follow one another.
 
-A feed reads the pointer with all else it asks the database, and takes `bundle_of` it; other doors call `champion()`,
-which looks at the database at most once a second. Both keep the bundle they have when the new one cannot be loaded: an
-old model is better than none.
+A feed reads the pointer with all else it asks the database, and takes `serving_of` it; other doors call `champion()`,
+which looks at the database at most once a second. The pointer names the model and the version of the value weights.
+Both doors keep what they have when the new one cannot be loaded: an old model is better than none.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,10 +26,13 @@ from django.conf import settings
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 
 from features.extraction.definitions import FEATURE_SET
+from ranking import value_weights
 from ranking.evaluation.gates import Gates, failed_gates
 from ranking.models import ModelVersion
 from ranking.ranker import bundle
 from ranking.ranker.bundle import BundleError, Manifest, ServingBundle
+from ranking.ranker.value import InvalidWeights, Policy
+from ranking.ranker.valued import ValuedModel
 
 logger = logging.getLogger(__name__)
 
@@ -58,10 +62,11 @@ class NothingToRollBackError(RegistryError):
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """The model version that serves, and the SHA-256 its manifest must have."""
+    """The model version that serves, the SHA-256 its manifest must have, and the version of the value weights."""
 
     version: str
     manifest_sha256: str | None
+    weights: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +86,20 @@ def register(
     metrics: dict[str, Any],
     trained_until: datetime,
     now: datetime,
+    heads: bytes | None = None,
+    fusion: Mapping[str, float] | None = None,
 ) -> str:
     """Keep a trained model as a candidate and return its version.
 
-    The version names the end of its training data and the content of its graph, so registering the same model twice is
-    one version. `metrics` must hold what `evaluation.gates` asks for; `config` must be JSON.
+    The version names the end of its training data and the content of its files, so registering the same model twice is
+    one version. `metrics` must hold what `evaluation.gates` asks for; `config` must be JSON. `heads` says how the
+    outputs of the graph are read (`ranker.reading`), `fusion` holds factors on the weights of the session's signals.
     """
     moment = trained_until.astimezone(UTC)
-    version = f"ranker-{moment:%Y%m%dT%H%M%S}-{hashlib.sha256(graph).hexdigest()[:8]}"
-    manifest = Manifest(version, kind, FEATURE_SET, dims, moment.isoformat(), config, metrics, {})
+    version = f"ranker-{moment:%Y%m%dT%H%M%S}-{hashlib.sha256(graph + (heads or b'')).hexdigest()[:8]}"
+    manifest = Manifest(
+        version, kind, FEATURE_SET, dims, moment.isoformat(), config, metrics, {}, dict(fusion or {})
+    )  # fmt: skip
     if ModelVersion.objects.filter(version=version).exists():
         return version
     folder = _folder(version)
@@ -97,7 +107,7 @@ def register(
     _sweep(folder.parent, now=now)
     unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
     try:
-        artefacts = bundle.save(unfinished, graph, manifest=manifest)
+        artefacts = bundle.save(unfinished, graph, heads, manifest=manifest)
         bundle.load(unfinished, feature_set=FEATURE_SET, manifest_sha256=artefacts[bundle.MANIFEST_FILE])
         # mkdtemp makes folders for the owner alone; web processes may run as another user.
         unfinished.chmod(0o755)
@@ -191,16 +201,17 @@ def load_version(version: str) -> ServingBundle:
     return _load(_pointer(_row(version)))
 
 
-def champion() -> ServingBundle | None:
-    """The bundle to serve with; None before the first promotion and when none could ever be loaded.
+def champion() -> ValuedModel | None:
+    """The model to serve with and the weights of its heads; None before the first promotion and when none could ever
+    be loaded.
 
-    Never raises: a pointer that cannot be read, or artefacts that cannot be loaded, leave the previous bundle in place
-    and are logged once.
+    Never raises: a pointer that cannot be read, artefacts that cannot be loaded and weights that do not hold leave the
+    previous ones in place and are logged once.
     """
     return _cache.current()
 
 
-def bundle_of(pointer: Pointer | None) -> ServingBundle | None:
+def serving_of(pointer: Pointer | None) -> ValuedModel | None:
     """`champion` for whoever read the pointer already, as a feed does with everything else it asks the database."""
     return _cache.follow(pointer)
 
@@ -216,60 +227,82 @@ class _ChampionCache:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._checked_at = self._failed_at = float("-inf")
-        self._bundle: ServingBundle | None = None
+        self._serving: ValuedModel | None = None
         self._complained_of = ""
 
     def expire(self) -> None:
         self._checked_at = self._failed_at = float("-inf")
 
-    def current(self) -> ServingBundle | None:
+    def current(self) -> ValuedModel | None:
         # The monotonic clock paces a cache; it says nothing about when things happened.
         if time.monotonic() - self._checked_at < RECHECK_S:
-            return self._bundle
+            return self._serving
         # Only the very first request has to wait for another one's load: it has nothing to go on with.
-        if self._lock.acquire(blocking=self._bundle is None):
+        if self._lock.acquire(blocking=self._serving is None):
             try:
                 self._refresh()
                 self._checked_at = time.monotonic()
             finally:
                 self._lock.release()
-        return self._bundle
+        return self._serving
 
-    def follow(self, pointer: Pointer | None) -> ServingBundle | None:
-        """The bundle that a pointer names; what cannot be loaded is tried again in a second, not by every request."""
-        now = time.monotonic()
-        have = None if self._bundle is None else self._bundle.version
-        if have == (None if pointer is None else pointer.version) or now - self._failed_at < RECHECK_S:
-            return self._bundle
-        if self._lock.acquire(blocking=self._bundle is None):
+    def follow(self, pointer: Pointer | None) -> ValuedModel | None:
+        """What a pointer names; what cannot be loaded is tried again in a second, not by every request."""
+        held = self._serving
+        have = None if held is None else (held.version, held.policy.version)
+        wanted = None if pointer is None else (pointer.version, pointer.weights)
+        if have == wanted or time.monotonic() - self._failed_at < RECHECK_S:
+            return held
+        if self._lock.acquire(blocking=held is None):
             try:
                 self._take(pointer)
             finally:
                 self._lock.release()
-        return self._bundle
+        return self._serving
 
     def _refresh(self) -> None:
         try:
-            row = _champion_row()
+            row = ModelVersion.objects.annotate(weights=value_weights.newest()).filter(state="champion").first()
+            self._take(None if row is None else _pointer(row, weights=row.weights or 0))
         except (OperationalError, InterfaceError) as error:
             self._complain("the database", error)
-            return
-        self._take(None if row is None else _pointer(row))
 
     def _take(self, pointer: Pointer | None) -> None:
         if pointer is None:
-            self._bundle = None
-        elif self._bundle is None or self._bundle.version != pointer.version:
-            try:
-                self._bundle = _load(pointer)
-                self._complained_of = ""
-            except BundleError as error:
-                self._failed_at = time.monotonic()
-                self._complain(pointer.version, error)
+            self._serving = None
+            return
+        model = self._bundle(pointer)
+        if model is not None:
+            self._serving = ValuedModel(model, self._policy(pointer.weights))
+
+    def _bundle(self, pointer: Pointer) -> ServingBundle | None:
+        held = None if self._serving is None else self._serving.bundle
+        if held is not None and held.version == pointer.version:
+            return held
+        try:
+            loaded = _load(pointer)
+        except BundleError as error:
+            self._failed_at = time.monotonic()
+            self._complain(pointer.version, error)
+            return held
+        self._complained_of = ""
+        return loaded
+
+    def _policy(self, version: int) -> Policy:
+        held = Policy.default() if self._serving is None else self._serving.policy
+        if held.version == version:
+            return held
+        try:
+            return value_weights.load(version)
+        except (InvalidWeights, value_weights.UnknownWeightsError) as error:
+            self._failed_at = time.monotonic()
+            self._complain(f"value weights {version}", error)
+            return held
 
     def _complain(self, about: str, error: Exception) -> None:
         if self._complained_of != about:
-            logger.error("serving goes on with %s, because %s: %s", self._bundle and self._bundle.version, about, error)
+            held = self._serving and self._serving.version
+            logger.error("serving goes on with %s, because %s: %s", held, about, error)
         self._complained_of = about
 
 
@@ -280,8 +313,8 @@ def _folder(version: str) -> Path:
     return Path(settings.MODEL_DIR) / version
 
 
-def _pointer(row: ModelVersion) -> Pointer:
-    return Pointer(row.version, row.artefacts.get(bundle.MANIFEST_FILE))
+def _pointer(row: ModelVersion, *, weights: int = 0) -> Pointer:
+    return Pointer(row.version, row.artefacts.get(bundle.MANIFEST_FILE), weights)
 
 
 def _load(pointer: Pointer) -> ServingBundle:

@@ -17,9 +17,9 @@ from ranking.shelves import ServedFeatures
 _LAZILY: Final = "SET LOCAL synchronous_commit TO off;"
 # Columns as arrays: a row by row statement through the ORM takes longer than the ranking of the page.
 _INSERT: Final = """
-    INSERT INTO served (request_id, walk_id, ends_walk, user_id, model_version, surface, arm, served_at, position,
-                        content_id, source, sources, score, propensity, features, feature_set, counted_until)
-    SELECT %s, %s, %s, %s, %s, %s, %s, %s, page.position, page.content_id, page.source, page.sources, page.score,
+    INSERT INTO served (request_id, walk_id, ends_walk, user_id, model_version, surface, arm, config, served_at,
+                        position, content_id, source, sources, score, propensity, features, feature_set, counted_until)
+    SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, page.position, page.content_id, page.source, page.sources, page.score,
            page.propensity, page.features, CASE WHEN page.features = '' THEN '' ELSE %s END,
            CASE WHEN page.features <> '' THEN %s::timestamptz END
     FROM unnest(%s::smallint[], %s::text[], %s::text[], %s::jsonb[], %s::float8[], %s::float8[], %s::bytea[])
@@ -27,8 +27,10 @@ _INSERT: Final = """
 """
 
 
-def log_page(feed: Feed, request: FeedRequest, seen: ServedFeatures, *, walk_id: UUID, arm: str, now: datetime) -> None:
-    """Keep a page with what the ranker saw of it, in one insert; an empty page leaves no trace.
+def log_page(
+    feed: Feed, request: FeedRequest, seen: ServedFeatures, *, walk_id: UUID, arm: str, config: str, now: datetime
+) -> None:
+    """Keep a page with what made it and what the ranker saw of it, in one insert; an empty page leaves no trace.
 
     Call it inside a transaction.
     """
@@ -36,7 +38,8 @@ def log_page(feed: Feed, request: FeedRequest, seen: ServedFeatures, *, walk_id:
     if not items:
         return
     of_page = [
-        feed.request_id, walk_id, not feed.has_more, request.user_id, feed.model_version, request.surface, arm, now,
+        feed.request_id, walk_id, not feed.has_more, request.user_id, feed.model_version, request.surface, arm, config,
+        now,
     ]  # fmt: skip
     columns = [
         [item.position for item in items],

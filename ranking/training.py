@@ -5,7 +5,8 @@ into the test time. Whether the result may serve is decided by the gates in `eva
 with it, so a promotion a month later is judged by the same figures.
 
 An exposure of a served page is learned from as the ranker saw it (`served_examples`); others, and those served with
-another list of features, are computed as of then.
+another list of features, are computed as of then. Labels of training examples are those known at the cut: a like that
+came after the first test exposure is not learned from.
 """
 
 import logging
@@ -14,32 +15,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from django.db import connection
-from numpy.typing import NDArray
 
 from events import queries
 from events.columnar.interactions import Interactions
 from features import profiles, store
 from features.extraction import ContentSnapshot, assemble_many, timeline
-from features.extraction.definitions import CONTENT_DIM, CONTEXT_DIM, NAMES, USER_DIM
+from features.extraction.definitions import CONTENT_DIM, CONTEXT_DIM, USER_DIM
 from features.extraction.snapshot import UNKNOWN
-from ranking import registry
-from ranking.evaluation import offline
+from ranking import evidence, registry, value_weights
 from ranking.evaluation.gates import Gates, failed_gates
-from ranking.ranker.bundle import BundleError
-from ranking.ranker.examples import Examples, FeatureMatrix, TimeSplit, label_exposures, split_by_time
-from ranking.ranker.network import FittedNetwork, NetworkConfig, fit_network
+from ranking.fusion_fit import fit_fusion
+from ranking.ranker.examples import Examples, FeatureMatrix, TimeSplit, known_at, label_exposures, split_by_time
+from ranking.ranker.multitask import MultiTaskConfig, fit_multitask
+from ranking.ranker.network import NetworkConfig, fit_network
+from ranking.ranker.reading import Reading
+from ranking.ranker.training_set import LEAST_ANSWERS, FittedRanker, TrainingSet, learnable_heads
 from ranking.served_examples import served_examples
 
 logger = logging.getLogger(__name__)
 
-KIND: Final = "mlp"
-BASELINE_FEATURE: Final = "content_long_rate_7d"
-"""Ordering by what everybody watched: the least a personal model must beat."""
-_BASELINE: Final = NAMES["content"].index(BASELINE_FEATURE)
 _TRAINING_LOCK: Final = 0x7EC5_0012
 """Key of the advisory lock; arbitrary, but nothing else in this database may use it."""
 
@@ -57,12 +55,15 @@ class TrainConfig:
     test_share : newest share of them, kept for testing
     validation_share : newest share of the rest, which decides when to stop
     seed : of the network's weights, the order of examples and the bootstrap
+    kind : "multitask" learns all heads; "mlp" is the network of the source design, which learns one
     """
 
     max_examples: int = 80_000
     test_share: float = 0.15
     validation_share: float = 0.1
     seed: int = 7
+    kind: Literal["multitask", "mlp"] = "multitask"
+    multitask: MultiTaskConfig = field(default_factory=MultiTaskConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     gates: Gates = field(default_factory=Gates)
 
@@ -126,22 +127,30 @@ def train(config: TrainConfig, *, until: datetime, now: datetime, progress: Prog
             log, snapshot = queries.interactions_between(None, until), store.snapshot()
             if snapshot is None:
                 return TrainReport(None, False, ("there is no feature snapshot yet",), {}, stages.seconds)
-            examples = _examples(log, snapshot, until, config)
-            split = split_by_time(examples.timestamp, test_share=config.test_share)
+            examples, split = _examples(log, snapshot, until, config)
         if unfit := _unfit(examples, split, config.gates):
             return TrainReport(None, False, unfit, {"examples": len(examples)}, stages.seconds)
         with stages("assemble features") as report:
             matrix = _assemble(examples, log, snapshot, report)
+            learned_from, held_out, test = _sets(examples, matrix, split, config)
         with stages("fit") as report:
-            network = _fit(examples, matrix, split, config, report)
-        with stages("evaluate"):
-            metrics = _judge(examples, matrix, split, network, config)
-        if metrics is None:
+            ranker = _fit(learned_from, held_out, config, report)
+            sane = np.isfinite(ranker.outputs(test.features)).all()
+            reading = Reading.fit(ranker, learned_from, held_out) if sane else None
+        if reading is None:
             return TrainReport(None, False, ("training diverged: scores are not finite",), {}, stages.seconds)
+        with stages("evaluate"):
+            metrics = _course(ranker, examples, split) | evidence.judge(
+                ranker, reading, test, examples.rows(split.test), seed=config.seed
+            )
+            fusion = fit_fusion(ranker, reading, held_out, test, policy=value_weights.current())
+            metrics |= {"fusion": fusion.evidence}
         with stages("register"):
             version = registry.register(
-                network.to_onnx(matrix.rows(split.test)),
-                kind=KIND,
+                ranker.to_onnx(test.features),
+                heads=reading.to_bytes(),
+                fusion=fusion.factors,
+                kind=config.kind,
                 dims={name: getattr(matrix, name).shape[1] for name in ("user", "content", "context")},
                 config=asdict(config),
                 metrics=metrics | {"seconds": {name: round(took, 2) for name, took in stages.seconds.items()}},
@@ -151,11 +160,17 @@ def train(config: TrainConfig, *, until: datetime, now: datetime, progress: Prog
         return TrainReport(version, False, failed_gates(metrics, config.gates), metrics, stages.seconds)
 
 
-def _examples(log: Interactions, snapshot: ContentSnapshot, until: datetime, config: TrainConfig) -> Examples:
-    """The newest labelled exposures of contents that have features."""
-    examples = label_exposures(log, queries.catalogue_table(), until=until.timestamp())
-    known = np.flatnonzero(snapshot.rows(log.contents.tolist())[examples.content] != UNKNOWN)
-    return examples.rows(known[-config.max_examples :])
+def _examples(
+    log: Interactions, snapshot: ContentSnapshot, until: datetime, config: TrainConfig
+) -> tuple[Examples, TimeSplit]:
+    """The newest labelled exposures of contents that have features; training labels as they were known at the cut."""
+    catalogue = queries.catalogue_table()
+    exposures = label_exposures(log, catalogue, until=until.timestamp())
+    known = np.flatnonzero(snapshot.rows(log.contents.tolist())[exposures.content] != UNKNOWN)
+    places = known[-config.max_examples :]
+    examples = exposures.rows(places)
+    split = split_by_time(examples.timestamp, test_share=config.test_share)
+    return known_at(examples, log, catalogue, places=places, until=split.cut), split
 
 
 def _unfit(examples: Examples, split: TimeSplit, gates: Gates) -> tuple[str, ...]:
@@ -167,6 +182,8 @@ def _unfit(examples: Examples, split: TimeSplit, gates: Gates) -> tuple[str, ...
     positives = int(examples.label[split.train].sum())
     if positives in (0, count):
         return (f"all {count} training examples are {'positive' if positives else 'negative'}; nothing to tell apart",)
+    if not learnable_heads(examples.labels.rows(split.train)):
+        return (f"no head has {LEAST_ANSWERS} examples of either answer among {count} training examples",)
     return ()
 
 
@@ -194,70 +211,41 @@ def _assemble(
     return FeatureMatrix(*np.split(matrix, [USER_DIM, USER_DIM + CONTENT_DIM], axis=1))
 
 
-def _fit(
-    examples: Examples, matrix: FeatureMatrix, split: TimeSplit, config: TrainConfig, progress: Callable[[float], None]
-) -> FittedNetwork:
-    """Fit on the training rows; their newest part decides when to stop."""
-    train_rows = np.flatnonzero(split.train)
-    first_validation = len(train_rows) - max(1, int(len(train_rows) * config.validation_share))
-    fit_rows, validation_rows = train_rows[:first_validation], train_rows[first_validation:]
-    return fit_network(
-        matrix.rows(fit_rows),
-        examples.label[fit_rows],
-        matrix.rows(validation_rows),
-        examples.label[validation_rows],
-        config=config.network,
-        seed=config.seed,
-        progress=lambda done, most: progress(done / most),
+def _sets(
+    examples: Examples, matrix: FeatureMatrix, split: TimeSplit, config: TrainConfig
+) -> tuple[TrainingSet, TrainingSet, TrainingSet]:
+    """What is learned from, what decides when to stop and calibrates (the newest training rows), and the test."""
+    train = np.flatnonzero(split.train)
+    first = len(train) - max(1, int(len(train) * config.validation_share))
+    fit, held_out, test = (
+        TrainingSet(matrix.rows(index), examples.labels.rows(index), examples.position[index])
+        for index in (train[:first], train[first:], np.flatnonzero(split.test))
     )
+    return fit, held_out, test
 
 
-def _judge(
-    examples: Examples, matrix: FeatureMatrix, split: TimeSplit, network: FittedNetwork, config: TrainConfig
-) -> dict[str, Any] | None:
-    """All that the gates, the admin and a later reader want to know; None when scores are not finite."""
-    rows, test = examples.rows(split.test), matrix.rows(split.test)
-    scores = network.predict(test).astype(np.float64)
-    if not np.isfinite(scores).all():
-        return None
-    rng = np.random.default_rng(config.seed)
-    users = rows.user.astype(np.int64)
+def _fit(
+    learned_from: TrainingSet, held_out: TrainingSet, config: TrainConfig, progress: Callable[[float], None]
+) -> FittedRanker:
+    """Fit the ranker that the config asks for."""
+
+    def report(done: int, most: int) -> None:
+        progress(done / most)
+
+    if config.kind == "mlp":
+        return fit_network(learned_from, held_out, config=config.network, seed=config.seed, progress=report)
+    return fit_multitask(learned_from, held_out, config=config.multitask, seed=config.seed, progress=report)
+
+
+def _course(ranker: FittedRanker, examples: Examples, split: TimeSplit) -> dict[str, Any]:
+    """What the training went through."""
     return {
         "train_examples": int(split.train.sum()),
         "train_positives": int(examples.label[split.train].sum()),
         "cut": split.cut,
-        "epochs": len(network.losses),
-        "loss": [round(loss, 5) for loss in network.losses],
-        "validation_loss": [round(loss, 5) for loss in network.validation_losses],
-        "test": offline.evaluate(rows.label, scores, sessions=rows.session, users=users, rng=rng).as_json(),
-        "baseline": {
-            "feature": BASELINE_FEATURE,
-            "auc": offline.auc(rows.label, test.content[:, _BASELINE].astype(np.float64)),
-        },
-        "champion": _beside_champion(rows, test, scores, rng),
-    }
-
-
-def _beside_champion(
-    rows: Examples, test: FeatureMatrix, scores: NDArray[np.float64], rng: np.random.Generator
-) -> dict[str, Any] | None:
-    """The current champion on the same test examples; None if there is none that can score them."""
-    champion = registry.champion()
-    if champion is None:
-        return None
-    try:
-        theirs = champion.score_rows({"user": test.user, "content": test.content, "context": test.context})
-    except (BundleError, ValueError) as error:
-        logger.warning("the champion cannot be compared: %s", error)
-        return None
-    theirs64 = theirs.astype(np.float64)
-    users = rows.user.astype(np.int64)
-    interval = offline.auc_difference_interval(rows.label, scores, theirs64, users, rng=rng)
-    return {
-        "version": champion.version,
-        "auc": offline.auc(rows.label, theirs64),
-        "log_loss": offline.log_loss(rows.label, theirs64),
-        "auc_difference_interval": interval and asdict(interval),
+        "epochs": len(ranker.losses),
+        "loss": [round(loss, 5) for loss in ranker.losses],
+        "validation_loss": [round(loss, 5) for loss in ranker.validation_losses],
     }
 
 

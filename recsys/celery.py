@@ -13,6 +13,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "recsys.settings")
 app = Celery("recsys")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+# dashboards has a second file of doors.
+app.autodiscover_tasks(["dashboards"], related_name="moderation_tasks")
 
 MINUTE_S = 60.0
 HOUR_S = 3600.0
@@ -33,6 +35,9 @@ app.conf.beat_schedule = {
         ("apply feedback to profiles", "features.tasks.apply_feedback", MINUTE_S),
         ("rebuild sessions", "events.tasks.rebuild_sessions", MINUTE_S),
         ("mark automated traffic", "events.tasks.mark_automated", 5 * MINUTE_S),
+        # A report made in the player is in the queue, and counts towards hiding, within half a minute.
+        ("take reports", "dashboards.moderation_tasks.take_reports", MINUTE_S / 2),
+        ("end what has expired", "dashboards.moderation_tasks.expire_due", MINUTE_S / 2),
         ("measure KPIs", "dashboards.tasks.measure_kpis", 5 * MINUTE_S),
         ("train the ranker", "ranking.tasks.train_ranker", 6 * HOUR_S),
         # More often than daily: what could not be locked at once, or fell into a restart, waits for hours, not days.

@@ -32,6 +32,8 @@ LEFT_OUT: Final = frozenset(
         "django.contrib.sessions.middleware.SessionMiddleware",
         "django.middleware.csrf.CsrfViewMiddleware",
         "django.contrib.auth.middleware.AuthenticationMiddleware",
+        # It guards views, and this is none; `intake` asks for the scope.
+        "recsys.middleware.Gate",
         "django.contrib.messages.middleware.MessageMiddleware",
         "django_prometheus.middleware.PrometheusAfterMiddleware",
     }

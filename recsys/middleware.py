@@ -1,17 +1,22 @@
-"""Response headers that every page carries, and which pages of other hosts may call the API."""
+"""Who may pass, response headers that every page carries, and which pages of other hosts may call the API."""
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 
 from events.authentication import page_origins
+from events.errors import error_body
+from recsys import roles
 
 API_PREFIX: Final = "/api/"
 PREFLIGHT_S: Final = 7_200
-METHODS: Final = "GET, POST, PUT, OPTIONS"
+METHODS: Final = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
 REQUEST_HEADERS: Final = "authorization, content-type, content-encoding"
 EXPOSED: Final = "Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
 
@@ -25,6 +30,36 @@ STRICT = (
 DOCS = STRICT.replace("script-src 'self'", "script-src 'self' 'unsafe-inline'").replace(
     "style-src 'self'", "style-src 'self' 'unsafe-inline'"
 )
+
+
+class Gate:
+    """Nobody gets past a route that says nothing of who may; pages of an area need its permission (`roles`)."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> HttpResponse | None:
+        """None lets the view answer."""
+        del args, kwargs
+        match = request.resolver_match
+        assert match is not None  # Django resolves before it asks
+        guard = roles.guard_of(view, namespaces=match.namespaces, name=match.url_name)
+        kind, _, permission = guard.partition(" ")
+        if kind == "area":
+            if not request.user.is_authenticated:
+                return redirect_to_login(request.get_full_path(), reverse(settings.LOGIN_URL))
+            if request.user.is_staff and request.user.has_perm(permission):
+                return None
+        elif guard:
+            return None
+        if request.path.startswith(API_PREFIX):
+            return JsonResponse(error_body("forbidden", "not allowed"), status=403)
+        raise PermissionDenied
 
 
 class ContentSecurityPolicy:

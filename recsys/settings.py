@@ -34,6 +34,14 @@ def _count(name: str, default: int, *, least: int) -> int:
     return int(raw) if raw else default
 
 
+def _one_of(name: str, default: str, choices: tuple[str, ...]) -> str:
+    """One of some words from the environment; anything else is an error that names the variable."""
+    raw = os.environ.get(name, "").strip().lower() or default
+    if raw not in choices:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}; got {raw!r}")
+    return raw
+
+
 def _names(name: str, default: str) -> list[str]:
     return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
 
@@ -134,6 +142,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "recsys.middleware.Gate",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
@@ -177,6 +186,12 @@ DEAD_LETTER_DAYS = _count("DEAD_LETTER_DAYS", 30, least=1)
 EVENT_LATE_DAYS = _count("EVENT_LATE_DAYS", 7, least=1)
 # User ids of staff and test devices: their events are marked, and no figure counts them.
 INTERNAL_USERS = frozenset(_names("INTERNAL_USERS", ""))
+
+# --- Moderation ------------------------------------------------------------------------------------------------------
+# How readily reports hide a content before anybody has looked: off, low, medium, high.
+AUTO_HIDE = _one_of("AUTO_HIDE", "medium", ("off", "low", "medium", "high"))
+# Creators whom no crowd can hide.
+AUTO_HIDE_NEVER = frozenset(_names("AUTO_HIDE_NEVER", ""))
 
 # --- Queue -----------------------------------------------------------------------------------------------------------
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or _embedded.broker_url
@@ -258,6 +273,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     # Words that several answers use for different choices.
     "ENUM_NAME_OVERRIDES": {
+        "PolicyEnum": "dashboards.casework.policies.CODES",
         "SimilarityEnum": ["similar", "category", "latest"],
         "FeedLevelEnum": ["ranked", "light", "trending", "latest"],
         "RankLevelEnum": ["ranked", "light", "trending", "none"],

@@ -10,7 +10,9 @@ admin.site.index_title = "Administration"
 
 urlpatterns = [
     path("", include("ranking.urls")),
+    path("", include("dashboards.moderation_urls")),
     path("", include("events.urls")),
+    path("api/v1/", include("dashboards.api_urls")),
     path("dashboards/", include("dashboards.urls")),
     path("admin/", admin.site.urls),
 ]

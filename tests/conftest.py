@@ -10,6 +10,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import django
 import pytest
@@ -50,6 +51,18 @@ def pytest_configure(config: pytest.Config) -> None:
     servers.start()
     # pytest-django does this by itself only when a settings module is named before this file is read.
     django.setup()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Tests with transactions of their own empty all tables, and the moderation log refuses to be emptied.
+
+    Its other trigger, against changes and deletions, stays.
+    """
+    from django.db import connection
+
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE moderation_action DISABLE TRIGGER moderation_action_keep")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("recsys", "events", "features", "ranking", "dashboards")
-SHELL = {"migrations", "management", "embedded", "benchmarks", "static", "__pycache__"}
+SHELL = {"migrations", "management", "embedded", "database", "benchmarks", "static", "__pycache__"}
 HEAVY = (
     "tensorflow", "keras", "tf2onnx", "sklearn", "gensim", "av", "librosa", "numba", "imagehash", "tokenizers",
     "fasttext",

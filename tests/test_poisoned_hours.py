@@ -6,8 +6,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from dashboards import kpis
-from dashboards.models import UserDay
+from dashboards import rollups
+from dashboards.models import KpiDay
 from events import queries, sessions, traffic, windows
 from events.models import AutomatedHour, Event, Session, WindowFill
 from features import log_windows, preferences, trend_counts
@@ -37,7 +37,7 @@ def hours_with_trends():
 
 
 def hours_of_days():
-    return {hour for hour in HOURS if UserDay.objects.filter(day=hour.date()).exists()}
+    return {hour for hour in HOURS if KpiDay.objects.filter(day=hour.date()).exists()}
 
 
 def hours_of_counts():
@@ -53,7 +53,7 @@ FAMILIES = {
     "traffic": (traffic.FAMILY, lambda now: traffic.mark_automated(until=now), hours_with_a_program),
     "sessions": (sessions.FAMILY, lambda now: sessions.rebuild_sessions(until=now), hours_with_sessions),
     "trends": (trend_counts.FAMILY, trend_counts.count_hours, hours_with_trends),
-    "kpis": ("kpi UTC", lambda now: kpis.measure_kpis(until=now), hours_of_days),
+    "kpis": ("kpi UTC", lambda now: rollups.measure_kpis(until=now), hours_of_days),
     "features": (log_windows.FAMILY, lambda now: materialize(until=now), hours_of_counts),
     "preferences": (preferences.FAMILY, lambda now: preferences.apply_feedback(until=now), hours_with_profiles),
 }

@@ -13,7 +13,10 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
-from dashboards import kpis
+from dashboards import rollups
+from dashboards.models import KpiContent, KpiDay, KpiUser, KpiUsers
+from dashboards.stats import exposures
+from dashboards.stats.user_sets import numbers_of, unpacked
 from events import api_keys, authentication, log_writer, sessions, throttling, traffic
 from events.ingestion import ingest
 from tests.events.test_sessions import fixture
@@ -25,12 +28,15 @@ TABLES = {
     "session": "*",
     "window_fill": "family, window_start, state, events, started_at, finished_at",
     "automated_hour": "user_id, window_start",
-    "user_day": (
-        "day, user_id, active, impressions, clicked, engaged, views, completes, skips, negatives, sessions, watch_s"
+    "kpi_cell": "*",
+    "kpi_point": "kpi, grain, start, day, value",
+    "kpi_day": (
+        "day, log_rows, excluded_rows, late_rows, carries, session_mark, watch_ms, session_ms, settled, filled_at"
     ),
-    "kpi_point": "kpi, day, value, computed_at",
-    "kpi_fill": "*",
 }
+# Numbers of users and contents depend on who came first, so what is named by them is compared by name.
+SET_COLUMNS = ("role", "dimension", "day", "value", "users")
+NUMBERED = ("kpi_users", "kpi_user", "kpi_content")
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +74,7 @@ def busy_log():
 def rebuild():
     traffic.mark_automated(until=NOW)
     sessions.rebuild_sessions(until=NOW)
-    kpis.measure_kpis(until=NOW)
+    rollups.measure_kpis(until=NOW)
 
 
 def tables():
@@ -79,12 +85,28 @@ def tables():
             buffer = io.BytesIO()
             cursor.copy_expert(f"COPY (SELECT {columns} FROM {table}) TO STDOUT", buffer)
             found[table] = b"\n".join(sorted(buffer.getvalue().splitlines()))
-    return found
+    return found | {"by name": numbered()}
+
+
+def numbered():
+    """Who was active on each day and who was new, and how often each content was shown: by name."""
+    users, contents = (dict(model.objects.values_list("number", "name")) for model in (KpiUser, KpiContent))
+
+    def names(data, of):
+        return sorted(of[number] for number in numbers_of(unpacked(bytes(data), 64)).tolist())
+
+    sets = [(*key, names(data, users)) for *key, data in KpiUsers.objects.values_list(*SET_COLUMNS)]
+    days = []
+    for day in KpiDay.objects.order_by("day"):
+        content, creator, *rest = exposures.unpacked(bytes(day.exposure)).tolist()
+        shown = zip(map(contents.get, content), map(users.get, creator), *rest, strict=True)
+        days.append((day.day, names(day.new_users, users), names(day.new_contents, contents), sorted(shown, key=repr)))
+    return sorted(sets), days
 
 
 def empty():
     with connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE {', '.join(TABLES)}, event, event_dedup, dead_letter")
+        cursor.execute(f"TRUNCATE {', '.join((*TABLES, *NUMBERED))}, event, event_dedup, dead_letter")
 
 
 def by_service(events):
@@ -124,7 +146,7 @@ def log(request):
     assert by_service(events) == len(events)
     rebuild()
     expected = tables()
-    assert all(expected[name] for name in ("session", "window_fill", "user_day", "kpi_point"))
+    assert all(expected[name] for name in ("session", "window_fill", "kpi_cell", "kpi_point"))
     assert bool(expected["automated_hour"]) == (request.param == "a busy week")
     empty()
     return events, expected

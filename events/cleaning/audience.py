@@ -117,6 +117,15 @@ def audience_of(
     )
 
 
+def stricter(rating: str, other: str) -> str:
+    """Of two age ratings the one that lets fewer people see a content; what nobody understands is the strictest.
+
+    >>> stricter("13", "18"), stricter("everyone", "16"), stricter("18", "unknown")
+    ('18', '16', 'unknown')
+    """
+    return max(rating, other, key=lambda each: LEAST_AGE.get(each, OLDEST + 1))
+
+
 def is_country(value: Any) -> TypeGuard[str]:
     """Whether a value has the shape of an ISO 3166 alpha-2 code."""
     return isinstance(value, str) and _COUNTRY.match(value) is not None

@@ -4,9 +4,15 @@ A gate that fails is a sentence for a person. The metrics are stored with the mo
 same answer at any later promotion.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+from ranking.evaluation.offline import CALIBRATION_BINS
+
+_NOISE: Final = 2.0
+"""Times the calibration error that a perfectly calibrated model shows by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +22,12 @@ class Gates:
     Attributes
     ----------
     min_train, min_test : examples on either side of the cut; fewer and the figures below mean nothing
+    max_ece : calibration error of the long view, beyond what chance makes of so few examples
     """
 
     min_train: int = 500
     min_test: int = 100
+    max_ece: float = 0.03
 
 
 def failed_gates(metrics: Mapping[str, Any], gates: Gates) -> tuple[str, ...]:
@@ -43,6 +51,12 @@ def failed_gates(metrics: Mapping[str, Any], gates: Gates) -> tuple[str, ...]:
         failed.append("the test examples are too few or of one class, so AUC has no interval")
     elif interval["low"] <= 0.5:
         failed.append(f"AUC {test['auc']:.4f} may be chance: its interval starts at {interval['low']:.4f}")
+    # A version registered before these were measured has neither.
+    ece, nan_share = test.get("ece"), metrics.get("nan_share", 0.0)
+    if ece is not None and ece > (most := gates.max_ece + _NOISE * chance_ece(test["examples"])):
+        failed.append(f"calibration error {ece:.4f} on {test['examples']} test examples; at most {most:.4f}")
+    if nan_share > 0:
+        failed.append(f"{nan_share:.2%} of the figures of its heads are not finite")
     champion = metrics["champion"]
     difference = champion and champion["auc_difference_interval"]
     if difference and difference["high"] < 0:
@@ -51,3 +65,14 @@ def failed_gates(metrics: Mapping[str, Any], gates: Gates) -> tuple[str, ...]:
             f"AUC differs by {difference['low']:+.4f} to {difference['high']:+.4f}"
         )
     return tuple(failed)
+
+
+def chance_ece(examples: int) -> float:
+    """Calibration error that perfect chances near one half show on so few examples.
+
+    The mean absolute deviation of a share of m answers is sqrt(2 / pi) sqrt(p (1 - p) / m), with m = examples / bins.
+
+    >>> round(chance_ece(900), 4), round(chance_ece(90_000), 4)
+    (0.0595, 0.0059)
+    """
+    return math.sqrt(2.0 / math.pi * 0.25 * CALIBRATION_BINS / max(examples, 1))

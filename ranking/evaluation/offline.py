@@ -3,19 +3,17 @@
 All functions take labels in {0, 1} and scores of the same length. A number that the data cannot give is None, never a
 plausible default: AUC needs both classes, GAUC needs a session with both.
 
-Intervals are cluster bootstraps: the examples of one user resemble each other, so users are drawn, not examples.
-Drawing users with replacement is the same as weighing every example by how often its user was drawn; the scores are
-sorted once and each round is one weighted pass.
-
-Not here: anything about ranking a whole catalogue, and off-policy estimates.
+Intervals are cluster bootstraps over users (`intervals`). Watch time has metrics of its own (`watch_time`), the ranking
+of a whole catalogue too (`catalogue`), and what another policy would have earned is estimated in `counterfactual`.
 """
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ranking.evaluation.intervals import Interval, cluster_interval
 
 Labels = NDArray[np.int8]
 Floats = NDArray[np.float64]
@@ -25,15 +23,6 @@ PROBABILITY_FLOOR = 1e-7
 """Log loss clips here, as Keras does: one overconfident example must not make the mean infinite."""
 CALIBRATION_BINS = 20
 BOOTSTRAP_ROUNDS = 200
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A bootstrap percentile interval."""
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +126,7 @@ def auc_interval(
 ) -> Interval | None:
     """95 % interval of the AUC; None if one class is missing or there are fewer than two clusters."""
     ranked = _RankedPairs.of(labels, scores)
-    return _bootstrap(lambda weights: _weighted_auc(ranked, weights), clusters, rng=rng, rounds=rounds)
+    return cluster_interval(lambda weights: _weighted_auc(ranked, weights), clusters, rng=rng, rounds=rounds)
 
 
 def auc_difference_interval(
@@ -156,7 +145,7 @@ def auc_difference_interval(
         a, b = _weighted_auc(first, weights), _weighted_auc(second, weights)
         return None if a is None or b is None else a - b
 
-    return _bootstrap(difference, clusters, rng=rng, rounds=rounds)
+    return cluster_interval(difference, clusters, rng=rng, rounds=rounds)
 
 
 def evaluate(
@@ -202,21 +191,3 @@ def _weighted_auc(ranked: _RankedPairs, weights: Floats) -> float | None:
         return None
     below = np.cumsum(negative) - negative
     return float((positive * (below + negative / 2)).sum() / pairs)
-
-
-def _bootstrap(
-    statistic: Callable[[Floats], float | None], clusters: Groups, *, rng: np.random.Generator, rounds: int
-) -> Interval | None:
-    """Percentile interval of a weighted statistic over resampled clusters; rounds of one class are left out."""
-    index = np.unique(clusters, return_inverse=True)[1]
-    count = int(index.max()) + 1 if len(index) else 0
-    if count < 2:
-        return None
-    draws = (statistic(rng.multinomial(count, np.full(count, 1 / count))[index].astype(float)) for _ in range(rounds))
-    values = [value for value in draws if value is not None]
-    # Where most draws lack a class the rest are no fair sample of anything.
-    if len(values) < rounds / 2:
-        return None
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return Interval(float(low), float(high))

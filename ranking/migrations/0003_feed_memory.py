@@ -6,7 +6,7 @@ from django.db import migrations, models
 # Texts, because the driver is slow with long arrays; see user_past. Volatile, so that each statement sees what was committed while it waited for the lock.
 MEMORY = """
 CREATE FUNCTION feed_memory(who text, page uuid, walk uuid, since timestamptz) RETURNS TABLE (
-    served text, served_at text, walked text, delivered text, champion text, manifest text
+    served text, served_at text, walked text, delivered text, champion text, manifest text, weights bigint
 ) LANGUAGE plpgsql VOLATILE SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended(who, 20261125));
@@ -24,6 +24,8 @@ BEGIN
     END IF;
     SELECT v.version, v.artefacts->>'manifest.json' INTO champion, manifest FROM model_version v
         WHERE v.state = 'champion';
+    -- Migration 0004 makes this table; a body is read when it runs.
+    SELECT max(w.id) INTO weights FROM value_weights w;
     RETURN NEXT;
 END $$;
 """
@@ -45,6 +47,11 @@ class Migration(migrations.Migration):
             model_name='served',
             name='ends_walk',
             field=models.BooleanField(db_default=False, default=False, help_text='Nothing was left that its walk had not delivered.'),
+        ),
+        migrations.AddField(
+            model_name='served',
+            name='config',
+            field=models.CharField(db_default='', default='', help_text="Version of the feed's numbers; see `feed_config`.", max_length=32),
         ),
         migrations.RemoveIndex(model_name='served', name='served_user_recent'),
         migrations.AddIndex(

@@ -17,7 +17,18 @@ from numpy.typing import NDArray
 
 from ranking.pipeline.moves import Move, Passage, moves_of
 from ranking.pipeline.proposals import Proposals, merge
-from ranking.pipeline.stages import CandidateSource, FeedQuery, Filter, Ids, Positions, Ranker, ReRanker, Scores
+from ranking.pipeline.stages import (
+    CandidateSource,
+    FeedQuery,
+    Filter,
+    Ids,
+    Judgement,
+    JudgingRanker,
+    Positions,
+    Ranker,
+    ReRanker,
+    Scores,
+)
 
 Level = Literal["ranked", "light", "trending"]
 Timer = Callable[[], float]
@@ -58,6 +69,7 @@ class Account:
     Attributes
     ----------
     retrieved : candidates per source
+    alone : of the candidates that passed every filter, those that no other source proposed, per source
     dropped : candidates refused per filter
     failures : "stage: error" of every stage that broke
     seconds : wall time per stage
@@ -65,6 +77,7 @@ class Account:
     """
 
     retrieved: dict[str, int] = field(default_factory=dict)
+    alone: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
     failures: list[tuple[str, str]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -95,6 +108,7 @@ class Run:
     version : of that ranker
     account : counts, drops, failures, timings
     trail : the order of every re-ranker that served, first one first
+    judgement : what the scores are made of; nothing but scores where the ranker does not say
     """
 
     proposals: Proposals
@@ -104,6 +118,7 @@ class Run:
     version: str
     account: Account
     trail: tuple[Passage, ...] = ()
+    judgement: Judgement | None = None
 
     def __len__(self) -> int:
         return len(self.proposals)
@@ -123,9 +138,10 @@ def run(query: FeedQuery, pipeline: Pipeline, *, catalogue_size: int, timer: Tim
     late = _Late(account, timer, deadline)
     proposals = _retrieve(query, pipeline, catalogue_size, account, timer, late)
     proposals = _filter(query, pipeline, proposals, account, timer)
-    scores, level, version = _score(query, pipeline, proposals.rows, account, timer, late)
-    best_first = np.argsort(-scores, kind="stable")
-    proposals, scores = proposals.take(best_first), scores[best_first]
+    account.alone = proposals.alone()
+    judged, level, version = _score(query, pipeline, proposals.rows, account, timer, late)
+    best_first = np.argsort(-judged.scores, kind="stable")
+    proposals, judged = proposals.take(best_first), judged.take(best_first)
     propensity = np.ones(len(proposals), np.float32)
     trail: list[Passage] = []
     for stage in pipeline.rerankers:
@@ -134,7 +150,7 @@ def run(query: FeedQuery, pipeline: Pipeline, *, catalogue_size: int, timer: Tim
         with account.timed(stage.name, timer):
             try:
                 knowing = stage.knowing(proposals) if isinstance(stage, NeedsProvenance) else stage
-                chosen = knowing.order(query, proposals.rows, scores)
+                chosen = knowing.order(query, proposals.rows, judged.scores)
                 check_positions(chosen, len(proposals), query.size)
             except Exception as error:  # an order of second choice is better than no feed
                 account.blame(stage.name, error)
@@ -142,9 +158,9 @@ def run(query: FeedQuery, pipeline: Pipeline, *, catalogue_size: int, timer: Tim
         # Each re-ranker reports its choice given the order it was handed, so the chances multiply. The product is the
         # chance over all draws as long as at most one stage of a pipeline is random.
         propensity = propensity[chosen.picks] * chosen.propensity
-        proposals, scores = proposals.take(chosen.picks), scores[chosen.picks]
+        proposals, judged = proposals.take(chosen.picks), judged.take(chosen.picks)
         trail.append(Passage(stage.name, chosen.picks, chosen.reasons))
-    return Run(proposals, scores, propensity, level, version, account, tuple(trail))
+    return Run(proposals, judged.scores, propensity, level, version, account, tuple(trail), judged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,20 +213,26 @@ def _filter(query: FeedQuery, pipeline: Pipeline, proposals: Proposals, account:
 
 def _score(
     query: FeedQuery, pipeline: Pipeline, candidates: Ids, account: Account, timer: Timer, late: _Late
-) -> tuple[Scores, Level, str]:
+) -> tuple[Judgement, Level, str]:
     rankers: tuple[tuple[Level, Ranker | None], ...] = (("ranked", pipeline.ranker), ("light", pipeline.light_ranker))
     for level, ranker in rankers:
         if ranker is None or (level == "ranked" and late(level)):
             continue
         with account.timed(level, timer):
             try:
-                scores = ranker.score(query, candidates)
-                check_scores(scores, len(candidates))
+                judged = _judge(ranker, query, candidates)
+                check_scores(judged.scores, len(candidates))
             except Exception as error:  # the next level serves, and the answer says so
                 account.blame(level, error)
                 continue
-        return scores, level, ranker.version
-    return _trending_scores(query, pipeline, candidates, account), "trending", "trending"
+        return judged, level, ranker.version
+    return Judgement(_trending_scores(query, pipeline, candidates, account)), "trending", "trending"
+
+
+def _judge(ranker: Ranker, query: FeedQuery, candidates: Ids) -> Judgement:
+    if isinstance(ranker, JudgingRanker):
+        return ranker.judge(query, candidates)
+    return Judgement(ranker.score(query, candidates))
 
 
 def _trending_scores(query: FeedQuery, pipeline: Pipeline, candidates: Ids, account: Account) -> Scores:

@@ -8,7 +8,7 @@ what they read of the catalogue was given to them when they were built.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +67,34 @@ class Positions:
     reasons: Mapping[int, Reason] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Scores of n candidates, and what they are made of; every array has length n.
+
+    Attributes
+    ----------
+    scores : float32, finite, higher is better
+    heads : what the model expects, by name: chances, and seconds of watching
+    terms : what each head adds to the value, by name, in seconds
+    signals : what the model's value and the session's signals each add to the score, by name
+    weights : which version of the value weights served, and for which segment: "3/regular"; "" without a model
+    """
+
+    scores: Scores
+    heads: Mapping[str, Scores] = field(default_factory=dict)
+    terms: Mapping[str, Scores] = field(default_factory=dict)
+    signals: Mapping[str, Scores] = field(default_factory=dict)
+    weights: str = ""
+
+    def take(self, index: NDArray[np.int64]) -> "Judgement":
+        """The chosen candidates, in the order of the index."""
+
+        def of(columns: Mapping[str, Scores]) -> dict[str, Scores]:
+            return {name: column[index] for name, column in columns.items()}
+
+        return Judgement(self.scores[index], of(self.heads), of(self.terms), of(self.signals), self.weights)
+
+
 class CandidateSource(Protocol):
     """Proposes contents. It fails open: an error costs this source's ideas, never the feed."""
 
@@ -92,6 +120,14 @@ class Ranker(Protocol):
 
     def score(self, query: FeedQuery, candidates: Ids) -> Scores:
         """One finite score per candidate, in the order given; higher is better."""
+
+
+@runtime_checkable
+class JudgingRanker(Ranker, Protocol):
+    """A ranker that also says what its scores are made of; asked instead of `score`."""
+
+    def judge(self, query: FeedQuery, candidates: Ids) -> Judgement:
+        """One judgement per candidate, in the order given."""
 
 
 class ReRanker(Protocol):

@@ -1,7 +1,11 @@
 """What serving loads of a model: a folder with the ONNX graph and a manifest, checked before it is trusted.
 
     <version>/ranker.onnx       the network, standardisation included
+    <version>/heads.npz         how its outputs become calibrated heads, see `reading`
     <version>/manifest.json     version, feature set, dimensions, metrics, config, SHA-256 of every other file
+
+A bundle without `heads.npz` was made before there were heads: its graph gives the probability of a long view, and the
+other heads say their priors.
 
 No pickle, no TensorFlow: a bundle is data, and the web process runs it with ONNX Runtime on one thread. A bundle that
 was trained with another feature list than the one in the code is refused, because its columns would mean something
@@ -10,7 +14,8 @@ else.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +23,12 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from ranking.ranker.heads import COLUMN, PRIMARY
+from ranking.ranker.reading import OUTPUTS, Reading, ReadingError
+from ranking.ranker.training_set import duration_of
+
 GRAPH_FILE = "ranker.onnx"
+HEADS_FILE = "heads.npz"
 MANIFEST_FILE = "manifest.json"
 
 
@@ -52,7 +62,7 @@ class Blocks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a bundle says of itself; plain JSON on disk."""
+    """What a bundle says of itself; plain JSON on disk. `fusion` holds factors on the weights of the hybrid."""
 
     version: str
     kind: str
@@ -62,6 +72,7 @@ class Manifest:
     config: dict[str, Any]
     metrics: dict[str, Any]
     files: dict[str, str]
+    fusion: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +81,7 @@ class ServingBundle:
 
     manifest: Manifest
     session: onnxruntime.InferenceSession
+    reading: Reading
 
     @property
     def version(self) -> str:
@@ -79,40 +91,58 @@ class ServingBundle:
     def feature_set(self) -> str:
         return self.manifest.feature_set
 
-    def score(self, blocks: Blocks) -> NDArray[np.float32]:
-        """Probability of a satisfied watch for each of the n contents, float32 (n,); empty for n = 0.
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What the columns of `heads` are: chances of `heads.HEADS`, then expected seconds."""
+        return OUTPUTS
+
+    def heads(self, blocks: Blocks) -> NDArray[np.float32]:
+        """All heads of each of the n contents in one call of the graph: float32 (n, outputs); no rows for n = 0.
 
         Raises
         ------
         ValueError : when a block has another width than in training
-        NonFiniteScoresError : when a score is not finite; the caller falls back to its light ranker
+        NonFiniteScoresError : when a figure is not finite; the caller falls back to its light ranker
         """
         n = len(blocks.content)
         user = np.broadcast_to(blocks.user, (n, blocks.user.shape[-1]))
         given = {"user": user, "content": blocks.content, "context": blocks.context}
-        return self.score_rows({name: np.ascontiguousarray(block, np.float32) for name, block in given.items()})
+        return self.head_rows({name: np.ascontiguousarray(block, np.float32) for name, block in given.items()})
 
-    def score_rows(self, given: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    def head_rows(self, given: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         """The same with one row of user features per content: arrays (n, dim) by the names of `manifest.dims`."""
         for name, width in self.manifest.dims.items():
             if given[name].shape[1] != width:
                 raise ValueError(f"{name} features are {given[name].shape[1]} wide; {self.version} takes {width}")
-        if len(given["content"]) == 0:
-            return np.empty(0, np.float32)
-        scores = np.asarray(self.session.run(None, given)[0], np.float32).reshape(-1)
-        if not np.isfinite(scores).all():
-            broken = int(np.count_nonzero(~np.isfinite(scores)))
-            raise NonFiniteScoresError(f"{self.version} gave {broken} of {len(scores)} scores that are not finite")
-        return scores
+        content = given["content"]
+        if len(content) == 0:
+            return np.empty((0, len(OUTPUTS)), np.float32)
+        raw = np.asarray(self.session.run(None, dict(given))[0], np.float32).reshape(len(content), -1)
+        told = self.reading.read(raw, duration_of(content) if self.reading.has_levels else np.empty(0, np.float32))
+        broken = int(np.count_nonzero(~(np.isfinite(raw).all(axis=1) & np.isfinite(told).all(axis=1))))
+        if broken:
+            raise NonFiniteScoresError(f"{self.version} gave {broken} of {len(told)} scores that are not finite")
+        return told
+
+    def score(self, blocks: Blocks) -> NDArray[np.float32]:
+        """Chance of a long view for each of the n contents, float32 (n,); raises as `heads` does."""
+        return np.asarray(self.heads(blocks)[:, COLUMN[PRIMARY]])
+
+    def score_rows(self, given: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """The same with one row of user features per content."""
+        return np.asarray(self.head_rows(given)[:, COLUMN[PRIMARY]])
 
 
-def save(folder: Path, graph: bytes, *, manifest: Manifest) -> dict[str, str]:
+def save(folder: Path, graph: bytes, heads: bytes | None = None, *, manifest: Manifest) -> dict[str, str]:
     """Write a bundle into an existing empty folder; returns file name to SHA-256, manifest included.
 
-    `manifest.files` is ignored and filled with what was really written.
+    `heads` is a `Reading` as bytes. `manifest.files` is ignored and filled with what was really written.
     """
-    (folder / GRAPH_FILE).write_bytes(graph)
-    files = {GRAPH_FILE: hashlib.sha256(graph).hexdigest()}
+    contents = {GRAPH_FILE: graph} | ({} if heads is None else {HEADS_FILE: heads})
+    files = {}
+    for name, written in contents.items():
+        (folder / name).write_bytes(written)
+        files[name] = hashlib.sha256(written).hexdigest()
     content = json.dumps(_as_json(manifest) | {"files": files}, indent=2, sort_keys=True).encode()
     (folder / MANIFEST_FILE).write_bytes(content)
     return files | {MANIFEST_FILE: hashlib.sha256(content).hexdigest()}
@@ -148,7 +178,11 @@ def load(folder: Path, *, feature_set: str, manifest_sha256: str | None = None) 
         session = onnxruntime.InferenceSession(contents[GRAPH_FILE], options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises classes of its C++ side that share no base but this one
         raise BundleError(f"{folder / GRAPH_FILE} is not a graph ONNX Runtime can run: {error}") from error
-    return ServingBundle(manifest, session)
+    try:
+        reading = Reading.from_bytes(contents[HEADS_FILE]) if HEADS_FILE in contents else Reading.of_long_view()
+    except ReadingError as error:
+        raise BundleError(f"{folder / HEADS_FILE} cannot be read: {error}") from error
+    return ServingBundle(manifest, session, reading)
 
 
 def _as_json(manifest: Manifest) -> dict[str, Any]:

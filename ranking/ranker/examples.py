@@ -1,37 +1,26 @@
 """What the ranker learns from: one labelled example per exposure, split by time.
 
-An exposure is an impression, or a view or skip of a content that has had neither in the window before it, so that a
-host app that reports no impressions still trains a model. What the user then did with that content within the window
-decides the label:
+An exposure is an impression, or a view or skip of a content that has had neither in the ten minutes before it, so that
+a host app that reports no impressions still trains a model. What the user then did with that content decides its
+labels, one per head (`outcomes`).
 
-    0 s    impression of c1         label 1: watched 19 s (>= 18 s) within ten minutes
-    19 s   view of c1, 19 s
-    20 s   impression of c2         label 0: skipped
-    21 s   skip of c2, 1 s
-    25 s   impression of c3         label 0: the hide outweighs the like
-    30 s   like of c3
-    40 s   hide of c3
-
-Exposures whose window is still open at the end of the log are left out: calling them negative would teach the model
-that the newest contents are bad. The split is strict: training labels are complete before the cut, and test exposures
-come at or after it.
+Exposures of the last ten minutes of the log are left out: calling them negative would teach the model that the newest
+contents are bad. The split is strict: training labels know nothing after the cut, and test exposures come at or after
+it.
 
 Not here: the features of an example (`features.extraction`), and weights or negatives that were never shown.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from events.columnar.interactions import ABSENT, ContentTable, Interactions
 from features.extraction.definitions import SESSION_GAP_S
-from features.extraction.engagement import CODE, EXPOSING, PLEASED, is_long_view, kinds, still_refused
-
-LABEL_WINDOW_S = 600.0
-"""Ten minutes: longer than nearly every clip, short enough that a model trained now knows the last hour."""
-
-_PLEASED = PLEASED | kinds("follow")
+from features.extraction.engagement import CODE, EXPOSING
+from ranking.ranker import outcomes
+from ranking.ranker.heads import LABEL_WINDOW_S, Labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +51,8 @@ class Examples:
         answered request, because a page is ranked at once; the exposure itself where the log names no request
     request : int32 array, code of the answered request in the log's vocabulary, `ABSENT` where it names none
     surface : object array of str, where it was shown, "" where the log does not say
-    label : int8 array, 1 for a satisfied watch or a positive act, else 0
+    position : int16 array, where in its feed it stood, `ABSENT` where the log does not say
+    labels : what came of it, per head
     session : int64 array, one number per user and visit (30 minutes without an exposure end it)
     """
 
@@ -72,11 +62,17 @@ class Examples:
     moment: NDArray[np.float64]
     request: NDArray[np.int32]
     surface: NDArray[np.object_]
-    label: NDArray[np.int8]
+    position: NDArray[np.int16]
+    labels: Labels
     session: NDArray[np.int64]
 
     def __len__(self) -> int:
-        return len(self.label)
+        return len(self.user)
+
+    @property
+    def label(self) -> NDArray[np.int8]:
+        """1 for a satisfied watch or a positive gesture without a refusal, else 0; int8 (n,)."""
+        return self.labels.satisfied
 
     def rows(self, index: NDArray[np.int64] | NDArray[np.bool_] | slice) -> "Examples":
         """The chosen examples, in the order of the index."""
@@ -87,22 +83,18 @@ class Examples:
             moment=self.moment[index],
             request=self.request[index],
             surface=self.surface[index],
-            label=self.label[index],
+            position=self.position[index],
+            labels=self.labels.rows(index),
             session=self.session[index],
         )
 
 
-def label_exposures(
-    log: Interactions, catalogue: ContentTable, *, until: float, window_s: float = LABEL_WINDOW_S
-) -> Examples:
-    """One example per exposure whose window closed at or before `until` (seconds since 1970 UTC).
+def label_exposures(log: Interactions, catalogue: ContentTable, *, until: float) -> Examples:
+    """One example per exposure whose ten minutes were over at `until` (seconds since 1970 UTC), as known then.
 
-    Outcomes belong to the last exposure of the same user to the same content before them; a follow that names no
-    content belongs to the user's last exposure if that was of this creator. `unlike`, `unsave` and `unfollow` change
-    nothing: the satisfaction was there.
-
-    What a long view is stands in `features.extraction.engagement`.
+    Events after `until` are not looked at. What a long view is stands in `features.extraction.engagement`.
     """
+    log = log.rows(slice(0, int(np.searchsorted(log.timestamp, until, side="right"))))
     row = np.flatnonzero((log.user != ABSENT) & (log.content != ABSENT))
     pair = log.user[row].astype(np.int64) * len(log.contents) + log.content[row]
     # At one moment the exposure comes first (code 0 is the impression), so that its outcome finds it.
@@ -111,19 +103,11 @@ def label_exposures(
     kind, moment = log.event_type[row], log.timestamp[row]
 
     exposing = EXPOSING[kind]
-    previous = _last_before(exposing, pair)
+    previous = outcomes.last_before(exposing, pair)
     since = np.where(previous >= 0, moment - moment[previous], np.inf)
-    starts = (kind == CODE["impression"]) | (exposing & (since > window_s))
-    exposure = _last_at(starts, pair)
-    within = (exposure >= 0) & (moment - moment[exposure] <= window_s)
-
-    pleased = _PLEASED[kind] | _long_views(log, catalogue, row)
-    positive, negative = np.zeros(len(row), bool), np.zeros(len(row), bool)
-    positive[exposure[within & pleased]] = True
-    negative[exposure[within & still_refused(kind, pair)]] = True
-    positive[_followed(log, catalogue, row, starts, window_s)] = True
-
-    chosen = np.flatnonzero(starts & (moment + window_s <= until))
+    starts = (kind == CODE["impression"]) | (exposing & (since > LABEL_WINDOW_S))
+    answers = outcomes.Answers(row, pair, outcomes.last_at(starts, pair))
+    chosen = np.flatnonzero(starts & (moment + LABEL_WINDOW_S <= until))
     chosen = chosen[np.argsort(moment[chosen], kind="stable")]
     user = log.user[row[chosen]]
     return Examples(
@@ -133,9 +117,28 @@ def label_exposures(
         moment=_request_moments(log.request[row[chosen]], user, moment[chosen]),
         request=log.request[row[chosen]],
         surface=np.append(log.surfaces, "").astype(object)[log.surface[row[chosen]]],
-        label=(positive & ~negative)[chosen].astype(np.int8),
+        position=log.position[row[chosen]],
+        labels=outcomes.label(log, catalogue, answers, starts, chosen, until=until),
         session=sessions(user, moment[chosen]),
     )
+
+
+def known_at(
+    examples: Examples, log: Interactions, catalogue: ContentTable, *, places: NDArray[np.int64], until: float
+) -> Examples:
+    """The examples with the labels that were known at an earlier moment; what was no example yet keeps its own.
+
+    Parameters
+    ----------
+    places : int64 array (n,), of each example among all that `label_exposures` made of this log, in order of time
+    until : seconds since 1970 UTC, at or before that of the examples
+    """
+    earlier = label_exposures(log, catalogue, until=until).labels
+    # Whether an event is an exposure depends on what came before it, so the earlier examples are the first of all.
+    then = places < len(earlier)
+    heads, watch_s = examples.labels.heads.copy(), examples.labels.watch_s.copy()
+    heads[then], watch_s[then] = earlier.heads[places[then]], earlier.watch_s[places[then]]
+    return replace(examples, labels=Labels(heads, watch_s))
 
 
 def sessions(user: NDArray[np.int32], timestamp: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -190,54 +193,3 @@ def _request_moments(
     np.minimum.at(first, page, timestamp[asked])
     moments[asked] = first[page]
     return moments
-
-
-def _last_at(mark: NDArray[np.bool_], group: NDArray[np.int64]) -> NDArray[np.int64]:
-    """For each row the last marked row at or before it in its group, -1 for none; groups are contiguous."""
-    return _within_group(_running_last(mark), group)
-
-
-def _last_before(mark: NDArray[np.bool_], group: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The same, strictly before it."""
-    return _within_group(np.r_[np.int64(-1), _running_last(mark)][: len(mark)], group)
-
-
-def _running_last(mark: NDArray[np.bool_]) -> NDArray[np.int64]:
-    return np.maximum.accumulate(np.where(mark, np.arange(len(mark)), -1))
-
-
-def _within_group(last: NDArray[np.int64], group: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.where((last >= 0) & (group[last] == group), last, -1)
-
-
-def _long_views(log: Interactions, catalogue: ContentTable, row: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which rows are long views."""
-    duration_of = dict(zip(catalogue.content_id.tolist(), catalogue.duration_s.tolist(), strict=True))
-    durations = np.array([duration_of.get(content, np.nan) for content in log.contents.tolist()], np.float32)
-    return is_long_view(log.event_type[row], log.watch_s[row], log.long_view[row], durations[log.content[row]])
-
-
-def _followed(
-    log: Interactions, catalogue: ContentTable, row: NDArray[np.int64], starts: NDArray[np.bool_], window_s: float
-) -> NDArray[np.int64]:
-    """Positions (within `row`) of exposures that a follow without a content answers."""
-    bare = np.flatnonzero(
-        (log.event_type == CODE["follow"]) & (log.user != ABSENT) & (log.content == ABSENT) & (log.creator != ABSENT)
-    )
-    shown = np.flatnonzero(starts)
-    if len(bare) == 0 or len(shown) == 0:
-        return np.empty(0, np.int64)
-    merged = np.r_[row[shown], bare]
-    is_follow = np.arange(len(merged)) >= len(shown)
-    order = np.lexsort((is_follow, log.timestamp[merged], log.user[merged]))
-    last = _last_at(~is_follow[order], log.user[merged[order]].astype(np.int64))
-    asks = is_follow[order] & (last >= 0)
-    follow, exposure = order[asks], order[last[asks]]
-    creator_of = dict(zip(catalogue.content_id.tolist(), catalogue.creator_id.tolist(), strict=True))
-    same = [
-        creator_of.get(log.contents[content]) == log.creators[creator]
-        for content, creator in zip(log.content[merged[exposure]], log.creator[merged[follow]], strict=True)
-    ]
-    soon = log.timestamp[merged[follow]] - log.timestamp[merged[exposure]] <= window_s
-    answered: NDArray[np.int64] = shown[exposure[np.array(same, bool) & soon]]
-    return answered

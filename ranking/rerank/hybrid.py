@@ -1,10 +1,10 @@
-"""Rankers: the session's own signals, alone (light) or fused with the trained model's score.
+"""Rankers: the session's own signals, alone (light) or fused with the value that the trained model expects.
 
 A model trained hourly cannot know that this user has just turned to another topic. The session can: which categories
 and creators the last clips were watched or skipped in, how close a content is to the taste vector, what usually
 follows. The source design blends two scores with one weight; here every signal has its own, in one frozen dataclass.
 
-    score = model   * z(logit p)                      how likely a satisfied watch is, by the trained ranker
+    score = model   * z(value)                        worth of the content by the trained heads and their weights
           + evidence * (taste * cos(user, content)    the taste vector holds skips with negative weight
                         + category * affinity         mean judgement of the category in the last 20, shrunk
                         + creator  * affinity)
@@ -16,18 +16,17 @@ Bounded signals (cosine, affinities) enter as they are, because their size carri
 a user with one event would blow noise up to full strength. Unbounded ones are standardised over the candidates.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ranking.pipeline.shelf import SessionTaste, Shelf
-from ranking.pipeline.stages import FeedQuery, Ids, Scores
+from ranking.pipeline.stages import FeedQuery, Ids, Judgement, Scores
 
 FRESH_HALF_LIFE_S = 2 * 86_400.0
-LOGIT_CLIP = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +47,57 @@ class FusionWeights:
     passed_over: float = 1.0
 
 
-class ScoringModel(Protocol):
-    """What `ranking.ranker.bundle.ServingBundle` offers; re-rankers and rankers do not import each other."""
+MOST_FACTOR = 2.0
+"""By which a fitted factor may raise or lower a weight: see `fusion_weights`."""
+
+
+def scaled(weights: FusionWeights, factors: Mapping[str, float]) -> FusionWeights:
+    """The weights times their factors; names without a factor stay, and factors beyond the bounds are cut.
+
+    >>> scaled(FusionWeights(taste=2.0), {"taste": 1.5}).taste, scaled(FusionWeights(taste=2.0), {"taste": 9.0}).taste
+    (3.0, 4.0)
+    """
+    within = {name: min(max(factor, 1.0 / MOST_FACTOR), MOST_FACTOR) for name, factor in factors.items()}
+    return replace(weights, **{name: getattr(weights, name) * factor for name, factor in within.items()})
+
+
+class Valuation(Protocol):
+    """What `ranking.ranker.valued.Valuation` offers."""
+
+    @property
+    def value(self) -> NDArray[np.float64]:
+        """Worth of every content, in seconds."""
+
+    @property
+    def heads(self) -> Mapping[str, NDArray[np.float32]]:
+        """What the model expects, by name."""
+
+    @property
+    def terms(self) -> Mapping[str, NDArray[np.float32]]:
+        """What each head adds to the value, by name."""
+
+    @property
+    def segment(self) -> str:
+        """Of the user."""
+
+    @property
+    def weights_version(self) -> int:
+        """Of the value weights."""
+
+
+class ValuingModel(Protocol):
+    """What `ranking.ranker.valued.ValuedModel` offers; re-rankers and rankers do not import each other."""
 
     @property
     def version(self) -> str:
         """Name of the model version."""
 
-    def score(self, blocks: Any) -> NDArray[np.float32]:
-        """Probability of a satisfied watch for every content of the feature blocks."""
+    @property
+    def fusion(self) -> Mapping[str, float]:
+        """Factors on the weights of the session's signals, by name."""
+
+    def value(self, blocks: Any) -> Valuation:
+        """Judge every content of the feature blocks."""
 
 
 @dataclass(slots=True)
@@ -71,44 +112,70 @@ class LightRanker:
 
     def score(self, query: FeedQuery, candidates: Ids) -> Scores:
         """One finite score per candidate."""
+        return self.judge(query, candidates).scores
+
+    def judge(self, query: FeedQuery, candidates: Ids) -> Judgement:
+        """The score as the sum of its signals."""
+        return _sum_of(self.signals(query, candidates), len(candidates))
+
+    def signals(self, query: FeedQuery, candidates: Ids) -> dict[str, NDArray[np.float64]]:
+        """What each signal adds to the score, by name; a signal that says nothing is left out."""
         w, shelf, taste = self.weights, self.shelf, self.taste
-        personal = w.category * taste.category[shelf.category[candidates]]
-        personal = personal + w.creator * taste.creator[shelf.creator[candidates]]
+        said: dict[str, NDArray[Any]] = {
+            "category": taste.evidence * w.category * taste.category[shelf.category[candidates]],
+            "creator": taste.evidence * w.creator * taste.creator[shelf.creator[candidates]],
+        }
         if query.user_vector is not None:
-            personal = personal + w.taste * (shelf.embedding[candidates] @ query.user_vector)
-        score = taste.evidence * personal
+            said["taste"] = taste.evidence * w.taste * (shelf.embedding[candidates] @ query.user_vector)
         follows = taste.follows(shelf)
         if follows is not None:
-            score = score + w.sequential * standardised(follows[candidates])
+            said["sequential"] = w.sequential * standardised(follows[candidates])
         age_s = np.maximum(query.now.timestamp() - shelf.uploaded_s[candidates], 0.0)
-        score = score + w.popularity * standardised(np.log1p(shelf.popularity[candidates]))
-        score = score + w.freshness * np.exp2(-age_s / FRESH_HALF_LIFE_S)
-        score = score - w.passed_over * np.isin(candidates, self.passed_over)
-        return np.asarray(score, np.float32)
+        said["popularity"] = w.popularity * standardised(np.log1p(shelf.popularity[candidates]))
+        said["freshness"] = w.freshness * np.exp2(-age_s / FRESH_HALF_LIFE_S)
+        if len(self.passed_over):
+            said["passed_over"] = -w.passed_over * np.isin(candidates, self.passed_over)
+        return {name: np.asarray(signal, np.float64) for name, signal in said.items()}
 
 
 @dataclass(slots=True)
 class ModelRanker:
-    """The trained model's score fused with the session's signals.
+    """The value of the trained model's heads fused with the session's signals.
 
-    `blocks` gives the model's features of the candidates; it is called once per request.
+    `blocks` gives the model's features of the candidates; it is called once per request. The weights are those of
+    `session` times the factors that were fitted with the model.
     """
 
-    model: ScoringModel
+    model: ValuingModel
     blocks: Callable[[Ids], Any]
     session: LightRanker
     version: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.version = self.model.version
+        self.session = replace(self.session, weights=scaled(self.session.weights, self.model.fusion))
 
     def score(self, query: FeedQuery, candidates: Ids) -> Scores:
         """One finite score per candidate; the model's errors pass through, so that the light ranker takes over."""
+        return self.judge(query, candidates).scores
+
+    def judge(self, query: FeedQuery, candidates: Ids) -> Judgement:
+        """The same with the heads, the terms of the value, and what each signal adds to the score."""
         if len(candidates) == 0:
-            return np.empty(0, np.float32)
-        chance = np.clip(self.model.score(self.blocks(candidates)), LOGIT_CLIP, 1.0 - LOGIT_CLIP).astype(np.float64)
-        fitted = self.session.weights.model * standardised(np.log(chance / (1.0 - chance)))
-        return np.asarray(fitted + self.session.score(query, candidates), np.float32)
+            return Judgement(np.empty(0, np.float32))
+        valued = self.model.value(self.blocks(candidates))
+        signals = {"model": self.session.weights.model * standardised(valued.value)}
+        fused = _sum_of(signals | self.session.signals(query, candidates), len(candidates))
+        weights = f"{valued.weights_version}/{valued.segment}"
+        return Judgement(fused.scores, valued.heads, valued.terms, fused.signals, weights)
+
+
+def _sum_of(signals: Mapping[str, NDArray[np.float64]], n: int) -> Judgement:
+    total = np.zeros(n)
+    for signal in signals.values():
+        total += signal
+    named = {name: signal.astype(np.float32) for name, signal in signals.items()}
+    return Judgement(total.astype(np.float32), signals=named)
 
 
 def standardised(values: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float64]:

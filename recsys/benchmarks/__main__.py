@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from datetime import date
 from pathlib import Path
 
 import django
@@ -15,6 +16,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--path", type=Path)
     parser.add_argument("--dataset")
+    parser.add_argument("--train-until", type=date.fromisoformat)
+    parser.add_argument("--mode")
     parser.add_argument("--contents", type=int)
     arguments = parser.parse_args()
     django.setup()
@@ -24,10 +27,21 @@ def main() -> None:
 
     from recsys.benchmarks.registry import BENCHMARKS  # noqa: PLC0415
     from recsys.benchmarks.results import Options  # noqa: PLC0415
+    from recsys.benchmarks.scratch import BenchmarkFailedError  # noqa: PLC0415
 
     call_command("migrate", verbosity=0)
-    options = Options(arguments.quick, arguments.path, arguments.dataset, arguments.contents)
-    result = BENCHMARKS[arguments.name].run(options)
+    options = Options(
+        arguments.quick,
+        arguments.path,
+        arguments.dataset,
+        arguments.train_until,
+        arguments.mode,
+        arguments.contents,
+    )
+    try:
+        result = BENCHMARKS[arguments.name].run(options)
+    except BenchmarkFailedError as error:
+        raise SystemExit(str(error)) from error
     arguments.answer.write_text(json.dumps(result.to_json()))
 
 

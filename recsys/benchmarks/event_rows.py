@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from events import partitions
 
 CHUNK: Final = 200_000
+AT_ONCE: Final = 500
+"""People who take turns, where visits are longer than one event."""
 _HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
 _POSTGRES_EPOCH_S: Final = 946_684_800
@@ -41,6 +43,8 @@ class LogShape:
     contents: int
     start: datetime
     days: int
+    visit: int = 1
+    """How many events a user makes in a row, all of them within the hour or so."""
 
 
 def fill(shape: LogShape, *, seed: int = 5) -> None:
@@ -79,11 +83,23 @@ def _parts(shape: LogShape, rng: np.random.Generator) -> Iterator[bytes]:
         n = min(CHUNK, shape.events - first)
         when = shape.start.timestamp() + (first + np.sort(rng.random(n)) * n) / shape.events * span_s
         kind = rng.choice(len(kinds), n, p=shares / shares.sum())
-        user = (shape.users * rng.random(n) ** 1.5).astype(np.int64)
+        user = _users(shape, n, rng)
         content = (shape.contents * rng.random(n) ** 3).astype(np.int64)
         of_kinds = [rows(kinds[code], when[at], user[at], content[at], rng)
                     for code in range(len(kinds)) if len(at := np.flatnonzero(kind == code))]  # fmt: skip
         yield b"".join(of_kinds)
+
+
+def _users(shape: LogShape, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Who makes each of `n` events: some people at a time, who take turns until each had a visit."""
+    visits = -(-n // shape.visit)
+    people = (shape.users * rng.random(visits) ** 1.5).astype(np.int64)
+    if shape.visit == 1:
+        return people
+    at_once = max(min(AT_ONCE, visits), 1)
+    slot = np.arange(n) // (shape.visit * at_once) * at_once + rng.integers(0, at_once, n)
+    found: NDArray[np.int64] = people[np.minimum(slot, visits - 1)]
+    return found
 
 
 def rows(

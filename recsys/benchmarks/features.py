@@ -3,8 +3,10 @@
 Taken in is from the event log in Postgres to stored counts and states, committed: reading, parsing, counting per hour,
 folding, writing. The limit beside it is reading the same rows out of Postgres and doing nothing with them.
 
-Catching up takes in many hours per call. The beat takes in one, and each of its calls lists all hours of the log anew,
-looks up the states of the hour's contents and writes them back: the last day of the log is taken in that way.
+Catching up takes in many hours per call. The beat takes in one, and each of its calls lists the open hours, looks up
+the states of the hour's contents and writes them back: the last day of the log is taken in that way. Some 14,000 events
+of such an hour are about 6,000 contents, so two events bear the cost of each state; a day at a time, seventeen do.
+Listing must not grow with the log, and so is a small part of such a call.
 """
 
 import resource
@@ -34,6 +36,8 @@ from recsys.benchmarks.results import Bar, Options, Result
 
 LEAST_EVENTS_PER_S: Final = 300_000.0
 MOST_FETCH_MS: Final = 0.2
+MOST_LISTING: Final = 0.1
+"""Share of a call for one hour that finding the hour may take."""
 START: Final = datetime(2026, 10, 1, tzinfo=UTC)
 SPAN: Final = timedelta(days=2)
 """Read at once when the parts are timed."""
@@ -106,6 +110,7 @@ def _hour_by_hour(end: datetime) -> dict[str, float]:
         "hourly_events": events, "hourly_events_per_s": events / call_s.sum(),
         "hourly_read_alone_events_per_s": events / read_s.sum(), "hourly_call_p50_ms": float(np.median(call_s) * 1e3),
         "hourly_listing_p50_ms": float(np.median(listing_s) * 1e3),
+        "hourly_listing_share": float(np.median(listing_s) / np.median(call_s)),
     }  # fmt: skip
 
 
@@ -231,7 +236,7 @@ def _judge(figures: dict[str, float]) -> Result:
         (
             f"hour by hour, the last {HOURLY}",
             f"{figures['hourly_events_per_s']:,.0f} events/s, p50 {figures['hourly_call_p50_ms']:,.0f} ms a call",
-            f"listing {figures['hourly_listing_p50_ms']:,.0f} ms of it, reading alone {hourly_limit:,.0f} events/s",
+            f"listing {figures['hourly_listing_p50_ms']:,.1f} ms of it, reading alone {hourly_limit:,.0f} events/s",
         ),
         ("parse alone", f"{figures['parse_alone_events_per_s']:,.0f} events/s", "in a thread beside the reading"),
         ("count, fold alone", f"{figures['count_and_fold_alone_events_per_s']:,.0f} events/s", ""),
@@ -250,6 +255,7 @@ def _judge(figures: dict[str, float]) -> Result:
     ]
     bars = (
         Bar.at_least("features: events per second taken in, all hours at once", per_s, LEAST_EVENTS_PER_S),
+        Bar.at_most("features: listing, share of an hour's call", figures["hourly_listing_share"], MOST_LISTING),
         Bar.at_most("features: p50 ms of a fetch", fetch, MOST_FETCH_MS),
     )
     return Result("features", figures, ("what", "measured", "limit or peer"), rows, bars)

@@ -10,6 +10,9 @@ from recsys.benchmarks import (
     import_rows,
     index,
     ingest,
+    kpis,
+    ope,
+    quality,
     rebuild,
     rerank,
     retrieval,
@@ -45,9 +48,12 @@ BENCHMARKS = {
             "taking 10 million events into the feature store, and fetching from it, beside Valkey",
             features.run,
         ),
+        Benchmark("kpis", "10 million events into KPIs, reading every tile, refreshing after new events", kpis.run),
         Benchmark("feed", "feeds per second of a live server, beside an endpoint that does nothing", feed.run),
         Benchmark("freshness", "how soon events, new contents and hides show in a running system", freshness.run),
         Benchmark("index", "nearest neighbours of 128-d vectors, beside numpy, hnswlib and pgvector", index.run),
+        Benchmark("quality", "what we find and rank beside the peers, one split, on any log with --path", quality.run),
+        Benchmark("ope", "off-policy estimates beside what the policies really earned, with --path", ope.run),
         Benchmark("retrieval", "what each embedding finds alone, on real data with --path", retrieval.run),
     )
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,16 @@ class Options:
     ----------
     quick : less than a minute
     path, dataset : real data where a benchmark can use it, and which that is
+    train_until : the last day that is learned from
+    mode : another question to the same data
     contents : size of the catalogue where a benchmark makes one
     """
 
     quick: bool = False
     path: Path | None = None
     dataset: str | None = None
+    train_until: date | None = None
+    mode: str | None = None
     contents: int | None = None
 
 

@@ -39,6 +39,8 @@ class Split:
     seen_user, seen_row : contents that are not to be found again, each once per user
     target_user, target_row : what they enjoyed next, each once per user
     popularity : counts of enjoyments by window, float64 (n,)
+    met_user, met_row : what users had on screen whether they enjoyed it or not, each once per user; of all users
+    met_popularity : counts of it by window, float64 (n,)
     """
 
     fit_user: Ids
@@ -50,6 +52,9 @@ class Split:
     target_user: Ids
     target_row: Ids
     popularity: Mapping[str, NDArray[np.float64]]
+    met_user: Ids = field(default_factory=lambda: np.empty(0, np.int64))
+    met_row: Ids = field(default_factory=lambda: np.empty(0, np.int64))
+    met_popularity: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,33 +68,39 @@ class Trial:
     texts: Sequence[str] = field(default_factory=tuple)
 
 
-def load(dataset: str | None, folder: Path | None) -> Trial:
-    """The data set in a folder, by name or by what lies in it."""
+def load(dataset: str | None, folder: Path | None, *, scramble: np.random.Generator | None = None) -> Trial:
+    """The data set in a folder, by name or by what lies in it.
+
+    Parameters
+    ----------
+    scramble : deals the contents of an order without times out anew over all users and places
+    """
     if folder is None:
         if dataset is not None:
             raise BenchmarkFailedError(f"The data set {dataset} is not shipped: name its folder with --path.")
-        return made()
+        return made(scramble=scramble)
     if dataset is None:
         dataset = "ml-1m" if (folder / "sequences.csv.gz").exists() else "kuairand"
     try:
-        return ml_1m(folder) if dataset == "ml-1m" else kuairand(folder)
+        return ml_1m(folder, scramble=scramble) if dataset == "ml-1m" else kuairand(folder)
     except (OSError, KeyError) as error:
         raise BenchmarkFailedError(f"{folder} is no folder of {dataset}: {error}") from error
 
 
-def ml_1m(folder: Path) -> Trial:
+def ml_1m(folder: Path, *, scramble: np.random.Generator | None = None) -> Trial:
     """MovieLens-1M as ordered sequences."""
-    table = _read(folder / "sequences.csv.gz", ("user", "position", "movie_id"))
+    table = read_columns(folder / "sequences.csv.gz", ("user", "position", "movie_id"))
     order = np.lexsort((table["position"], table["user"]))
     movies, row = np.unique(table["movie_id"][order], return_inverse=True)
+    row = row if scramble is None else scramble.permutation(row)
     return _leave_last_out("ml-1m", table["user"][order], row, len(movies), texts=_plots(folder / "movies.csv", movies))
 
 
 def kuairand(folder: Path) -> Trial:
     """KuaiRand-Pure: its history file, then the days of its log."""
     log_path = next(iter(sorted(folder.glob("log_standard_4_25_to_*.csv"))), folder / "log_standard_4_25_to_4_30.csv")
-    log = _read(log_path, ("user_id", "video_id", "time_ms", "long_view"))
-    old = _read(
+    log = read_columns(log_path, ("user_id", "video_id", "time_ms", "long_view"))
+    old = read_columns(
         folder / "history_before_4_25.csv.gz",
         ("user_id", "video_id", "pos_in_history", "long_view", "history_len", "last_time_ms"),
     )
@@ -107,7 +118,14 @@ def kuairand(folder: Path) -> Trial:
     return Trial("kuairand", len(videos), _by_day(*columns, last - 1), _by_day(*columns, last))
 
 
-def made(*, users: int = 400, contents: int = 240, length: int = 16, seed: int = 3) -> Trial:
+def made(
+    *,
+    users: int = 400,
+    contents: int = 240,
+    length: int = 16,
+    seed: int = 3,
+    scramble: np.random.Generator | None = None,
+) -> Trial:
     """A world in which half of all steps go to a fixed successor and the rest anywhere in the user's family."""
     rng = np.random.default_rng(seed)
     family = np.arange(contents) % 6
@@ -121,7 +139,8 @@ def made(*, users: int = 400, contents: int = 240, length: int = 16, seed: int =
             new = np.setdiff1d(own, row[user, :step])
             row[user, step] = follows if rng.random() < 0.5 and follows in new else rng.choice(new)
     words = [f"family{family[each]} content{each % 7}" for each in range(contents)]
-    return _leave_last_out("made", np.repeat(np.arange(users), length), row.ravel(), contents, texts=words)
+    rows = row.ravel() if scramble is None else scramble.permutation(row.ravel())
+    return _leave_last_out("made", np.repeat(np.arange(users), length), rows, contents, texts=words)
 
 
 def _leave_last_out(name: str, user: Ids, row: Ids, n: int, *, texts: Sequence[str]) -> Trial:
@@ -134,7 +153,7 @@ def _leave_last_out(name: str, user: Ids, row: Ids, n: int, *, texts: Sequence[s
         recent = fit & (behind < 12)
         return Split(
             user[fit], row[fit], user[known], row[known], user[known], row[known], user[target], row[target],
-            {"all": _counts(row[fit], n), "last 10 of each user": _counts(row[recent], n)},
+            {"all": _counts(row[fit], n), "last 10 of each user": _counts(row[recent], n)}, user[known], row[known],
         )  # fmt: skip
 
     return Trial(name, n, split(1), split(0), texts)
@@ -150,10 +169,14 @@ def _by_day(user: Ids, row: Ids, day: Ids, happy: NDArray[np.bool_], today: int)
     seen = met[np.isin(met // n, asked)]
     fit = past & happy
     known = fit & np.isin(user, asked)
-    windows = {f"{days} d": _counts(row[fit & (day >= today - days)], n) for days in (1, 2, 4)}
+
+    def windows(of: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+        recent = {f"{days} d": _counts(row[of & (day >= today - days)], n) for days in (1, 2, 4)}
+        return {**recent, "all": _counts(row[of], n)}
+
     return Split(
-        user[fit], row[fit], user[known], row[known], seen // n, seen % n, target // n, target % n,
-        {**windows, "all": _counts(row[fit], n)},
+        user[fit], row[fit], user[known], row[known], seen // n, seen % n, target // n, target % n, windows(fit),
+        met // n, met % n, windows(past),
     )  # fmt: skip
 
 
@@ -169,7 +192,8 @@ def _plots(path: Path, movies: Ids) -> list[str]:
     return [text.get(each, "") for each in movies.tolist()]
 
 
-def _read(path: Path, columns: tuple[str, ...]) -> dict[str, Ids]:
+def read_columns(path: Path, columns: tuple[str, ...]) -> dict[str, Ids]:
+    """Whole numbers of a CSV file, plain or gzip, by column."""
     table = _table(path, columns)
     return {name: table[name].to_numpy().astype(np.int64) for name in columns}
 

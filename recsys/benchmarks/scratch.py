@@ -40,6 +40,8 @@ def run_apart(name: str, options: Options) -> Result:
         command += ["--quick"] if options.quick else []
         command += ["--path", str(options.path.resolve())] if options.path else []
         command += ["--dataset", options.dataset] if options.dataset else []
+        command += ["--train-until", options.train_until.isoformat()] if options.train_until else []
+        command += ["--mode", options.mode] if options.mode else []
         command += ["--contents", str(options.contents)] if options.contents else []
         # Nothing a benchmark prints may mix with the JSON of the command.
         status = subprocess.run(command, env=environment, cwd=ROOT, stdout=sys.stderr.fileno(), check=False).returncode

@@ -1,109 +1,28 @@
 """The For You page as a person uses it, against the whole running system with its real clips."""
 
-import json
-import os
 import re
-import time
 import uuid
 from collections import Counter
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
-import psycopg2
 import pytest
 
-from recsys.embedded import addresses
+from tests.browser.player_page import (
+    DESKTOP,
+    PHONE,
+    current,
+    swipe,
+    user_of,
+    wait_for_change,
+    wait_for_log,
+    wait_until_playing,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(600)]
 
-PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1440, "height": 900}
 CLIPS = 10
 LIKED, HIDDEN, SKIPPED = 2, 4, (5, 7)
 WATCH_S, SKIP_S = 2.6, 0.5
-# Arrow functions throughout: a bare expression would need eval, which the page's policy forbids.
-AT_REST = """() => {
-  const clip = document.querySelector(".clip:not([inert])");
-  return clip && Math.abs(clip.getBoundingClientRect().top - feed.getBoundingClientRect().top) < 1;
-}"""
-IS_PLAYING = "() => document.querySelector('.clip:not([inert]) video')?.currentTime > 0"
-
-
-@pytest.fixture
-def open_player(browser, stack):
-    """Open the player as a new guest; every complaint of the page's console fails the test at its end."""
-    contexts, complaints = [], []
-
-    def open_page(path="/", **options):
-        context = browser.new_context(**{"viewport": PHONE, "has_touch": True, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda entry: complaints.append(entry.text) if entry.type in {"error", "warning"} else None)
-        page.goto(stack.base_url + path)
-        page.locator(".clip:not([inert])").wait_for()
-        return page
-
-    open_page.complaints = complaints
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not complaints
-
-
-def user_of(page):
-    return json.loads(page.locator("#player-config").text_content())["userId"]
-
-
-def current(page):
-    return page.locator(".clip:not([inert])").get_attribute("data-content-id")
-
-
-def wait_for_change(page, before):
-    page.wait_for_function("id => document.querySelector('.clip:not([inert])')?.dataset.contentId !== id", arg=before)
-    page.wait_for_function(AT_REST)
-
-
-def swipe(page):
-    """One flick of a finger upwards, as the browser's input pipeline sees it."""
-    before = current(page)
-    session = page.context.new_cdp_session(page)
-    session.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": 180, "y": 600}]})
-    for y in range(555, 149, -45):
-        session.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": 180, "y": y}]})
-    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    session.detach()
-    wait_for_change(page, before)
-
-
-def wait_until_playing(page):
-    page.wait_for_function(IS_PLAYING)
-
-
-def logged(stack, user_id):
-    """The user's rows in the event log, in order of time."""
-    if os.environ.get("TEST_SERVERS") == "real":
-        url = urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path="/recsys_stack"))
-    else:
-        url = addresses.load(stack.log.parent).database_url
-    connection = psycopg2.connect(url)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT event_type, content_id, creator_id, (additional_info ->> 'watch_duration')::float, request_id,"
-            " position, additional_info FROM event WHERE user_id = %s ORDER BY timestamp, received_at",
-            (user_id,),
-        )
-        rows = cursor.fetchall()
-    connection.close()
-    names = ("kind", "content_id", "creator_id", "seconds", "request_id", "position", "info")
-    return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def wait_for_log(stack, user_id, condition, *, within_s=10.0):
-    deadline = time.monotonic() + within_s
-    while not condition(rows := logged(stack, user_id)):
-        assert time.monotonic() < deadline, rows
-        time.sleep(0.2)
-    return rows
 
 
 def test_swiping_ten_clips_liking_one_and_hiding_one_fills_the_log_truthfully(open_player, stack):
@@ -175,7 +94,8 @@ def test_every_reaction_reaches_the_log_with_what_it_needs(open_player, stack):
     clip.locator("[data-action=share]").click()
     page.locator("[data-platform=copy_link]").click()
     clip.locator(".clip-surface").dblclick(position={"x": 150, "y": 300})
-    clip.locator("[data-action=report]").click()
+    clip.locator(".action[data-action=about]").click()
+    page.locator("[data-choice=report]").click()
     page.locator("[data-reason=spam]").click()
     wait_for_change(page, content_id)
     rows = wait_for_log(stack, user_id, lambda rows: any(row["kind"] == "report" for row in rows))

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboards.kpis import measure_kpis
-from dashboards.models import KpiFill, KpiPoint, UserDay
+from dashboards.models import KpiCell, KpiDay, KpiPoint, KpiUsers
+from dashboards.rollups import measure_kpis
+from dashboards.stats.user_sets import count, unpacked
 from events.cleaning.rules import Sending
 from events.ingestion import ingest
 from events.models import Event, EventId, Session, WindowFill
@@ -60,8 +61,9 @@ def test_wrong_clocks_neither_make_future_hours_nor_other_daily_users():
     rebuild_sessions(until=NOW + MINUTE, now=NOW)
     measure_kpis(until=NOW + DAY)
     assert max(WindowFill.objects.values_list("window_start", flat=True)) <= NOW
-    assert KpiPoint.objects.get(kpi="dau", day=NOW.date()).value == 5
-    assert not UserDay.objects.exclude(day=NOW.date()).exists()
+    users = KpiUsers.objects.get(role="active", dimension="all", day=NOW.date()).users
+    assert count(unpacked(bytes(users), 1)) == 5
+    assert not KpiDay.objects.exclude(day=NOW.date()).exists()
 
 
 DERIVED_OF_CONTENTS = (ContentFeatures, ContentWindow, PopulationWindow)
@@ -75,8 +77,8 @@ def derived():
         ContentFeatures: [field.attname for field in ContentFeatures._meta.concrete_fields if field.attname != "id"],
         ContentWindow: [field.attname for field in ContentWindow._meta.concrete_fields],
         PopulationWindow: [field.attname for field in PopulationWindow._meta.concrete_fields],
-        UserDay: [field.attname for field in UserDay._meta.concrete_fields if field.attname != "id"],
-        KpiPoint: ["kpi", "day", "value"],
+        KpiCell: [field.attname for field in KpiCell._meta.concrete_fields],
+        KpiPoint: ["kpi", "grain", "day", "value"],
     }
     return {model.__name__: sorted(map(repr, model.objects.values_list(*names))) for model, names in columns.items()}
 
@@ -97,7 +99,7 @@ def test_a_week_that_comes_shuffled_doubled_and_late_gives_the_same_rows_byte_fo
     # One state per content and day, one table of counts per hour.
     assert len(in_order["ContentFeatures"]) > 150
     assert len(in_order["ContentWindow"]) > 100
-    for model in (Event, EventId, Session, WindowFill, *DERIVED_OF_CONTENTS, UserDay, KpiPoint, KpiFill):
+    for model in (Event, EventId, Session, WindowFill, *DERIVED_OF_CONTENTS, KpiCell, KpiUsers, KpiPoint, KpiDay):
         model.objects.all().delete()
     rng = random.Random(14)
     shuffled = rng.sample(events, len(events))

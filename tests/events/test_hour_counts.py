@@ -179,6 +179,17 @@ def test_what_went_around_the_triggers_is_found_by_counting():
     assert hour_counts.recount() == 0
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_month_that_is_kept_no_longer_takes_its_counts_along():
+    may = datetime(2026, 5, 10, tzinfo=UTC)
+    send(may, TEN)
+    do(LATER)
+    assert datetime(2026, 5, 1, tzinfo=UTC).date() in partitions.drop_expired(now=NOW, keep=1)
+    assert set(HourChange.objects.values_list("window_start", flat=True)) == {TEN}
+    send(may)
+    assert listed() == [(may, 1)], "what comes later is not counted twice"
+
+
 @pytest.mark.django_db
 def test_a_partition_dropped_by_hand_takes_its_hours_along():
     may = datetime(2026, 5, 10, tzinfo=UTC)

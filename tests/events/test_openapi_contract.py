@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 PAGE = "https://app.example.com"
 ANONYMOUS = f"anon:{'7' * 20}"
-PATHS = r"^/api/v1/(events|events/beacon|contents.*|users.*|auth/.*|rank|trending|categories)$"
+PATHS = r"^/api/v1/(events|events/beacon|contents.*|users.*|auth/.*|rank|trending|categories|reports.*|appeals)$"
 
 
 whole = schemathesis.openapi.from_wsgi("/api/schema?format=json", application)

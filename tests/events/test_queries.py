@@ -228,6 +228,17 @@ def test_newest_contents_are_active_and_newest_first():
     assert queries.newest_contents(2) == ["a", "c"]
 
 
+def test_eligible_cards_are_the_cards_of_what_is_eligible():
+    for content_id in ("open", "hidden", "kept_out", "of_suspended", "of_once_suspended"):
+        catalogue.register_content(NewContent(content_id, f"by_{content_id}", NOW))
+    catalogue.impose("hidden", status="hidden")
+    catalogue.impose("kept_out", status="active", feed_eligible=False)
+    catalogue.set_suspension("by_of_suspended", suspended=True)
+    catalogue.set_suspension("by_of_once_suspended", suspended=True, until=NOW - timedelta(days=9_000))
+    every = ["open", "hidden", "kept_out", "of_suspended", "of_once_suspended"]
+    assert queries.eligible(every) == set(queries.eligible_cards(every)) == {"open", "of_once_suspended"}
+
+
 def test_only_active_contents_are_eligible(django_assert_num_queries):
     for content_id in "abc":
         register(content_id, metadata={"caption": content_id, "tags": ["t"]})

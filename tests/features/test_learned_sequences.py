@@ -5,7 +5,6 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from events import windows
 from events.models import Event
 from features import learned_sequences, log_windows, snapshot_build, snapshot_files
 from features.embeddings import behaviour
@@ -135,7 +134,6 @@ def test_a_large_model_waits_for_a_hundredth_of_new_events_or_for_the_end_of_the
 def test_an_hour_with_other_events_of_the_same_number_is_read_again(world):
     materialize(until=NOW)
     Event.objects.filter(user_id="u3", timestamp__gte=NOW - 30 * HOUR).update(user_id="u5")
-    windows.reopen(NOW - 40 * HOUR, NOW, family=log_windows.FAMILY)
     send([raw("like", "ann", CLIPS[0], NOW + HOUR)], now=NOW + HOUR)
     materialized_as_from_scratch(world, NOW + 2 * HOUR)
 

@@ -60,7 +60,7 @@ def test_registered_model_is_whole_and_does_not_serve_yet(model_dir):
     assert sorted(path.name for path in model_dir.iterdir()) == [version]
     assert registry.champion() is None
     assert registry.champion_version() is None
-    assert score(registry.load_version(version)) == pytest.approx(4.0)
+    assert score(registry.load_version(version)) == pytest.approx(0.04)
 
 
 @pytest.mark.django_db
@@ -101,16 +101,16 @@ def test_folder_left_by_a_crash_before_its_row_is_replaced(model_dir):
     ModelVersion.objects.all().delete()
     (model_dir / version / "ranker.onnx").write_bytes(b"half")
     assert register() == version
-    assert score(registry.load_version(version)) == pytest.approx(3.0)
+    assert score(registry.load_version(version)) == pytest.approx(0.03)
 
 
 @pytest.mark.django_db
 def test_promotion_changes_what_serves_at_once():
     first, second = register(1.0), register(2.0)
     assert promote(first).previous is None
-    assert score(registry.champion()) == pytest.approx(4.0)
+    assert score(registry.champion()) == pytest.approx(0.04)
     assert promote(second, hours=1).previous == first
-    assert score(registry.champion()) == pytest.approx(5.0)
+    assert score(registry.champion()) == pytest.approx(0.05)
     assert registry.champion().version == registry.champion_version() == second
     assert states() == {first: "archived", second: "champion"}
 
@@ -164,7 +164,7 @@ def test_roll_back_goes_back_step_by_step_and_never_to_what_was_rolled_back():
     for hour, version in enumerate((first, second)):
         promote(version, hours=hour)
     assert registry.roll_back(now=NOW).version == first
-    assert score(registry.champion()) == pytest.approx(4.0)
+    assert score(registry.champion()) == pytest.approx(0.04)
     promote(third, hours=2)
     report = registry.roll_back(now=NOW)
     assert (report.previous, report.version) == (third, first)
@@ -220,14 +220,14 @@ def test_who_knows_the_pointer_gets_its_bundle_without_a_query(model_dir, django
         for row in (ModelVersion.objects.get(version=each) for each in (first, second))
     ]
     with django_assert_num_queries(0):
-        assert [registry.bundle_of(each).version for each in pointers] == [first, second]
-        assert registry.bundle_of(None) is None
-        assert registry.bundle_of(pointers[0]).version == first
+        assert [registry.serving_of(each).version for each in pointers] == [first, second]
+        assert registry.serving_of(None) is None
+        assert registry.serving_of(pointers[0]).version == first
         wrong = registry.Pointer(second, "0" * 64)
-        assert registry.bundle_of(wrong).version == first, "not the model that was promoted"
-        assert registry.bundle_of(pointers[1]).version == first, "it is tried again in a second"
+        assert registry.serving_of(wrong).version == first, "not the model that was promoted"
+        assert registry.serving_of(pointers[1]).version == first, "it is tried again in a second"
         registry.forget()
-        assert registry.bundle_of(pointers[1]).version == second
+        assert registry.serving_of(pointers[1]).version == second
 
 
 @pytest.mark.django_db

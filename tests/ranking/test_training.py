@@ -12,16 +12,25 @@ from django.db import connections
 
 from events.catalogue import NewContent, register_contents
 from events.ingestion import ingest
+from features import store
+from features.extraction import FeatureBlocks
 from features.extraction.definitions import CONTENT_DIM, CONTEXT_DIM, USER_DIM
 from features.materialize import materialize
 from ranking import registry, tasks, training
 from ranking.models import ModelVersion
+from ranking.ranker.heads import HEADS
+from ranking.ranker.multitask import MultiTaskConfig
 from ranking.ranker.network import NetworkConfig
 from ranking.training import TrainConfig, TrainingRunsError, train, train_and_promote
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 FAMILIES = ("ocean", "neon")
-QUICK = TrainConfig(network=NetworkConfig(hidden=(16,), epochs=6, batch_size=64, initial_rate=5e-3))
+QUICK = TrainConfig(
+    multitask=MultiTaskConfig(
+        cross_rank=4, trunk=16, experts=2, expert_units=8, tower_units=4, epochs=6, batch_size=64, initial_rate=5e-3
+    )
+)
+SOURCE = TrainConfig(kind="mlp", network=NetworkConfig(hidden=(16,), epochs=6, batch_size=64, initial_rate=5e-3))
 
 
 @pytest.fixture(autouse=True)
@@ -81,8 +90,60 @@ def test_model_learns_who_likes_what_and_serves(world):
     assert [name for name, share in stages if share == 1] == list(report.seconds)
     stored = ModelVersion.objects.get()
     assert stored.metrics["test"] == report.metrics["test"]
-    assert stored.config["network"]["hidden"] == [16]
+    assert stored.config["multitask"]["trunk"] == 16
     assert registry.champion().manifest.dims == {"user": USER_DIM, "content": CONTENT_DIM, "context": CONTEXT_DIM}
+
+
+def test_every_head_has_its_evidence_or_says_that_it_is_unknown(world):
+    metrics = train(QUICK, until=NOW, now=NOW).metrics
+    heads = metrics["heads"]
+    assert tuple(heads) == HEADS
+    assert heads["long_view"]["learned"]
+    assert heads["long_view"]["test"] == metrics["test"]
+    assert heads["skip"]["learned"]
+    assert heads["skip"]["test"]["auc"] > 0.75
+    assert heads["completion"]["test"]["auc_interval"]["low"] > 0.5
+    # Nobody liked anything, and no test example is a day old.
+    assert not heads["like"]["learned"]
+    assert (heads["like"]["test"]["positives"], heads["like"]["test"]["auc"]) == (0, None)
+    assert metrics["nan_share"] == 0.0
+    assert metrics["watch"]["bias"] == pytest.approx(1.0, abs=0.15)
+
+
+def test_champion_gives_all_heads_in_one_call_and_values_what_is_watched(world):
+    train_and_promote(QUICK, until=NOW, now=NOW)
+    stock_features = store.snapshot().features
+    blocks = FeatureBlocks(
+        np.zeros(USER_DIM, np.float32), np.asarray(stock_features[:20]), np.zeros((20, CONTEXT_DIM), np.float32)
+    )
+    told = registry.champion().value(blocks)
+    assert told.segment == "new"
+    assert set(told.heads) == {*HEADS, "watch_s", "debiased_watch_s"}
+    assert all(column.shape == (20,) and np.isfinite(column).all() for column in told.heads.values())
+    np.testing.assert_allclose(sum(told.terms.values()), told.value, rtol=1e-4)
+    np.testing.assert_allclose(told.terms["skip"], -6.0 * told.heads["skip"], rtol=1e-5)
+
+
+def test_source_network_trains_by_the_same_pipeline(world):
+    report = train_and_promote(SOURCE, until=NOW, now=NOW)
+    assert report.promoted, str(report)
+    assert ModelVersion.objects.get().kind == "mlp"
+    learned = [head for head, told in report.metrics["heads"].items() if told["learned"]]
+    assert learned == ["long_view"]
+
+
+def test_what_came_after_the_cut_is_no_training_label(world):
+    first = train(QUICK, until=NOW, now=NOW)
+    cut = datetime.fromtimestamp(first.metrics["cut"], UTC)
+    likes = [
+        event("like", cut + timedelta(minutes=1), user_id=f"user-{user}", content_id=f"clip-{number}")
+        for user in range(40) for number in range(30)
+    ]  # fmt: skip
+    ingest(likes, now=NOW, source="test", historical=True)
+    second = train(QUICK, until=NOW, now=NOW)
+    assert second.metrics["train_positives"] == first.metrics["train_positives"]
+    assert second.metrics["heads"]["like"]["test"]["positives"] > 0
+    assert not second.metrics["heads"]["like"]["learned"]
 
 
 def test_second_training_is_judged_beside_the_champion_on_the_same_examples(world):

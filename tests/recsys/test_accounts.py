@@ -13,10 +13,11 @@ def _quick_hashing(settings) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
-def test_three_log_ins_are_made():
+def test_a_log_in_per_demo_role_is_made():
     assert ensure_demo_logins("pass phrase one") == [
         ("superuser", "admin"),
         ("moderator", "moderator"),
+        ("moderation lead", "lead"),
         ("analyst", "analyst"),
     ]
     assert all(user.is_staff and user.check_password("pass phrase one") for user in User.objects.all())

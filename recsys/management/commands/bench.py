@@ -4,8 +4,9 @@ It ends with status 1 when a bar does not hold. `--json` prints one object for o
 """
 
 import json
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -14,9 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.benchmarks import machine
+from recsys.benchmarks.quality import MODES
+from recsys.benchmarks.quality_data import DATASETS
 from recsys.benchmarks.registry import BENCHMARKS
 from recsys.benchmarks.results import Options, Result
-from recsys.benchmarks.retrieval_data import DATASETS
 from recsys.benchmarks.scratch import BenchmarkFailedError, run_apart
 
 LEAST_CONTENTS = 1_000
@@ -32,9 +34,14 @@ class Command(BaseCommand):
         parser.add_argument("--list", action="store_true", help="only say which there are")
         parser.add_argument("--json", action="store_true", help="machine-readable output")
         parser.add_argument("--quick", action="store_true", help="smaller, under a minute each")
-        folders = "import, exploration, retrieval: real data; content: a folder with video, audio and image in it"
+        folders = "import, exploration, retrieval, quality, ope: real data; content: a folder of video, audio, image"
         parser.add_argument("--path", type=Path, help=folders)
-        parser.add_argument("--dataset", choices=DATASETS, help="retrieval: what lies in --path, if that is unclear")
+        which = "retrieval, quality: what lies in --path, if that is unclear"
+        parser.add_argument("--dataset", choices=DATASETS, help=which)
+        day = "quality: the last day that is learned from"
+        parser.add_argument("--train-until", type=_day, metavar="YYYY-MM-DD", help=day)
+        parser.add_argument("--mode", choices=MODES, help="quality: labels dealt out anew; what came later dealt out")
+        parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON there too")
 
         parser.add_argument("--contents", type=int, help="feed, freshness: contents in the catalogue")
 
@@ -45,14 +52,32 @@ class Command(BaseCommand):
             output.writelines(f"{benchmark.name:<10} {benchmark.what}\n" for benchmark in BENCHMARKS.values())
             return
         chosen = choose(options["name"], every=options["all"], known=tuple(BENCHMARKS))
-        if options["path"] is not None and not options["path"].is_dir():
+        if options["path"] is not None and not (options["path"].is_dir() or chosen == ["quality"]):
             raise CommandError(f"{options['path']} is no folder.")
+        if options["path"] is not None and not options["path"].exists():
+            raise CommandError(f"{options['path']} does not exist.")
         if options["contents"] is not None and options["contents"] < LEAST_CONTENTS:
             raise CommandError(f"--contents must be at least {LEAST_CONTENTS:,}; got {options['contents']}.")
-        asked = Options(options["quick"], options["path"], options["dataset"], options["contents"])
-        failed = measure(chosen, asked, output, run=run_apart, as_json=options["json"], as_list=options["all"])
+        asked = Options(
+            options["quick"],
+            options["path"],
+            options["dataset"],
+            options["train_until"],
+            options["mode"],
+            options["contents"],
+        )
+        failed = measure(
+            chosen, asked, output, run=run_apart, as_json=options["json"], as_list=options["all"], file=options["out"]
+        )
         if failed:
             raise CommandError(f"Below the bar: {', '.join(failed)}.", returncode=1)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"must be a day as 2022-04-29, got {text!r}") from error
 
 
 def choose(name: str | None, *, every: bool, known: Sequence[str]) -> list[str]:
@@ -67,7 +92,14 @@ def choose(name: str | None, *, every: bool, known: Sequence[str]) -> list[str]:
 
 
 def measure(
-    names: Sequence[str], options: Options, output: IO[str], *, run: Runner, as_json: bool, as_list: bool
+    names: Sequence[str],
+    options: Options,
+    output: IO[str],
+    *,
+    run: Runner,
+    as_json: bool,
+    as_list: bool,
+    file: Path | None = None,
 ) -> list[str]:
     """Run benchmarks one after another, print them, and return the bars that do not hold."""
     facts = machine.describe()
@@ -83,9 +115,12 @@ def measure(
         results.append(result)
         if not as_json:
             _print(result, console)
+    objects = [as_object(result, facts) for result in results]
+    text = json.dumps(objects if as_list else objects[0]) + "\n"
     if as_json:
-        objects = [as_object(result, facts) for result in results]
-        output.write(json.dumps(objects if as_list else objects[0]) + "\n")
+        output.write(text)
+    if file is not None:
+        file.write_text(text)
     return [
         f"{bar.name} is {_short(bar.value)}, bar {_short(bar.bound)}"
         for r in results

@@ -1,73 +1,28 @@
 /**
- * Browser client of the recsys API: sends what a person does, asks for the next clips.
+ * Browser client of the recsys API: walks through the feed, and reports what a person does.
  *
- * One ES module without dependencies or build step. It queues events, sends them in batches, and keeps them in
- * localStorage until the server has confirmed them. An event gets its id once, so sending it twice is harmless: the
- * server counts an id only once. Every retry, beacon and second tab below rests on that.
- *
- * It does not draw anything and does not decide what a person sees; see player.js for that.
+ * One ES module without dependencies or build step (its parts lie in client/ and load by themselves; types in
+ * client.d.ts, a guide in docs/client.md). It draws nothing and decides nothing; the demo player is built on exactly this.
  *
  * @example
- * const client = createClient({ baseUrl: "/api/v1", userId: "u1", token });
- * client.track("like", { content_id: "c1" });
- * const page = await client.getFeed(6);
+ * const client = createClient({ userId: "u1", refreshToken: () => fetch("/my/token").then((answer) => answer.json()) });
+ * for await (const item of client.feed()) await show(item);
  */
 
-const STORAGE_PREFIX = "recsys.queue.";
-const SESSION_KEY = "recsys.session";
-const SESSION_IDLE_MS = 30 * 60 * 1000;
-const STORED_QUEUE_LIFETIME_MS = 7 * 24 * 3600 * 1000;
-const REQUEST_TIMEOUT_MS = 15_000;
-const RENEW_BEFORE_MS = 60_000;
-const LONGEST_RETRY_MS = 60_000;
-// Browsers refuse beacons of 64 KiB and more; the rest stays stored for the next visit.
-const BEACON_BYTES = 60_000;
+import { FeedWalk } from "./client/feed-walk.js";
+import { isWish, Outbox } from "./client/outbox.js";
+import { local, newId, sessionId } from "./client/storage.js";
+import { Transport } from "./client/transport.js";
+import { referenceOf, ViewTracker } from "./client/view-tracker.js";
+
+export { ApiError, AuthError, NetworkError, RecsysError, UnavailableError } from "./client/errors.js";
+export { FeedWalk, ViewTracker, newId };
+export { anonymousId } from "./client/storage.js";
+
 // A feed request waits this long for pending events: better one page that misses a like than no page.
 const FLUSH_WAIT_MS = 1_500;
-// These answers say that the batch itself is wrong; sending it unchanged again would fail for ever.
-const REFUSED = new Set([400, 403, 413, 422]);
 
-/**
- * @typedef {{token: string, expires_at?: string}} Credential
- * @typedef {{event_id: string, event_type: string, timestamp: string, session_id: string, content_id?: string,
- *   request_id?: string, position?: number, watch_duration?: number}} FeedEvent
- * @typedef {{content_id: string, position: number, source: string, sources: string[], score: number,
- *   model_version: string, content: Object<string, any>}} FeedItem
- * @typedef {{request_id: string, items: FeedItem[], model_version: string, fallback_level: string, repeats: boolean,
- *   has_more: boolean, next_cursor: string|null, took_ms: number}} FeedPage
- * @typedef {{baseUrl?: string, userId: string, token: string, expiresAt?: string,
- *   refreshToken?: () => Promise<string|Credential>, surface?: string, flushAt?: number, flushAfterMs?: number,
- *   retryMs?: number, maxQueued?: number}} ClientOptions
- */
-
-/** An answer of the API that is not a success. */
-export class ApiError extends Error {
-  /** @param {number} status @param {string} code @param {string} message */
-  constructor(status, code, message) {
-    super(message);
-    this.name = "ApiError";
-    this.status = status;
-    this.code = code;
-  }
-}
-
-/** A random UUID (version 4), also on plain http where crypto.randomUUID does not exist. @returns {string} */
-export function newId() {
-  if (typeof crypto.randomUUID === "function") return crypto.randomUUID();
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
-}
-
-// The session where sessionStorage is forbidden: as long as the page.
-const PAGE_ID = newId();
-
-/** @param {number} ms */
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** @param {ClientOptions} options @returns {RecsysClient} */
+/** @param {import("./client.d.ts").ClientOptions} options @returns {RecsysClient} */
 export function createClient(options) {
   return new RecsysClient(options);
 }
@@ -75,51 +30,73 @@ export function createClient(options) {
 /** Made by createClient. */
 export class RecsysClient {
   #options;
-  #token;
-  #expiresAt;
-  /** @type {FeedEvent[]} */ #queue = [];
-  #storageKey;
-  #batchSize;
-  #failures = 0;
-  #notBefore = 0;
-  /** @type {ReturnType<typeof setTimeout>|undefined} */ #timer;
-  #timerAt = Infinity;
-  /** @type {Promise<boolean>|null} */ #sending = null;
-  /** @type {Promise<boolean>|null} */ #renewing = null;
+  #transport;
+  #outbox;
   /** @type {Set<() => void>} */ #hideListeners = new Set();
-  /** @type {Set<string>} */ #beaconed = new Set();
   /** @type {Set<string>} */ #impressions = new Set();
+  /** What the person refused on this page: it leaves pages that were served before. */
+  #refused = { contents: /** @type {Set<string>} */ (new Set()), creators: /** @type {Set<string>} */ (new Set()) };
 
-  /** @param {ClientOptions} options */
+  /** @param {import("./client.d.ts").ClientOptions} options */
   constructor(options) {
-    this.#options = {
-      baseUrl: "/api/v1", surface: "for_you", flushAt: 20, flushAfterMs: 2_000, retryMs: 1_000, maxQueued: 1_000,
-      ...options,
-    };
-    this.#token = options.token;
-    this.#expiresAt = Date.parse(options.expiresAt ?? "");
-    this.#batchSize = Math.min(100, this.#options.maxQueued);
-    // Each tab stores its own list: two tabs writing one key would overwrite each other.
-    this.#storageKey = `${STORAGE_PREFIX}${options.userId}/${newId()}`;
-    this.#adoptStoredQueues();
+    this.#options = { baseUrl: "/api/v1", surface: "for_you", onRejected: warn, ...options };
+    this.#transport = new Transport(this.#options);
+    this.#outbox = new Outbox(this.#transport, {
+      flushAt: 20, flushAfterMs: 2_000, retryMs: 1_000, maxQueued: 1_000, ...this.#options,
+    });
+    this.#recallRefused();
     document.addEventListener("visibilitychange", this.#onVisibilityChange);
     addEventListener("pagehide", this.#onHide);
-    addEventListener("online", this.#onOnline);
-    if (this.#queue.length) this.#schedule(0);
   }
 
-  /** How many events wait for the server's confirmation. */
+  get userId() {
+    return this.#options.userId;
+  }
+
+  /** How many events and wishes wait for the server's confirmation. */
   get pending() {
-    return this.#queue.length;
+    return this.#outbox.size;
   }
 
-  /** Stop timers and listeners; events that still wait stay stored for the next client of this user. */
+  /** Whether what waits survives the page; false where the browser lets this site store nothing. */
+  get durable() {
+    return local.durable;
+  }
+
+  /** Stop timers and listeners; what still waits stays stored for the next client of this user. */
   close() {
-    clearTimeout(this.#timer);
+    this.#outbox.close();
     document.removeEventListener("visibilitychange", this.#onVisibilityChange);
     removeEventListener("pagehide", this.#onHide);
-    removeEventListener("online", this.#onOnline);
   }
+
+  // The feed -------------------------------------------------------------------------------------------------------
+
+  /** A walk through the feed. @param {import("./client.d.ts").FeedOptions} [options] */
+  feed(options = {}) {
+    return new FeedWalk(this, { surface: this.#options.surface, ...options });
+  }
+
+  /**
+   * One page. Waiting events are sent first, so that the page already follows them.
+   * @param {import("./client.d.ts").FeedOptions & {cursor?: string|null}} [options]
+   * @returns {Promise<import("./client.d.ts").FeedPage>}
+   */
+  async getFeed({ prefetchAt: _, ...options } = {}) {
+    await Promise.race([this.flush(), new Promise((resolve) => setTimeout(resolve, FLUSH_WAIT_MS))]);
+    const given = Object.entries({ user_id: this.userId, ...options }).filter(([, value]) => value != null);
+    const page = await this.#transport.call("GET", `/feed?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`);
+    const { request_id } = page;
+    const surface = options.surface ?? this.#options.surface;
+    return { ...page, items: page.items.map((item) => ({ ...item, request_id, surface })) };
+  }
+
+  /** Measure how an item is watched. @param {import("./client.d.ts").WatchOptions} options @returns {ViewTracker} */
+  watch(options) {
+    return new ViewTracker(this, options);
+  }
+
+  // What a person does -----------------------------------------------------------------------------------------------
 
   /**
    * Queue one event.
@@ -128,79 +105,113 @@ export class RecsysClient {
    * @returns {string} the event's id
    */
   track(eventType, fields = {}) {
-    const event = /** @type {FeedEvent} */ ({
+    const event = /** @type {import("./client.d.ts").FeedEvent} */ ({
       event_id: newId(),
       event_type: eventType,
       timestamp: new Date().toISOString(),
+      user_id: this.userId,
       session_id: sessionId(),
       surface: this.#options.surface,
       ...fields,
     });
-    this.#queue.push(event);
-    const excess = this.#queue.length - this.#options.maxQueued;
-    if (excess > 0) {
-      this.#queue.splice(0, excess);
-      console.warn(`recsys: queue full, dropped the ${excess} oldest events`);
-    }
-    this.#store();
-    this.#schedule(this.#queue.length >= this.#options.flushAt ? 0 : this.#options.flushAfterMs);
+    this.#outbox.add(event);
     return event.event_id;
   }
 
-  /**
-   * Record that a served content was on screen; a second call for the same serving is ignored.
-   * @param {{content_id: string, request_id?: string, position?: number}} reference
-   */
-  trackImpression(reference) {
-    const key = `${reference.request_id}/${reference.content_id}`;
+  /** Record that a served item was on screen; a second call for the same serving is ignored. */
+  trackImpression(item) {
+    const key = `${item.request_id}/${item.content_id}`;
     if (this.#impressions.has(key)) return;
     this.#impressions.add(key);
-    this.track("impression", reference);
+    this.track("impression", referenceOf(item));
   }
 
-  /** Send everything that waits. @returns {Promise<boolean>} true when nothing is left waiting */
-  flush() {
-    this.#sending ??= this.#drain().finally(() => {
-      this.#sending = null;
+  /** @returns {() => void} takes it back */
+  like(item) {
+    return this.#reversible("like", "unlike", referenceOf(item));
+  }
+
+  /** @returns {() => void} takes it back */
+  save(item) {
+    return this.#reversible("save", "unsave", referenceOf(item));
+  }
+
+  /** Follow the creator of an item. @returns {() => void} takes it back */
+  follow(item) {
+    return this.#reversible("follow", "unfollow", { ...referenceOf(item), creator_id: creatorOf(item) });
+  }
+
+  unlike(item) {
+    this.track("unlike", referenceOf(item));
+  }
+
+  unsave(item) {
+    this.track("unsave", referenceOf(item));
+  }
+
+  unfollow(item) {
+    this.track("unfollow", { ...referenceOf(item), creator_id: creatorOf(item) });
+  }
+
+  comment(item, text) {
+    this.track("comment", { ...referenceOf(item), comment_text: text });
+  }
+
+  share(item, platform) {
+    this.track("share", { ...referenceOf(item), platform });
+  }
+
+  /** Say that an item breaks the rules; it is gone from this person's feed, for good. */
+  report(item, reason) {
+    this.#refused.contents.add(item.content_id);
+    this.track("report", { ...referenceOf(item), reason });
+  }
+
+  /** The item and what is like it are not wanted. @returns {() => void} takes it back */
+  notInterested(item) {
+    this.#refused.contents.add(item.content_id);
+    this.track("hide", referenceOf(item));
+    return once(() => {
+      this.#refused.contents.delete(item.content_id);
+      this.track("unhide", referenceOf(item));
     });
-    return this.#sending;
   }
 
-  /**
-   * The next page. Waiting events are sent first, so that the page already follows them.
-   * @param {number} limit
-   * @param {string|null} [cursor] `next_cursor` of the page before; the same one gives the same page, so a request that
-   *   failed may be repeated. Left out, a new walk begins.
-   * @returns {Promise<FeedPage>}
-   * @throws {ApiError} when the server answers with an error; TypeError when it cannot be reached
-   */
-  async getFeed(limit = 10, cursor = null) {
-    await Promise.race([this.flush(), pause(FLUSH_WAIT_MS)]);
-    const after = cursor ? `&cursor=${encodeURIComponent(cursor)}` : "";
-    const response = await this.#request("GET", `/feed?limit=${limit}${after}`);
-    const body = await response.json().catch(() => null);
-    if (response.ok && Array.isArray(body?.items)) return body;
-    const error = body?.error ?? {};
-    throw new ApiError(response.status, error.code ?? "unexpected_answer", error.message ?? response.statusText);
+  /** No more of a creator in the feed. @param {string} creatorId @returns {() => void} takes it back */
+  muteCreator(creatorId) {
+    return this.#shun("mutes", creatorId);
+  }
+
+  /** As muting; which of the two a page means is for its people to see. @returns {() => void} takes it back */
+  blockCreator(creatorId) {
+    return this.#shun("blocks", creatorId);
+  }
+
+  /** Take muting back, however long ago it was. @param {string} creatorId */
+  unmuteCreator(creatorId) {
+    this.#wish("mutes", creatorId, false);
+  }
+
+  /** Take blocking back, however long ago it was. @param {string} creatorId */
+  unblockCreator(creatorId) {
+    this.#wish("blocks", creatorId, false);
+  }
+
+  /** Whether the person refused an item on this page, by itself or with its creator. @returns {boolean} */
+  refuses(item) {
+    return this.#refused.contents.has(item.content_id) || this.#refused.creators.has(item.content?.creator_id ?? "");
+  }
+
+  // Sending ----------------------------------------------------------------------------------------------------------
+
+  /** Send everything that waits. @returns {Promise<boolean>} false where something has to wait longer */
+  flush() {
+    return this.#outbox.flush();
   }
 
   /** Hand waiting events to the browser, which sends them even while the page goes away. @returns {boolean} */
   sendBeacon() {
-    const fresh = this.#queue.filter((event) => !this.#beaconed.has(event.event_id));
-    const encoder = new TextEncoder();
-    const events = [];
-    let bytes = encoder.encode(this.#token).length + 64;
-    for (const event of fresh) {
-      bytes += encoder.encode(JSON.stringify(event)).length + 1;
-      if (bytes > BEACON_BYTES) break;
-      events.push(event);
-    }
-    if (!events.length || typeof navigator.sendBeacon !== "function") return false;
-    const body = JSON.stringify({ token: this.#token, events });
-    const accepted = navigator.sendBeacon(`${this.#options.baseUrl}/events/beacon`, body);
-    // A beacon has no answer, so its events stay stored; they are only not put into a second beacon.
-    if (accepted) for (const event of events) this.#beaconed.add(event.event_id);
-    return accepted;
+    return this.#outbox.beacon();
   }
 
   /**
@@ -215,7 +226,6 @@ export class RecsysClient {
 
   #onVisibilityChange = () => {
     if (document.visibilityState === "hidden") this.#onHide();
-    else if (this.#queue.length) this.#schedule(0);
   };
 
   #onHide = () => {
@@ -223,165 +233,51 @@ export class RecsysClient {
     this.sendBeacon();
   };
 
-  #onOnline = () => {
-    this.#failures = 0;
-    if (this.#queue.length) this.#schedule(0);
+  #reversible(eventType, opposite, fields) {
+    this.track(eventType, fields);
+    return once(() => this.track(opposite, fields));
+  }
+
+  /** @param {"mutes"|"blocks"} relation @param {string} creatorId */
+  #shun(relation, creatorId) {
+    this.#wish(relation, creatorId, true);
+    return once(() => this.#wish(relation, creatorId, false));
+  }
+
+  #wish(relation, creatorId, present) {
+    if (present) this.#refused.creators.add(creatorId);
+    else this.#refused.creators.delete(creatorId);
+    const wish = `/users/${encodeURIComponent(this.userId)}/${relation}/${encodeURIComponent(creatorId)}`;
+    this.#outbox.add({ wish, present }, true);
+  }
+
+  /** What was refused before a reload and still waits to be sent holds all the same. */
+  #recallRefused() {
+    for (const letter of this.#outbox.letters) {
+      if (isWish(letter)) {
+        const creatorId = decodeURIComponent(letter.wish.slice(letter.wish.lastIndexOf("/") + 1));
+        if (letter.present) this.#refused.creators.add(creatorId);
+        else this.#refused.creators.delete(creatorId);
+      } else if (letter.event_type === "hide" || letter.event_type === "report") {
+        this.#refused.contents.add(letter.content_id);
+      } else if (letter.event_type === "unhide") this.#refused.contents.delete(letter.content_id);
+    }
+  }
+}
+
+function creatorOf(item) {
+  return item.creator_id ?? item.content?.creator_id;
+}
+
+/** @param {() => void} undo @returns {() => void} the same, that does nothing the second time */
+function once(undo) {
+  let undone = false;
+  return () => {
+    if (!undone) undo();
+    undone = true;
   };
-
-  /** @param {number} delayMs */
-  #schedule(delayMs) {
-    // While retries back off, new events must not bring the next attempt forward.
-    if (this.#failures && this.#timerAt < Infinity) return;
-    const wait = this.#failures ? Math.max(delayMs, this.#backoffMs(), this.#notBefore - Date.now()) : delayMs;
-    const at = Date.now() + wait;
-    if (at >= this.#timerAt) return;
-    clearTimeout(this.#timer);
-    this.#timerAt = at;
-    this.#timer = setTimeout(() => {
-      this.#timerAt = Infinity;
-      this.flush();
-    }, wait);
-  }
-
-  /** Exponential backoff with jitter: half of the delay is fixed, half is random. */
-  #backoffMs() {
-    const longest = Math.min(LONGEST_RETRY_MS, this.#options.retryMs * 2 ** (this.#failures - 1));
-    return longest * (0.5 + Math.random() / 2);
-  }
-
-  // navigator.onLine is not asked: without any network it is false although a server on this very machine answers.
-  async #drain() {
-    clearTimeout(this.#timer);
-    this.#timerAt = Infinity;
-    while (this.#queue.length) {
-      const batch = this.#queue.slice(0, this.#batchSize);
-      if (!(await this.#sendBatch(batch))) {
-        this.#failures += 1;
-        this.#schedule(0);
-        return false;
-      }
-      this.#failures = 0;
-    }
-    return true;
-  }
-
-  /** @param {FeedEvent[]} batch @returns {Promise<boolean>} false when it has to be tried again later */
-  async #sendBatch(batch) {
-    let response;
-    try {
-      response = await this.#request("POST", "/events", { events: batch });
-    } catch {
-      return false;
-    }
-    if (response.status === 202) {
-      const body = await response.json().catch(() => ({}));
-      for (const { index, code, detail } of body.rejected ?? []) {
-        console.warn(`recsys: event rejected (${code})`, detail ?? "", batch[index]);
-      }
-      this.#forget(batch);
-      this.#batchSize = 100;
-      return true;
-    }
-    if (!REFUSED.has(response.status)) {
-      this.#notBefore = Date.now() + 1000 * (Number(response.headers.get("Retry-After")) || 0);
-      return false;
-    }
-    if (batch.length === 1) {
-      console.warn(`recsys: event refused (${response.status})`, batch[0]);
-      this.#forget(batch);
-    } else {
-      // Halving isolates the one event that spoils the batch.
-      this.#batchSize = Math.ceil(batch.length / 2);
-    }
-    return true;
-  }
-
-  /** @param {FeedEvent[]} batch */
-  #forget(batch) {
-    const done = new Set(batch.map((event) => event.event_id));
-    this.#queue = this.#queue.filter((event) => !done.has(event.event_id));
-    for (const id of done) this.#beaconed.delete(id);
-    this.#store();
-  }
-
-  /** @param {string} method @param {string} path @param {object} [body] @returns {Promise<Response>} */
-  async #request(method, path, body) {
-    const send = () => fetch(this.#options.baseUrl + path, {
-      method,
-      headers: { Authorization: `Bearer ${this.#token}`, ...(body && { "Content-Type": "application/json" }) },
-      body: body && JSON.stringify(body),
-      credentials: "omit",
-      cache: "no-store",
-      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
-    });
-    if (this.#expiresAt - Date.now() < RENEW_BEFORE_MS) await this.#renew();
-    const response = await send();
-    return response.status === 401 && (await this.#renew()) ? send() : response;
-  }
-
-  /** @returns {Promise<boolean>} whether there is a new token */
-  #renew() {
-    if (!this.#options.refreshToken) return Promise.resolve(false);
-    this.#renewing ??= this.#options.refreshToken().then((credential) => {
-      this.#token = typeof credential === "string" ? credential : credential.token;
-      this.#expiresAt = Date.parse(typeof credential === "string" ? "" : credential.expires_at ?? "");
-      return true;
-    }).catch(() => false).finally(() => {
-      this.#renewing = null;
-    });
-    return this.#renewing;
-  }
-
-  #store() {
-    try {
-      if (this.#queue.length) {
-        localStorage.setItem(this.#storageKey, JSON.stringify({ saved_at: Date.now(), events: this.#queue }));
-      } else {
-        localStorage.removeItem(this.#storageKey);
-      }
-    } catch (error) {
-      console.warn("recsys: events are kept in memory only", error);
-    }
-  }
-
-  /** Take over what closed tabs of this user left behind; a tab that still lives sends its copy too, harmlessly. */
-  #adoptStoredQueues() {
-    const own = `${STORAGE_PREFIX}${this.#options.userId}/`;
-    try {
-      for (const key of Object.keys(localStorage).filter((name) => name.startsWith(STORAGE_PREFIX))) {
-        const { saved_at: savedAt, events } = readJson(localStorage, key) ?? {};
-        const expired = !Array.isArray(events) || Date.now() - savedAt > STORED_QUEUE_LIFETIME_MS;
-        if (key.startsWith(own) && !expired) this.#queue.push(...events);
-        if (key.startsWith(own) || expired) localStorage.removeItem(key);
-      }
-      this.#queue = this.#queue.slice(-this.#options.maxQueued);
-      this.#store();
-    } catch (error) {
-      console.warn("recsys: stored events cannot be read", error);
-    }
-  }
 }
 
-/** The tab's session id; a new one after 30 minutes without an event. @returns {string} */
-function sessionId() {
-  const now = Date.now();
-  try {
-    const stored = readJson(sessionStorage, SESSION_KEY);
-    const id = stored?.id && now - stored.last < SESSION_IDLE_MS ? stored.id : newId();
-    sessionStorage.setItem(SESSION_KEY, JSON.stringify({ id, last: now }));
-    return id;
-  } catch {
-    return PAGE_ID;
-  }
+function warn(letter, { code, detail }) {
+  console.warn(`recsys: not taken in (${code})`, detail, letter);
 }
-
-/** @param {Storage} storage @param {string} key @returns {any} null when absent or damaged */
-function readJson(storage, key) {
-  try {
-    return JSON.parse(storage.getItem(key) ?? "null");
-  } catch {
-    return null;
-  }
-}
-
-export { ViewTracker } from "./view-tracker.js";

@@ -1,7 +1,5 @@
 /** One clip on the stage: draws a served item, owns its video element and its view tracker while it is near. */
 
-import { ViewTracker } from "./client.js";
-
 const WHY = {
   content_based: "Because of what you watched",
   collaborative: "Liked by people with your taste",
@@ -15,6 +13,12 @@ const WHY = {
   seen_again: "Worth a second look",
 };
 const TONES = 4;
+// A clip that failed is tried again by itself: now and then, and at once when the network is back.
+const RETRY_MS = 2_000;
+const MOST_RETRIES = 6;
+const FAILED = "This clip cannot be played.";
+const OFFLINE = "No connection. The clip plays as soon as it is back.";
+const NOTHING_TO_PLAY = "There is nothing to play here.";
 
 /** @param {string} source @returns {string} */
 export function reasonFor(source) {
@@ -23,12 +27,14 @@ export function reasonFor(source) {
 
 export class Clip {
   /** @type {HTMLVideoElement|null} */ #video = null;
-  /** @type {ViewTracker|null} */ #tracker = null;
+  /** @type {import("./client.js").ViewTracker|null} */ #tracker = null;
   /** Dismissed: it fades out and is not measured again. */
   retired = false;
   #pausedByPerson = false;
   #active = false;
   #frameRequest = 0;
+  #failures = 0;
+  #retryTimer = 0;
   #onSoundBlocked;
 
   /**
@@ -53,11 +59,6 @@ export class Clip {
     return this.item.content?.creator_id ?? "";
   }
 
-  /** What every event about this serving carries. */
-  get reference() {
-    return { content_id: this.contentId, request_id: this.page.request_id, position: this.item.position };
-  }
-
   /** @param {string} selector @returns {HTMLElement} */
   part(selector) {
     return /** @type {HTMLElement} */ (this.element.querySelector(selector));
@@ -76,8 +77,9 @@ export class Clip {
       this.part(".clip-poster").after(video);
       this.#video = video;
     }
-    const { item, element } = this;
-    this.#tracker = new ViewTracker(client, { element, video: this.#video, item, requestId: this.page.request_id, root });
+    // Without media nothing is watched, however long it is on screen.
+    const measure = source ? "playing" : "seen";
+    this.#tracker = client.watch({ element: this.element, item: this.item, video: this.#video, measure, root });
   }
 
   /** The clip is far away: report it and free the decoder. */
@@ -85,6 +87,8 @@ export class Clip {
     this.deactivate();
     this.#tracker?.dispose();
     this.#tracker = null;
+    clearTimeout(this.#retryTimer);
+    this.#failures = 0;
     if (!this.#video) return;
     this.#video.removeAttribute("src");
     this.#video.load();
@@ -96,6 +100,7 @@ export class Clip {
   retire() {
     this.retired = true;
     this.#tracker?.dispose();
+    clearTimeout(this.#retryTimer);
     this.#video?.pause();
     this.element.classList.add("leaving");
   }
@@ -131,6 +136,19 @@ export class Clip {
       this.#onSoundBlocked();
       this.play();
     }
+  }
+
+  /** Try again what failed to load; the network may be back. */
+  wake() {
+    clearTimeout(this.#retryTimer);
+    const poster = /** @type {HTMLImageElement} */ (this.part(".clip-poster"));
+    if (poster.hidden && poster.src) Object.assign(poster, { src: poster.src, hidden: false });
+    const video = this.#video;
+    if (!video?.error) return;
+    const at = video.currentTime;
+    video.load();
+    video.currentTime = at;
+    this.play();
   }
 
   /** The tab went to the background. */
@@ -180,6 +198,7 @@ export class Clip {
     const tone = [...(content.category ?? this.contentId)].reduce((sum, letter) => sum + letter.charCodeAt(0), 0);
     this.part(".clip-frame").dataset.tone = String(1 + (tone % TONES));
     this.part(".clip-why span").textContent = reasonFor(this.item.source);
+    if (!content.media_url) this.#say(NOTHING_TO_PLAY);
     this.part(".clip-creator").textContent = content.creator_id ? `@${content.creator_id}` : "";
     this.part(".follow-button").hidden = !content.creator_id;
     this.part(".clip-caption").textContent = caption || this.contentId;
@@ -228,10 +247,22 @@ export class Clip {
     video.addEventListener("loadedmetadata", () => {
       video.classList.toggle("landscape", video.videoWidth > video.videoHeight);
     });
-    video.addEventListener("error", () => {
-      this.part(".clip-failed").hidden = false;
-      buffering(false)();
+    video.addEventListener("loadeddata", () => {
+      this.#failures = 0;
+      this.#say("");
     });
+    video.addEventListener("error", () => {
+      buffering(false)();
+      this.#say(navigator.onLine ? FAILED : OFFLINE);
+      this.#failures += 1;
+      if (this.#failures > MOST_RETRIES || this.retired) return;
+      this.#retryTimer = setTimeout(() => this.wake(), RETRY_MS * 2 ** (this.#failures - 1));
+    });
+  }
+
+  /** @param {string} text "" where all is well */
+  #say(text) {
+    Object.assign(this.part(".clip-failed"), { textContent: text, hidden: !text });
   }
 
   #drawProgress() {

@@ -1,25 +1,28 @@
 /**
  * The For You player: shows one clip at a time, keeps the feed ahead of the person, turns gestures into events.
  *
- * The page's configuration comes as JSON from ranking/player_views.py. Everything about sending and measuring is in
- * client.js and view-tracker.js; this file only uses them, as any other app would.
+ * The page's configuration comes as JSON from ranking/player_views.py. Everything about asking, sending and measuring is
+ * in client.js; this file only uses it, as any other app would.
  */
 
-import { createClient } from "./client.js";
+import { createClient, NetworkError } from "./client.js";
 import { Clip } from "./clip.js";
+import { connectKeys, connectTaps, connectWheel } from "./gestures.js";
 import { Reactions } from "./reactions.js";
-import { connectSheets, openComments, openReport, openShare, sheetIsOpen, toggleHelp } from "./sheets.js";
+import { connectSheets, openAbout, openComments, openReport, openShare, toggleHelp } from "./sheets.js";
+import { Sound } from "./sound.js";
 
-const PREFETCH_AT = 3;
+// Late, so that the next page follows what was done on this one; two clips are time enough for an answer.
+const PREFETCH_AT = 2;
 // Two clips each way: five decoders, which phones still manage.
 const NEAR = 2;
 const UNMUTE_CLIPS = 4;
+const MOVE_MS = 500;
 const LEAVE_MS = 220;
+// A server that was away gives no sign when it is back.
+const ASK_AGAIN_MS = 5_000;
 const TOAST_MS = 2_400;
-const DOUBLE_TAP_MS = 240;
-const WHEEL_STEP = 24;
-const WHEEL_REST_MS = 420;
-const SOUND_KEY = "recsys.sound";
+const UNDO_MS = 6_000;
 
 const byId = (id) => /** @type {any} */ (document.getElementById(id));
 const config = JSON.parse(byId("player-config").textContent);
@@ -34,17 +37,19 @@ const client = createClient({
   expiresAt: config.expiresAt,
   refreshToken: fetchToken,
 });
+const walk = client.feed({ limit: config.pageSize, explain: true });
+const sound = new Sound(drawSound);
 
 /** @type {Clip[]} */ const clips = [];
 /** @type {Clip|null} */ let current = null;
-const CURSOR_CODES = new Set(["cursor_expired", "cursor_mismatch", "invalid_cursor"]);
 let active = 0;
 let target = 0;
 let loading = false;
 let exhausted = false;
-/** @type {string|null} */ let cursor = null;
 let debug = false;
-let muted = remembered(SOUND_KEY) !== "on";
+let askAgain = 0;
+let scrollFrame = 0;
+let movedAt = -Infinity;
 
 async function fetchToken() {
   const response = await fetch(config.tokenUrl, { method: "POST", headers: { "X-CSRFToken": config.csrfToken } });
@@ -60,40 +65,39 @@ async function loadMore() {
   feed.setAttribute("aria-busy", "true");
   showTail("loading");
   try {
-    const page = await client.getFeed(config.pageSize, cursor);
-    // Only now: a page that did not arrive is asked for again by the same cursor, and is the same page.
-    cursor = page.next_cursor;
-    append(page);
+    append(await walk.nextPage());
   } catch (error) {
-    // A cursor that ended over night begins a new walk.
-    if (CURSOR_CODES.has(error.code)) cursor = null;
     console.warn("recsys: no feed", error);
-    showTail(error instanceof TypeError ? "offline" : "error");
+    showTail(error instanceof NetworkError ? "offline" : "error");
+    clearTimeout(askAgain);
+    askAgain = setTimeout(() => ["offline", "error"].includes(tail.dataset.state) && retry(), ASK_AGAIN_MS);
   }
   loading = false;
   feed.setAttribute("aria-busy", "false");
 }
 
-/** @param {import("./client.js").FeedPage} page */
+/** @param {import("./client.js").FeedPage|null} page null at the end of the feed */
 function append(page) {
-  const known = new Set(clips.slice(page.repeats ? active : 0).map((clip) => clip.contentId));
-  const fresh = page.items.filter((item) => !known.has(item.content_id) && !reactions.has("hidden", item.content_id));
-  for (const item of fresh) {
-    const clip = new Clip(item, page, byId("clip-template"), mutedByBrowser);
-    clip.press("like", reactions.has("liked", clip.contentId));
-    clip.press("save", reactions.has("saved", clip.contentId));
-    drawFollow(clip);
-    clip.showDebug(debug);
-    clips.push(clip);
-    tail.before(clip.element);
-    clip.element.setAttribute("aria-posinset", String(clips.length));
-    clip.element.setAttribute("aria-setsize", "-1");
-  }
+  const known = new Set(clips.slice(page?.repeats ? active : 0).map((clip) => clip.contentId));
+  const fresh = (page?.items ?? []).filter((item) => !known.has(item.content_id));
+  for (const item of fresh) insert(new Clip(item, page, byId("clip-template"), () => sound.set(false, false)), clips.length);
   // Scroll snapping would hold on to the tail, which the new clips have pushed down.
   if (!current) feed.scrollTo({ top: active * feed.clientHeight, behavior: "instant" });
   exhausted = fresh.length === 0;
   showTail(clips.length === 0 ? "empty" : exhausted ? "finished" : "loading");
   settle();
+}
+
+/** @param {Clip} clip @param {number} place */
+function insert(clip, place) {
+  clip.press("like", reactions.has("liked", clip.contentId));
+  clip.press("save", reactions.has("saved", clip.contentId));
+  drawFollow(clip);
+  clip.showDebug(debug);
+  (clips[place]?.element ?? tail).before(clip.element);
+  clips.splice(place, 0, clip);
+  clip.element.setAttribute("aria-posinset", String(place + 1));
+  clip.element.setAttribute("aria-setsize", "-1");
 }
 
 const TAIL_TEXTS = {
@@ -124,7 +128,7 @@ function settle() {
   if (changed) current?.deactivate();
   current = clip;
   for (const [place, other] of clips.entries()) {
-    if (Math.abs(place - active) <= NEAR) other.attach(client, feed, muted);
+    if (Math.abs(place - active) <= NEAR) other.attach(client, feed, sound.muted);
     else other.detach();
   }
   clip?.activate();
@@ -142,18 +146,26 @@ function prefetch() {
 
 /** @param {number} step */
 function move(step) {
-  target = Math.max(0, Math.min(clips.length, target + step));
+  // Two quick steps are two clips, although the first is still on its way.
+  const now = performance.now();
+  const from = now - movedAt < MOVE_MS ? target : active;
+  movedAt = now;
+  target = Math.max(0, Math.min(clips.length, from + step));
   feed.scrollTo({ top: target * feed.clientHeight, behavior: calm.matches ? "instant" : "smooth" });
 }
 
-/** Take a clip and all its copies out of the feed; the next one takes its place. @param {Clip} clip */
-function dismiss(clip) {
-  reactions.set("hidden", clip.contentId, true);
+/**
+ * Take clips out of the feed; the next one takes the place of the one on stage.
+ * @param {Clip} clip on stage
+ * @param {(other: Clip) => boolean} goes
+ * @returns {() => void} brings the clip on stage back
+ */
+function dismiss(clip, goes) {
   const hadFocus = clip.element.contains(document.activeElement);
   clip.retire();
-  setTimeout(() => {
-    const above = clips.slice(0, active).filter((other) => other.contentId === clip.contentId).length;
-    for (const other of clips.filter((candidate) => candidate.contentId === clip.contentId)) {
+  const gone = pause(calm.matches ? 0 : LEAVE_MS).then(() => {
+    const above = clips.slice(0, active).filter(goes).length;
+    for (const other of clips.filter(goes)) {
       other.detach();
       other.element.remove();
       clips.splice(clips.indexOf(other), 1);
@@ -163,8 +175,16 @@ function dismiss(clip) {
     target = Math.round(feed.scrollTop / Math.max(1, feed.clientHeight));
     settle();
     if (hadFocus) (current?.element ?? feed).focus({ preventScroll: true });
-  }, calm.matches ? 0 : LEAVE_MS);
+  });
+  return () => gone.then(() => {
+    insert(new Clip(clip.item, clip.page, byId("clip-template"), () => sound.set(false, false)), active);
+    feed.scrollTo({ top: active * feed.clientHeight, behavior: "instant" });
+    settle();
+  });
 }
+
+/** @param {number} ms @returns {Promise<void>} */
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // Reactions -------------------------------------------------------------------------------------------------------
 
@@ -174,28 +194,34 @@ const ACTIONS = {
   follow: (clip) => {
     const on = !reactions.has("followed", clip.creatorId);
     reactions.set("followed", clip.creatorId, on);
-    client.track(on ? "follow" : "unfollow", { ...clip.reference, creator_id: clip.creatorId });
+    client[on ? "follow" : "unfollow"](clip.item);
     for (const other of clips) drawFollow(other);
   },
   comment: (clip) => openComments(reactions.comments(clip.contentId), (text) => {
     reactions.addComment(clip.contentId, text);
-    client.track("comment", { ...clip.reference, comment_text: text });
+    client.comment(clip.item, text);
   }),
   share: (clip) => {
     const { media_url: media, caption } = clip.item.content ?? {};
-    openShare({ url: new URL(media ?? "/", location.href).href, title: caption ?? "A clip" }, (platform) => {
-      client.track("share", { ...clip.reference, platform });
+    openShare({ url: new URL(media || "/", location.href).href, title: caption || "A clip" }, (platform) => {
+      client.share(clip.item, platform);
       toast(platform === "copy_link" ? "Link copied" : "Shared");
     });
   },
+  about: (clip) => openAbout(clip, (choice) => ACTIONS[choice](clip)),
   hide: (clip) => {
-    dismiss(clip);
-    client.track("hide", clip.reference);
-    toast("Got it. This clip will not come back.");
+    const back = dismiss(clip, (other) => other.contentId === clip.contentId);
+    const undo = client.notInterested(clip.item);
+    toast("Got it. Less like this.", () => [undo(), back()]);
+  },
+  mute: (clip) => {
+    const back = dismiss(clip, (other) => other.creatorId === clip.creatorId);
+    const undo = client.muteCreator(clip.creatorId);
+    toast(`No more of @${clip.creatorId}.`, () => [undo(), back()]);
   },
   report: (clip) => openReport((reason) => {
-    dismiss(clip);
-    client.track("report", { ...clip.reference, reason });
+    dismiss(clip, (other) => other.contentId === clip.contentId);
+    client.report(clip.item, reason);
     toast("Thank you. The clip is gone from your feed.");
   }),
 };
@@ -203,7 +229,7 @@ const ACTIONS = {
 function toggle(clip, list, onEvent, offEvent) {
   const on = !reactions.has(list, clip.contentId);
   reactions.set(list, clip.contentId, on);
-  client.track(on ? onEvent : offEvent, clip.reference);
+  client[on ? onEvent : offEvent](clip.item);
   clip.press(onEvent, on);
   if (on && onEvent === "like") clip.burst();
 }
@@ -215,73 +241,57 @@ function drawFollow(clip) {
 }
 
 let toastTimer = 0;
+/** @type {(() => void)|null} */ let undoLast = null;
 
-/** @param {string} text */
-function toast(text) {
-  const element = byId("toast");
-  element.textContent = text;
-  element.classList.add("show");
+/** @param {string} text @param {(() => void)|null} [undo] */
+function toast(text, undo = null) {
+  undoLast = undo;
+  byId("toast-text").textContent = text;
+  byId("undo").hidden = !undo;
+  byId("toast").classList.add("show");
   clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => element.classList.remove("show"), TOAST_MS);
+  toastTimer = setTimeout(endToast, undo ? UNDO_MS : TOAST_MS);
+}
+
+function endToast() {
+  undoLast = null;
+  // Out of the tab order as well.
+  byId("undo").hidden = true;
+  byId("toast").classList.remove("show");
+}
+
+function undo() {
+  const run = undoLast;
+  if (!run) return;
+  endToast();
+  run();
 }
 
 // Sound -----------------------------------------------------------------------------------------------------------
 
-/** @param {boolean} on @param {boolean} chosen by the person, so worth remembering */
-function setSound(on, chosen) {
-  muted = !on;
+/** @param {boolean} muted */
+function drawSound(muted) {
   for (const clip of clips) clip.setMuted(muted);
-  if (chosen) remember(SOUND_KEY, on ? "on" : "off");
-  byId("sound").setAttribute("aria-pressed", String(on));
-  byId("sound").querySelector("use").setAttribute("href", on ? "#icon-sound" : "#icon-muted");
+  byId("sound").setAttribute("aria-pressed", String(!muted));
+  byId("sound").querySelector("use").setAttribute("href", muted ? "#icon-muted" : "#icon-sound");
   drawUnmute();
 }
 
 /** The large button is for those who may not know that there is sound; after a few clips they do. */
 function drawUnmute() {
-  byId("unmute").hidden = !current || !muted || remembered(SOUND_KEY) === "off" || active >= UNMUTE_CLIPS;
-}
-
-function mutedByBrowser() {
-  setSound(false, false);
-}
-
-function remembered(key) {
-  try {
-    return localStorage.getItem(key);
-  } catch {
-    return null;
-  }
-}
-
-function remember(key, value) {
-  try {
-    localStorage.setItem(key, value);
-  } catch {
-    // The choice then lasts until the page is left.
-  }
+  byId("unmute").hidden = !current || !sound.muted || sound.choice === "off" || active >= UNMUTE_CLIPS;
 }
 
 // Gestures --------------------------------------------------------------------------------------------------------
 
-const KEYS = {
-  ArrowDown: () => move(1),
-  ArrowUp: () => move(-1),
-  j: () => move(1),
-  k: () => move(-1),
-  " ": () => current?.togglePause(),
-  m: () => setSound(muted, true),
-  d: toggleDebug,
-  l: () => act("like"),
-  s: () => act("save"),
-  c: () => act("comment"),
-  h: () => act("hide"),
-  "?": toggleHelp,
-};
-
 /** @param {keyof ACTIONS} action */
 function act(action) {
   if (current && !current.retired) ACTIONS[action](current);
+}
+
+function doubleTap() {
+  if (current && reactions.has("liked", current.contentId)) current.burst();
+  else act("like");
 }
 
 function toggleDebug() {
@@ -290,65 +300,9 @@ function toggleDebug() {
   byId("debug-toggle").setAttribute("aria-pressed", String(debug));
 }
 
-function onKey(event) {
-  const run = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  const typing = event.target.closest("input, textarea, select");
-  // A focused button keeps its own space bar.
-  const ownSpace = event.key === " " && event.target.closest("button, a");
-  const otherUse = event.ctrlKey || event.metaKey || event.altKey || typing || ownSpace;
-  if (!run || otherUse || (sheetIsOpen() && event.key !== "?")) return;
-  event.preventDefault();
-  if (!event.repeat || event.key.startsWith("Arrow")) run();
-}
-
-let lastTap = { at: 0, timer: 0 };
-
-function onClick(event) {
-  const button = event.target.closest("[data-action]");
-  if (button) return act(button.dataset.action);
-  const clip = current;
-  if (!clip || !event.target.closest(".clip-surface")) return undefined;
-  // A key press on the surface is no tap: it cannot become a double tap.
-  if (event.detail === 0) return clip.togglePause();
-  clearTimeout(lastTap.timer);
-  if (event.timeStamp - lastTap.at < DOUBLE_TAP_MS) {
-    lastTap = { at: event.timeStamp, timer: 0 };
-    if (reactions.has("liked", clip.contentId)) return clip.burst();
-    return act("like");
-  }
-  lastTap = { at: event.timeStamp, timer: setTimeout(() => clip.togglePause(), DOUBLE_TAP_MS) };
-  return undefined;
-}
-
-const wheel = { travelled: 0, restUntil: 0, last: 0 };
-
-/** One notch or one push of a trackpad is one clip; the push's own after-roll is not a second one. */
-function onWheel(event) {
-  event.preventDefault();
-  // Firefox counts in lines.
-  const delta = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? event.deltaY * 16 : event.deltaY;
-  const size = Math.abs(delta);
-  const growing = size > wheel.last * 1.6;
-  wheel.last = size;
-  if (event.timeStamp < wheel.restUntil) {
-    if (!growing) wheel.restUntil = Math.max(wheel.restUntil, event.timeStamp + 90);
-    return;
-  }
-  wheel.travelled += delta;
-  if (Math.abs(wheel.travelled) < WHEEL_STEP) return;
-  move(Math.sign(wheel.travelled));
-  wheel.travelled = 0;
-  wheel.restUntil = event.timeStamp + WHEEL_REST_MS;
-}
-
-let scrollFrame = 0;
-let scrollRest = 0;
-
 function onScroll() {
   cancelAnimationFrame(scrollFrame);
   scrollFrame = requestAnimationFrame(settle);
-  clearTimeout(scrollRest);
-  scrollRest = setTimeout(() => { target = active; }, 160);
 }
 
 function onVisibility() {
@@ -357,23 +311,46 @@ function onVisibility() {
 }
 
 function retry() {
+  if (exhausted) walk.restart();
   exhausted = false;
   loadMore();
 }
 
-document.addEventListener("keydown", onKey);
-feed.addEventListener("click", onClick);
-feed.addEventListener("wheel", onWheel, { passive: false });
+function onOnline() {
+  for (const clip of clips) clip.wake();
+  if (["offline", "error"].includes(tail.dataset.state)) retry();
+}
+
+connectKeys({
+  ArrowDown: () => move(1),
+  ArrowUp: () => move(-1),
+  j: () => move(1),
+  k: () => move(-1),
+  " ": () => current?.togglePause(),
+  m: () => sound.set(sound.muted, true),
+  d: toggleDebug,
+  l: () => act("like"),
+  s: () => act("save"),
+  c: () => act("comment"),
+  h: () => act("hide"),
+  x: () => act("mute"),
+  w: () => act("about"),
+  z: undo,
+  "?": toggleHelp,
+});
+connectTaps(feed, { act, tap: () => current?.togglePause(), doubleTap, hold: () => act("about") });
+connectWheel(feed, move);
 feed.addEventListener("scroll", onScroll, { passive: true });
 document.addEventListener("visibilitychange", onVisibility);
 new ResizeObserver(() => feed.scrollTo({ top: active * feed.clientHeight, behavior: "instant" })).observe(feed);
-addEventListener("online", () => ["offline", "error"].includes(tail.dataset.state) && retry());
+addEventListener("online", onOnline);
 byId("previous").addEventListener("click", () => move(-1));
 byId("next").addEventListener("click", () => move(1));
-byId("sound").addEventListener("click", () => setSound(muted, true));
-byId("unmute").addEventListener("click", () => setSound(true, true));
+byId("sound").addEventListener("click", () => sound.set(sound.muted, true));
+byId("unmute").addEventListener("click", () => sound.set(true, true));
+byId("undo").addEventListener("click", undo);
 byId("debug-toggle").addEventListener("click", toggleDebug);
 byId("tail-retry").addEventListener("click", retry);
 connectSheets();
-setSound(!muted, false);
+drawSound(sound.muted);
 loadMore();

@@ -5,7 +5,7 @@
  */
 
 const LONGEST_LIST = 500;
-const LISTS = ["liked", "saved", "followed", "hidden"];
+const LISTS = ["liked", "saved", "followed"];
 
 export class Reactions {
   #key;
@@ -20,12 +20,12 @@ export class Reactions {
     this.#comments = new Map(stored.comments);
   }
 
-  /** @param {"liked"|"saved"|"followed"|"hidden"} list @param {string} id */
+  /** @param {"liked"|"saved"|"followed"} list @param {string} id */
   has(list, id) {
     return this.#lists[list].has(id);
   }
 
-  /** @param {"liked"|"saved"|"followed"|"hidden"} list @param {string} id @param {boolean} on */
+  /** @param {"liked"|"saved"|"followed"} list @param {string} id @param {boolean} on */
   set(list, id, on) {
     this.#lists[list].delete(id);
     if (on) this.#lists[list].add(id);

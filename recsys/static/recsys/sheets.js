@@ -1,15 +1,21 @@
-/** The player's sheets: who is watching, comments, share, report, menu. Each is a modal dialog; Escape closes it. */
+/** The player's sheets: who is watching, about the clip, comments, share, report, menu. Each is a modal dialog; Escape closes it. */
+
+import { reasonFor } from "./clip.js";
 
 /** @param {string} id @returns {any} */
 const byId = (id) => document.getElementById(id);
 
 /** Open the sheets that have a fixed button, and close any by its button or a tap beside it. */
 export function connectSheets() {
+  // A long press ends over the sheet that it opened; only what also began beside the sheet closes it.
+  let pressed = /** @type {EventTarget|null} */ (null);
+  document.addEventListener("pointerdown", (event) => { pressed = event.target; });
   document.addEventListener("click", (event) => {
     const target = /** @type {Element} */ (event.target);
     const opener = target.closest("[data-sheet]");
     if (opener instanceof HTMLElement) byId(opener.dataset.sheet).showModal();
-    else if (target.closest("[data-close]") || target instanceof HTMLDialogElement) target.closest("dialog")?.close();
+    else if (target.closest("[data-close]")) target.closest("dialog")?.close();
+    else if (target instanceof HTMLDialogElement && pressed === target) target.close();
   });
 }
 
@@ -66,6 +72,40 @@ export function openShare({ url, title }, onShared) {
   choice("email").onclick = () => done("email");
   choice("device").hidden = typeof navigator.share !== "function";
   choice("device").onclick = () => navigator.share({ url, title }).then(() => done("device"), () => sheet.close());
+  sheet.showModal();
+}
+
+/**
+ * Why the clip is here, and what can be done about it.
+ * @param {import("./clip.js").Clip} clip
+ * @param {(choice: string) => void} onChoice hide, mute or report
+ */
+export function openAbout({ item, creatorId }, onChoice) {
+  const sheet = byId("about-sheet");
+  const { explanation } = item;
+  byId("why-sentence").textContent = explanation?.sentence ?? reasonFor(item.source);
+  const moved = (explanation?.moves ?? []).filter((move) => move.reason);
+  const facts = [
+    ["Found by", item.sources.map(reasonFor).join(" · ")],
+    ["Place", `${item.position + 1} on its page`],
+    ...moved.map((move) => ["Moved", `from ${move.start + 1} to ${move.end + 1}: ${move.reason.replaceAll("_", " ")}`]),
+  ];
+  const rows = facts.map(([name, value]) => {
+    const row = document.createElement("div");
+    row.append(Object.assign(document.createElement("dt"), { textContent: name }));
+    row.append(Object.assign(document.createElement("dd"), { textContent: value }));
+    return row;
+  });
+  byId("why-facts").replaceChildren(...rows);
+  const mute = sheet.querySelector('[data-choice="mute"]');
+  mute.hidden = !creatorId;
+  mute.querySelector("strong").textContent = `Hide @${creatorId}`;
+  byId("about-choices").onclick = (event) => {
+    const choice = event.target.closest("[data-choice]");
+    if (!choice) return;
+    sheet.close();
+    onChoice(choice.dataset.choice);
+  };
   sheet.showModal();
 }
 

@@ -42,3 +42,17 @@ def test_each_gate_refuses_alone(bad, sentence):
 def test_champion_that_cannot_be_compared_blocks_nothing():
     incomparable = {"version": "ranker-old", "auc_difference_interval": None}
     assert failed_gates(metrics(champion=incomparable), Gates()) == ()
+
+
+@pytest.mark.parametrize(("examples", "ece", "passes"), [(900, 0.14, True), (900, 0.16, False), (90_000, 0.05, False)])
+def test_calibration_error_beyond_chance_is_said(examples, ece, passes):
+    test = {"examples": examples, "auc": 0.7, "auc_interval": {"low": 0.6, "high": 0.8}, "ece": ece}
+    failed = failed_gates({"train_examples": 900, "test": test, "champion": None}, Gates())
+    assert (failed == ()) == passes
+    assert passes or f"calibration error {ece:.4f} on {examples} test examples" in failed[0]
+
+
+def test_figures_that_are_not_finite_are_said():
+    test = {"examples": 900, "auc": 0.7, "auc_interval": {"low": 0.6, "high": 0.8}, "ece": 0.01}
+    failed = failed_gates({"train_examples": 900, "test": test, "champion": None, "nan_share": 0.002}, Gates())
+    assert failed == ("0.20% of the figures of its heads are not finite",)

@@ -10,7 +10,7 @@ from ranking.ranker.examples import label_exposures, split_by_time
 from tests.ranking.ranker.logs import NAN, catalogue, log
 
 CLIPS = {"a": 60.0, "b": 8.0, "c": NAN}
-LATER = 10_000.0
+LATER = 200_000.0
 
 
 def view(at, content, watch_s=NAN, user="u", **more):
@@ -37,13 +37,14 @@ def labels(*rows, until=LATER, creators=None):
         ((5, "u", "comment", "a"), 1),
         ((5, "u", "skip", "a"), 0),
         ((5, "u", "unlike", "a"), 0),
-        ((600, "u", "like", "a"), 1),
-        ((601, "u", "like", "a"), 0),
+        (view(600, "a", 20.0), 1),
+        ((86_400, "u", "like", "a"), 1),
+        ((86_401, "u", "like", "a"), 0),
         ((5, "w", "like", "a"), 0),
         ((5, "u", "like", "b"), 0),
     ],
 )
-def test_outcome_within_ten_minutes_decides_the_label(outcome, label):
+def test_watch_within_ten_minutes_or_gesture_within_a_day_decides_the_label(outcome, label):
     assert labels((0, "u", "impression", "a"), outcome)[0] == ("a", 0.0, label)
 
 
@@ -77,7 +78,7 @@ def test_follow_without_a_content_pleases_for_the_last_exposure_of_that_creator_
     follow = {"at": 12, "user": "u", "type": "follow", "creator": "bob"}
     assert labels(*shown, follow, creators=creators) == [("a", 0.0, 0), ("b", 10.0, 1)]
     assert labels(*shown, follow | {"creator": "ann"}, creators=creators) == [("a", 0.0, 0), ("b", 10.0, 0)]
-    assert labels(*shown, follow | {"at": 611}, creators=creators) == [("a", 0.0, 0), ("b", 10.0, 0)]
+    assert labels(*shown, follow | {"at": 86_411}, creators=creators) == [("a", 0.0, 0), ("b", 10.0, 0)]
 
 
 def test_exposure_whose_window_is_open_is_no_example_yet():
@@ -127,8 +128,9 @@ def plainly(rows):
             found.append(exposure[pair])
         if kind in exposing:
             seen[pair] = at
-        if pair in exposure and at - exposure[pair]["at"] <= 600:
-            exposure[pair]["good"] |= kind in ("like", "complete_view", "replay")
+        if pair in exposure:
+            waited = at - exposure[pair]["at"]
+            exposure[pair]["good"] |= kind == "like" or (kind in ("complete_view", "replay") and waited <= 600)
             exposure[pair]["bad"] |= kind == "hide"
     return [(e["content"], e["at"], int(e["good"] and not e["bad"])) for e in found]
 

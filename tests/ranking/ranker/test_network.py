@@ -6,7 +6,9 @@ import pytest
 from ranking.evaluation.offline import auc
 from ranking.ranker.bundle import Manifest, load, save
 from ranking.ranker.examples import FeatureMatrix
-from ranking.ranker.network import ExportError, FittedNetwork, NetworkConfig, fit_network
+from ranking.ranker.keras_fit import ExportError
+from ranking.ranker.network import FittedNetwork, NetworkConfig, fit_network
+from tests.ranking.ranker.sets import long_views
 
 SMALL = NetworkConfig(hidden=(16, 8), epochs=6, batch_size=64, initial_rate=5e-3)
 
@@ -28,7 +30,7 @@ def fitted():
     validation, validation_label = world(rng, 400)
     epochs = []
     network = fit_network(
-        train, train_label, validation, validation_label, config=SMALL, seed=1,
+        long_views(train, train_label), long_views(validation, validation_label), config=SMALL, seed=1,
         progress=lambda done, total: epochs.append((done, total)),
     )  # fmt: skip
     return network, validation, validation_label, epochs
@@ -36,7 +38,7 @@ def fitted():
 
 def test_network_learns_an_interaction_whatever_the_scale_of_the_features(fitted):
     network, rows, label, _ = fitted
-    assert auc(label, network.predict(rows)) > 0.75
+    assert auc(label, network.outputs(rows)[:, 0]) > 0.75
 
 
 def test_rate_rises_after_a_better_epoch_and_halves_after_a_worse_one(fitted):
@@ -57,7 +59,7 @@ def test_exported_graph_scores_like_keras_for_any_number_of_rows(fitted, tmp_pat
     for n in (1, 2, 300):
         part = rows.rows(slice(0, n))
         given = {"user": part.user, "content": part.content, "context": part.context}
-        assert bundle.score_rows(given) == pytest.approx(network.predict(part), abs=1e-5)
+        assert bundle.score_rows(given) == pytest.approx(network.outputs(part)[:, 0], abs=1e-5)
 
 
 def test_graph_of_another_network_is_caught_at_export(fitted):
@@ -76,27 +78,29 @@ def test_graph_of_another_network_is_caught_at_export(fitted):
 
 def test_standardisation_is_fixed_by_training_rows_so_a_row_scores_the_same_in_any_company(fitted):
     network, rows, _, _ = fitted
-    alone = network.predict(rows.rows(slice(0, 1)))[0]
+    alone = network.outputs(rows.rows(slice(0, 1)))[0]
     shifted = FeatureMatrix(rows.user + 500, rows.content + 5, rows.context)
     company = FeatureMatrix(*(np.concatenate([a[:1], b]) for a, b in (
         (rows.user, shifted.user), (rows.content, shifted.content), (rows.context, shifted.context))))  # fmt: skip
-    assert network.predict(company)[0] == pytest.approx(alone, abs=1e-5)
+    assert network.outputs(company)[0] == pytest.approx(alone, abs=1e-5)
 
 
 def test_constant_and_exotic_columns_stay_finite():
     rng = np.random.default_rng(3)
     rows, label = world(rng, 200)
     rows.user[:, 0] = 4.0
-    network = fit_network(rows, label, rows, label, config=NetworkConfig((4,), epochs=1), seed=1)
+    network = fit_network(
+        long_views(rows, label), long_views(rows, label), config=NetworkConfig((4,), epochs=1), seed=1
+    )
     far = FeatureMatrix(rows.user + 1e6, rows.content * 1e6, rows.context)
-    assert np.isfinite(network.predict(far)).all()
+    assert np.isfinite(network.outputs(far)).all()
 
 
 def test_empty_side_is_refused():
     rows, label = world(np.random.default_rng(0), 10)
     with pytest.raises(ValueError, match="got 10 and 0"):
-        fit_network(rows, label, rows.rows(slice(0, 0)), label[:0], config=SMALL, seed=1)
+        fit_network(long_views(rows, label), long_views(rows.rows(slice(0, 0)), label[:0]), config=SMALL, seed=1)
 
 
 def test_no_rows_get_no_scores(fitted):
-    assert len(fitted[0].predict(fitted[1].rows(slice(0, 0)))) == 0
+    assert len(fitted[0].outputs(fitted[1].rows(slice(0, 0)))) == 0

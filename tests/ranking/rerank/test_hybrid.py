@@ -1,6 +1,6 @@
 """The rankers: session signals count, strongly and boundedly; the model's score is fused, not trusted blindly."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -18,14 +18,27 @@ ALL = np.arange(len(SHELF))
 
 
 @dataclass(frozen=True)
+class Told:
+    """What the model says of some contents."""
+
+    value: np.ndarray
+    heads: dict
+    terms: dict
+    segment: str = "regular"
+    weights_version: int = 3
+
+
+@dataclass(frozen=True)
 class Model:
     """A model whose features are the rows themselves."""
 
-    chance: np.ndarray
+    worth: np.ndarray
     version: str = "m1"
+    fusion: dict = field(default_factory=dict)
 
-    def score(self, blocks):
-        return self.chance[blocks]
+    def value(self, blocks):
+        worth = self.worth[blocks]
+        return Told(worth.astype(np.float64), {"long_view": worth}, {"watch": worth})
 
 
 def light(past: History, **changes) -> LightRanker:
@@ -90,9 +103,29 @@ def test_without_a_session_the_model_decides():
     assert np.argsort(-ranker.score(query(), ALL)).tolist() == np.argsort(-chance).tolist()
 
 
-def test_certain_probabilities_stay_finite():
-    chance = np.where(ALL % 2, 0.0, 1.0).astype(np.float32)
-    check_scores(fused(History.empty(), chance).score(query(), ALL), len(ALL))
+def test_judgement_says_what_the_score_is_made_of():
+    past = history(*watched("clip-000"), *skipped("clip-001"))
+    worth = np.random.default_rng(5).uniform(-3, 9, len(SHELF)).astype(np.float32)
+    ranker = ModelRanker(Model(worth), lambda rows: rows, light(past, passed_over=np.array([4])))
+    asked = query(past=past, user_vector=SHELF.embedding[0])
+    rows = ALL[::3]
+    told = ranker.judge(asked, rows)
+    np.testing.assert_allclose(sum(told.signals.values()), told.scores, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(told.scores, ranker.score(asked, rows))
+    assert {"model", "taste", "category", "creator", "popularity", "freshness", "passed_over"} <= told.signals.keys()
+    np.testing.assert_array_equal(told.heads["long_view"], worth[rows])
+    np.testing.assert_array_equal(told.terms["watch"], worth[rows])
+    assert told.weights == "3/regular"
+
+
+def test_factors_of_the_model_scale_the_signals_beside_it_and_not_the_light_ranker():
+    past = history(*watched("clip-000"))
+    alone = light(past)
+    model = Model(np.ones(len(SHELF), np.float32), fusion={"category": 0.5, "freshness": 2.0, "popularity": 99.0})
+    told = ModelRanker(model, lambda rows: rows, alone).judge(query(past=past), ALL).signals
+    plain = alone.judge(query(past=past), ALL).signals
+    for name, factor in {"category": 0.5, "freshness": 2.0, "popularity": 2.0, "creator": 1.0}.items():
+        np.testing.assert_allclose(told[name], factor * plain[name], rtol=1e-5, atol=1e-6)
 
 
 def test_a_failing_model_is_not_hidden():

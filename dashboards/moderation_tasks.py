@@ -1,0 +1,18 @@
+"""Celery doors of moderation."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from dashboards import moderation, moderation_reports
+
+
+@shared_task(name="dashboards.moderation_tasks.take_reports", acks_late=True)
+def take_reports() -> None:
+    """Bring the reports that came as events into the queue."""
+    moderation_reports.take_reports(until=timezone.now())
+
+
+@shared_task(name="dashboards.moderation_tasks.expire_due", acks_late=True)
+def expire_due() -> None:
+    """End timed decisions and strikes that are over."""
+    moderation.expire_due(now=timezone.now())

@@ -1,0 +1,403 @@
+/**
+ * The moderation queue: one case at a time, by keyboard or by touch.
+ *
+ * Shown texts come from strangers, so everything is put into the page as text. A case is held for five minutes and
+ * the hold is renewed while it is on screen; whoever is slower than a colleague is told so and gets the next case.
+ */
+const API = "/api/v1/moderation";
+const RENEW_MS = 120_000;
+const LOOK_AGAIN_MS = 15_000;
+const TOAST_MS = 10_000;
+const KEYS_OFF = "recsys.moderation.keys-off";
+
+const byId = (id) => document.getElementById(id);
+const config = JSON.parse(byId("moderation-config").textContent);
+const decisions = new Map(config.decisions.map((each) => [each.kind, each]));
+const kindOfKey = new Map(config.decisions.map((each) => [each.key, each.kind]));
+const titles = new Map(config.policies.map((each) => [each.code, each.title]));
+
+const state = { shown: null, busy: false, skipped: [], past: [], made: [], view: "open", toast: 0 };
+
+class Refused extends Error {
+  constructor(code, message) {
+    super(message);
+    this.code = code;
+  }
+}
+
+const csrfToken = () => document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ?? "";
+
+const ask = async (method, path, body) => {
+  const options = { method, headers: { "X-CSRFToken": csrfToken() } };
+  if (body !== undefined) {
+    options.headers["Content-Type"] = "application/json";
+    options.body = JSON.stringify(body);
+  }
+  let answer;
+  try {
+    answer = await fetch(`${API}/${path}`, options);
+  } catch {
+    throw new Refused("offline", "the server cannot be reached; try again");
+  }
+  if (answer.status === 204) return null;
+  const told = await answer.json().catch(() => null);
+  if (!answer.ok) throw new Refused(told?.error?.code ?? "error", told?.error?.message ?? `status ${answer.status}`);
+  return told;
+};
+
+/* Building the page -------------------------------------------------------------------------------------------- */
+const element = (name, text = "", attributes = {}) => {
+  const made = document.createElement(name);
+  if (text !== "") made.textContent = text;
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+};
+
+const say = (text, isError = false) => {
+  byId("say").textContent = text;
+  byId("say").classList.toggle("is-error", isError);
+};
+
+const when = (text) => (text ? new Date(text).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }) : "");
+const counted = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
+
+const fillList = (list, rows) => {
+  list.replaceChildren();
+  for (const [name, value] of rows) {
+    if (value === null || value === undefined || value === "") continue;
+    list.append(element("dt", name), element("dd", String(value)));
+  }
+};
+
+const veil = (on) => {
+  const preview = byId("preview");
+  preview.classList.toggle("is-veiled", on);
+  const video = preview.querySelector("video");
+  if (video) {
+    video.controls = !on;
+    if (on) video.pause();
+  }
+  byId("veil").firstChild.textContent = on ? "Show the preview " : "Veil the preview ";
+  byId("veil").setAttribute("aria-pressed", String(!on));
+};
+
+const showPreview = (content) => {
+  const preview = byId("preview");
+  preview.replaceChildren();
+  if (content?.media_url) {
+    const video = element("video", "", { src: content.media_url, preload: "none", playsinline: "", loop: "" });
+    // The attribute alone is not obeyed for elements made by a script.
+    video.muted = true;
+    if (content.thumbnail_url) video.poster = content.thumbnail_url;
+    video.setAttribute("aria-label", "The reported clip, muted");
+    preview.append(video);
+  } else if (content?.thumbnail_url) {
+    preview.append(element("img", "", { src: content.thumbnail_url, alt: "The reported content" }));
+  }
+  byId("veil").hidden = !preview.childElementCount;
+  veil(true);
+};
+
+const showSubject = (shown) => {
+  const { content } = shown;
+  showPreview(content);
+  byId("subject-text").textContent = shown.text;
+  byId("subject-text").hidden = !shown.text;
+  fillList(byId("subject-facts"), [
+    ["Caption", content?.caption],
+    ["Tags", content?.tags?.join(", ")],
+    ["Category", content?.category],
+    ["Language", content?.language],
+    ["Length", content?.duration_s ? `${content.duration_s} s` : ""],
+    ["Reach", content ? `${content.reach.impressions} impressions, ${content.reach.views} views` : ""],
+    ["Now", shown.hidden_by_system ? "hidden by reports" : shown.shown_status],
+    ["Ages", shown.age_restricted ? "adults only" : ""],
+    ["Blocked in", shown.blocked_countries.join(", ")],
+    ["Feeds", shown.feed_eligible ? "" : "kept out"],
+  ]);
+};
+
+const showReports = (shown) => {
+  const box = byId("reports");
+  box.replaceChildren();
+  if (!shown.reported.length) box.append(element("p", "Nobody reported it.", { class: "quiet" }));
+  for (const reason of shown.reported) {
+    const row = element("div", "", { class: "reason" });
+    row.append(element("b", reason.title), ` ${counted(reason.reports, "report")}, mean trust ${reason.mean_weight}`);
+    for (const words of reason.details) row.append(element("blockquote", words));
+    box.append(row);
+  }
+  byId("priority").textContent = shown.priority.toFixed(1);
+  fillList(byId("parts"), Object.entries(shown.priority_parts).map(([name, part]) => [name, part.toFixed(1)]));
+};
+
+const showAuthor = (author) => {
+  const until = author?.suspended_until ? `until ${when(author.suspended_until)}` : "without an end";
+  fillList(byId("author"), author ? [
+    ["Id", author.author_id],
+    ["Since", when(author.since)],
+    ["Strikes", author.strikes],
+    ["Warnings", author.warnings],
+    ["Suspended", author.suspended ? until : "no"],
+    ["Cases", author.cases],
+  ] : [["Id", "unknown"]]);
+  byId("contents").replaceChildren(...(author?.contents ?? []).map((content) => {
+    const row = element("li");
+    if (content.thumbnail_url) row.append(element("img", "", { src: content.thumbnail_url, alt: "", loading: "lazy" }));
+    row.append(`${content.caption || content.content_id}: ${content.status}`);
+    return row;
+  }));
+};
+
+const showLog = (entries) => {
+  byId("log").replaceChildren(...entries.map((entry) => {
+    const row = element("li");
+    const policy = entry.policy ? ` for ${titles.get(entry.policy) ?? entry.policy}` : "";
+    const line = element("span", `${entry.title}${policy}`);
+    if (entry.ended) line.className = "is-over";
+    row.append(line, ` by ${entry.by}, ${when(entry.at)}${entry.note ? ` – ${entry.note}` : ""}`);
+    return row;
+  }));
+  if (!entries.length) byId("log").append(element("li", "Nothing was decided yet."));
+};
+
+const choosePolicy = (code) => {
+  for (const radio of document.querySelectorAll("[name=policy]")) radio.checked = radio.value === code;
+};
+
+const show = (shown) => {
+  state.shown = shown;
+  byId("case").hidden = shown === null;
+  byId("nothing").hidden = shown !== null;
+  if (shown === null) {
+    byId("case-title").textContent = "Moderation";
+    byId("case-state").textContent = "";
+    return;
+  }
+  byId("case-title").textContent = `Case ${shown.case_id}: ${shown.subject.kind} ${shown.subject.id}`;
+  byId("case-state").textContent = `${shown.status}, ${counted(shown.reports, "report")}, since ${when(shown.opened_at)}`;
+  showSubject(shown);
+  showReports(shown);
+  showAuthor(shown.author);
+  showLog(shown.log);
+  byId("appeal").hidden = !shown.appeal;
+  byId("appeal-text").textContent = shown.appeal?.text ?? "";
+  for (const button of document.querySelectorAll("[data-kind]")) {
+    button.hidden = !decisions.get(button.dataset.kind).subjects.includes(shown.subject.kind);
+  }
+  choosePolicy(shown.reported[0]?.reason ?? "other");
+  byId("with-strike").checked = false;
+  byId("duration").value = "";
+  byId("countries").value = "";
+  byId("note").value = "";
+  byId("case-title").focus({ preventScroll: true });
+};
+
+/* Doing things --------------------------------------------------------------------------------------------------- */
+/** One thing at a time: a key that is pressed twice must not decide the next case as well. */
+const alone = async (work) => {
+  if (state.busy) return;
+  state.busy = true;
+  document.body.toggleAttribute("data-busy", true);
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    say(error.message, true);
+    if (error.code === "stale_case" || error.code === "claimed_by_other") await takeNext();
+  } finally {
+    state.busy = false;
+    document.body.toggleAttribute("data-busy", false);
+  }
+};
+
+const listWaiting = async () => {
+  const told = await ask("GET", `cases?view=${state.view}&count=20`);
+  byId("waiting").replaceChildren(...told.items.map((item) => {
+    const row = element("tr");
+    const open = element("button", String(item.case_id), { type: "button", "data-open": item.case_id });
+    const first = element("td");
+    first.append(open);
+    const reasons = Object.keys(item.reasons).map((code) => titles.get(code) ?? code).join(", ");
+    row.append(
+      first,
+      element("td", `${item.subject.kind} ${item.subject.id}`),
+      element("td", item.appeals ? `appeal${reasons ? `, ${reasons}` : ""}` : reasons),
+      element("td", String(item.reports), { class: "number" }),
+      element("td", item.priority.toFixed(1), { class: "number" }),
+      element("td", when(item.opened_at)),
+    );
+    return row;
+  }));
+};
+
+const takeNext = async () => {
+  const shown = await ask("POST", "cases/next", { skip: state.skipped.slice(-200) });
+  show(shown);
+  await listWaiting();
+};
+
+const open = async (caseId) => {
+  if (state.shown && state.shown.case_id !== caseId) await ask("DELETE", `cases/${state.shown.case_id}/claim`);
+  show(await ask("PUT", `cases/${caseId}/claim`));
+  say("");
+};
+
+const toast = (text) => {
+  byId("toast-text").textContent = text;
+  byId("toast").hidden = false;
+  clearTimeout(state.toast);
+  state.toast = setTimeout(() => { byId("toast").hidden = true; }, TOAST_MS);
+};
+
+const decide = (kind) => alone(async () => {
+  const { shown } = state;
+  const decision = decisions.get(kind);
+  if (!shown || !decision.subjects.includes(shown.subject.kind)) return;
+  const countries = byId("countries").value.split(/[\s,]+/).filter(Boolean);
+  if (kind === "geo_block" && !countries.length) {
+    say("Name the countries first, such as DE, AT.", true);
+    byId("countries").focus();
+    return;
+  }
+  const kinds = [kind];
+  if (byId("with-strike").checked && decision.restricts && kind !== "strike") kinds.push("strike");
+  const made = await ask("POST", `cases/${shown.case_id}/decisions`, {
+    kinds,
+    policy: decision.restricts ? document.querySelector("[name=policy]:checked")?.value ?? "" : "",
+    note: byId("note").value,
+    version: shown.version,
+    duration_h: decision.restricts && byId("duration").value ? Number(byId("duration").value) : null,
+    countries: kind === "geo_block" ? countries : [],
+  });
+  state.made.push({ decision: made.decision_id, caseId: shown.case_id });
+  state.past.push(shown.case_id);
+  const text = `${decision.title}: ${shown.subject.kind} ${shown.subject.id}`;
+  say(text);
+  toast(text);
+  await takeNext();
+});
+
+const undo = () => alone(async () => {
+  const last = state.made.pop();
+  if (!last) {
+    say("There is nothing to undo.");
+    return;
+  }
+  byId("toast").hidden = true;
+  await ask("POST", `decisions/${last.decision}/undo`, {});
+  await open(last.caseId);
+  await listWaiting();
+  say("Taken back. Everything is as it was before.");
+});
+
+const answer = (upheld) => alone(async () => {
+  const { shown } = state;
+  if (!shown?.appeal) return;
+  await ask("POST", `decisions/${shown.appeal.decision_id}/appeal`, { upheld, note: byId("note").value });
+  say(upheld ? "Upheld." : "Overturned: everything the decision did is taken back.");
+  await takeNext();
+});
+
+const skip = () => alone(async () => {
+  const { shown } = state;
+  if (shown) {
+    state.skipped.push(shown.case_id);
+    state.past.push(shown.case_id);
+    await ask("DELETE", `cases/${shown.case_id}/claim`);
+  } else {
+    state.skipped = [];
+  }
+  await takeNext();
+  if (!state.shown && state.skipped.length) {
+    say(`${counted(state.skipped.length, "case")} skipped; press s to begin again.`);
+  }
+});
+
+const back = () => alone(async () => {
+  const caseId = state.past.pop();
+  if (caseId !== undefined) await open(caseId);
+});
+
+/* Keys ------------------------------------------------------------------------------------------------------------ */
+const keysOn = () => {
+  try {
+    return localStorage.getItem(KEYS_OFF) === null;
+  } catch {
+    return true;
+  }
+};
+
+const screenKeys = {
+  s: skip,
+  j: skip,
+  k: back,
+  u: undo,
+  z: () => veil(!byId("preview").classList.contains("is-veiled")),
+  x: () => { byId("with-strike").checked = !byId("with-strike").checked; },
+  y: () => answer(true),
+  n: () => answer(false),
+  "/": () => byId("jump-id").focus(),
+  "?": () => byId("help").showModal(),
+};
+
+const isTyping = (target) => target instanceof Element
+  && (target.matches("textarea, select") || target.matches("input:not([type=checkbox], [type=radio])"));
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && isTyping(event.target)) event.target.blur();
+  const modified = event.ctrlKey || event.metaKey || event.altKey;
+  if (modified || event.repeat || isTyping(event.target) || byId("help").open) return;
+  if (!keysOn() && event.key !== "?") return;
+  const policy = /^[1-9]$/.test(event.key) ? config.policies[Number(event.key) - 1] : null;
+  const act = screenKeys[event.key] ?? (kindOfKey.has(event.key) && (() => decide(kindOfKey.get(event.key))));
+  if (!policy && !act) return;
+  event.preventDefault();
+  if (policy) choosePolicy(policy.code);
+  else act();
+});
+
+document.addEventListener("click", (event) => {
+  const button = event.target instanceof Element ? event.target.closest("button") : null;
+  if (!button) return;
+  if (button.dataset.kind) decide(button.dataset.kind);
+  else if (button.dataset.open) alone(() => open(Number(button.dataset.open)));
+  else if (button.dataset.view) {
+    state.view = button.dataset.view;
+    for (const each of document.querySelectorAll("[data-view]")) each.setAttribute("aria-pressed", String(each === button));
+    alone(listWaiting);
+  }
+});
+
+byId("skip").addEventListener("click", skip);
+byId("undo").addEventListener("click", undo);
+byId("veil").addEventListener("click", screenKeys.z);
+byId("uphold").addEventListener("click", () => answer(true));
+byId("overturn").addEventListener("click", () => answer(false));
+byId("help-button").addEventListener("click", screenKeys["?"]);
+byId("keys-on").checked = keysOn();
+byId("keys-on").addEventListener("change", (event) => {
+  try {
+    if (event.target.checked) localStorage.removeItem(KEYS_OFF);
+    else localStorage.setItem(KEYS_OFF, "1");
+  } catch {
+    say("This browser keeps no settings; the keys stay on.", true);
+  }
+});
+byId("jump").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const caseId = Number(byId("jump-id").value);
+  byId("jump-id").blur();
+  if (Number.isSafeInteger(caseId) && caseId > 0) alone(() => open(caseId));
+});
+
+/* A hold that nobody renews ends, so a closed tab keeps no case. */
+setInterval(() => {
+  if (!state.shown || document.hidden || state.busy) return;
+  ask("PUT", `cases/${state.shown.case_id}/claim`).catch((error) => say(error.message, true));
+}, RENEW_MS);
+setInterval(() => {
+  if (!state.shown && !document.hidden && !state.skipped.length) alone(takeNext);
+}, LOOK_AGAIN_MS);
+
+alone(takeNext);

@@ -1,0 +1,183 @@
+"""The moderation queue in a real browser: twenty cases by keyboard alone, undo, pages that fit and do not complain."""
+
+# ruff: noqa: PLC0415  models are imported where Django is set up
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+CASES = 20
+SHOTS = os.environ.get("SCREENSHOTS", "")
+"""A folder that takes pictures of the page, for people to look at."""
+# What a moderator does with each case in turn, and what the content is afterwards.
+DAY = [("r", "removed"), ("h", "hidden"), ("a", "active"), ("l", "active"), ("o", "active")] * 4
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _database_beside_the_browser() -> Iterator[None]:
+    """Playwright runs an event loop in this thread, beside which Django would refuse to ask the database."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        yield
+
+
+@pytest.fixture
+def queue(settings) -> None:
+    """Twenty reported clips, the first of them gravely, and somebody to look at them."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.RATE_LIMITS = {}
+    from django.contrib.auth.models import Group, User
+    from django.utils import timezone
+
+    from dashboards import moderation_reports
+    from events.catalogue import NewContent, register_content
+    from recsys.roles import ensure_roles
+
+    ensure_roles()
+    user = User.objects.create_user("ann", password="a long demo password", is_staff=True)
+    user.groups.add(Group.objects.get(name="moderator"))
+    now = timezone.now()
+    for number in range(CASES):
+        metadata = {"caption": f"<b>clip</b> {number} " + "with many words " * (number % 4), "tags": ["sea"]}
+        picture = "/static/recsys/icon.svg"
+        register_content(NewContent(f"clip-{number}", "creator", now, metadata, thumbnail_url=picture))
+        subject = moderation_reports.subject_of("content", f"clip-{number}")
+        for reporter in range(1 + number % 3):
+            reason = "threat" if number == 0 else "spam"
+            moderation_reports.report(
+                subject, reporter_id=f"r{reporter}", reason=reason, now=now, details="<img src=x onerror=alert(1)>"
+            )
+
+
+@pytest.fixture(params=[(1440, 900, "light"), (1440, 900, "dark"), (390, 844, "light"), (390, 844, "dark")],
+                ids=["wide-light", "wide-dark", "phone-light", "phone-dark"])  # fmt: skip
+def look(request):
+    """Width, height and theme."""
+    return request.param
+
+
+def open_queue(browser: Browser, url: str, look) -> Page:
+    width, height, theme = look
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=theme, base_url=url, has_touch=width < 500
+    )
+    page = context.new_page()
+    page.faults = []
+    page.on("console", lambda message: message.type == "error" and page.faults.append(message.text))
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.goto("/admin/login/?next=/moderation/")
+    page.fill("#id_username", "ann")
+    page.fill("#id_password", "a long demo password")
+    page.click("[type=submit]")
+    page.wait_for_selector("#case:not([hidden])")
+    return page
+
+
+def shown_case(page: Page) -> str:
+    return page.inner_text("#case-title")
+
+
+def press(page: Page, key: str) -> None:
+    """A key, and the wait until what it began is over."""
+    page.keyboard.press(key)
+    page.wait_for_selector("body:not([data-busy])")
+
+
+def test_twenty_cases_are_cleared_by_keyboard_alone(browser, live_server, queue):
+    from dashboards.moderation_models import ModerationAction, ModerationCase
+    from events.queries import content
+
+    page = open_queue(browser, live_server.url, (1440, 900, "light"))
+    assert "clip-0" in shown_case(page), "the gravest case comes first"
+    assert page.evaluate("document.activeElement.id") == "case-title"
+    decided = []
+    for key, status in DAY:
+        decided.append((shown_case(page).split()[-1], status))
+        press(page, key)
+    page.wait_for_selector("#nothing:not([hidden])")
+    assert len({clip for clip, _ in decided}) == CASES
+    assert [content(clip)["status"] for clip, _ in decided] == [status for _, status in decided]
+    assert not ModerationCase.objects.exclude(status="closed").exists()
+    assert page.faults == []
+    # The last one back: it is on the screen again, and nothing of the decision is left.
+    press(page, "u")
+    assert decided[-1][0] in shown_case(page)
+    assert content(decided[-1][0])["imposed_age_rating"] == "everyone"
+    press(page, "u")
+    assert decided[-2][0] in shown_case(page)
+    assert ModerationAction.objects.filter(kind="undo").count() == 2
+    page.context.close()
+
+
+def test_keys_choose_policy_strike_and_preview_and_rest_while_somebody_types(browser, live_server, queue):
+    from dashboards.moderation_models import ModerationAction
+
+    page = open_queue(browser, live_server.url, (1440, 900, "light"))
+    first = shown_case(page)
+    assert page.is_checked("[name=policy][value=threat]"), "what most people said is chosen already"
+    assert page.eval_on_selector("#preview img", "img => getComputedStyle(img).filter").startswith("blur")
+    press(page, "z")
+    assert page.eval_on_selector("#preview img", "img => getComputedStyle(img).filter") == "none"
+    press(page, "1")
+    press(page, "x")
+    page.focus("#note")
+    page.keyboard.type("remarkable")
+    assert shown_case(page) == first, "letters in a field decide nothing"
+    page.keyboard.press("Escape")
+    press(page, "r")
+    kinds = ModerationAction.objects.filter(actor_id__isnull=False).order_by("id").values_list("kind", "policy", "note")
+    assert list(kinds) == [("remove", "child_safety", "remarkable"), ("strike", "child_safety", "remarkable")]
+    assert page.inner_text("#toast-text").startswith("Remove")
+    second = shown_case(page)
+    press(page, "s")
+    assert shown_case(page) != second
+    press(page, "k")
+    assert shown_case(page) == second
+    press(page, "?")
+    assert page.is_visible("#help")
+    page.uncheck("#keys-on")
+    page.keyboard.press("Escape")
+    press(page, "r")
+    assert shown_case(page) == second, "switched off, keys decide nothing"
+    assert page.faults == []
+    page.context.close()
+
+
+def test_a_colleague_who_was_quicker_is_told_and_the_next_case_comes(browser, live_server, queue):
+    from django.utils import timezone
+
+    from dashboards import moderation
+    from dashboards.moderation_models import ModerationCase
+
+    page = open_queue(browser, live_server.url, (1440, 900, "light"))
+    first = shown_case(page)
+    case = ModerationCase.objects.get(subject_id=first.split()[-1])
+    ModerationCase.objects.filter(pk=case.pk).update(claimed_by=None, claim_expires_at=None)
+    decision = moderation.Decision(("approve",))
+    moderation.decide(case.pk, decision, moderation.Moderator(999), version=case.version, now=timezone.now())
+    press(page, "r")
+    assert "the case has changed" in page.inner_text("#say")
+    assert shown_case(page) != first
+    case.refresh_from_db()
+    assert case.shown_status == "active"
+    page.context.close()
+
+
+def test_the_page_fits_and_complains_of_nothing(browser, live_server, queue, look):
+    page = open_queue(browser, live_server.url, look)
+    page.wait_for_selector("#waiting tr")
+    assert page.evaluate("document.documentElement.scrollWidth") <= look[0]
+    assert "<b>clip</b>" in page.inner_text("#subject-facts"), "strangers' words are shown as they are"
+    if SHOTS:
+        page.screenshot(path=Path(SHOTS) / f"moderation-{look[0]}-{look[2]}.png", full_page=True)
+    page.click("[data-kind=remove]")
+    page.wait_for_selector("#toast:not([hidden])")
+    page.click("#undo")
+    page.wait_for_selector("#toast", state="hidden")
+    page.wait_for_selector("body:not([data-busy])")
+    assert page.evaluate("document.documentElement.scrollWidth") <= look[0]
+    assert page.faults == []
+    page.context.close()
