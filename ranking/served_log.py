@@ -1,7 +1,7 @@
 """The log of what was served: the only writer of `Served`."""
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -37,11 +37,11 @@ def log_page(
     items = feed.items
     if not items:
         return
-    of_page = [
+    of_page: list[Any] = [
         feed.request_id, walk_id, not feed.has_more, request.user_id, feed.model_version, request.surface, arm, config,
         now,
     ]  # fmt: skip
-    columns = [
+    columns: list[Any] = [
         [item.position for item in items],
         [item.content_id for item in items],
         [item.source for item in items],
