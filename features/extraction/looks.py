@@ -81,4 +81,5 @@ def _alike(frame: Hashes, counted: Rows, pairs: Rows) -> NDArray[np.bool_]:
     one, other = pairs
     close = np.bitwise_count(frame[one] ^ frame[other]) <= RADIUS
     close &= np.arange(frame.shape[1]) < counted[one][:, None]
-    return (counted[one] == counted[other]) & (close.sum(axis=1) >= LEAST_ALIKE * np.maximum(counted[one], 1))
+    enough = close.sum(axis=1) >= LEAST_ALIKE * np.maximum(counted[one], 1)
+    return np.asarray(enough & (counted[one] == counted[other]), np.bool_)

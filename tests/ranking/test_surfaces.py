@@ -173,7 +173,10 @@ class TestCopies:
         for number, group in enumerate(groups):
             for each in group:
                 ContentAnalysis.objects.create(
-                    content_id=each, perceptual_hashes=[(number << 40) + 7] * 4, analysed_at=NOW, source_updated_at=NOW
+                    content_id=each,
+                    perceptual_hashes=[number * 0xFFFF_FFFF] * 4,
+                    analysed_at=NOW,
+                    source_updated_at=NOW,
                 )
         materialize(until=NOW)
         store.forget()
