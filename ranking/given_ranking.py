@@ -149,9 +149,9 @@ def _judge(stock: Stock, viewer: Viewer, rows: Ids, request: RankRequest, *, now
     ordered = result.proposals.rows
     signals: list[dict[str, float]] = []
     if request.explain:
-        signals = light_signals(stock, query, light, ordered)
+        signals, judged = light_signals(stock, query, light, ordered), result.judgement
         for at, signal in enumerate(signals):
-            signal.update(_model_signals(result.judgement, at))
+            signal.update(_model_signals(judged, at))
     return _Judgement(ordered, result.scores, result.level, result.version, signals)
 
 
