@@ -103,7 +103,8 @@ class Range:
         self.periods = periods(first, last, grain, self.zone)
         self.first, self.last = self.periods[0].first, self.periods[-1].last
         self._start = np.array([period.start.timestamp() for period in self.periods])
-        self._sets: dict[tuple[str, str, date, date], dict[tuple[date, str], Bits]] = {}
+        self._span = (self.first, self.last)
+        self._sets: dict[str, dict[tuple[date, str], Bits]] = {}
 
     @cached_property
     def size(self) -> int:
@@ -125,7 +126,9 @@ class Range:
         whole = total - sum(named.values(), np.zeros_like(total))
         distinct = [_PLACE["users"], _PLACE["publishers"]]
         # Without a single value of the dimension nobody has one.
-        silent = ~sum((each.any(axis=1) for each in named.values()), np.zeros(len(total), np.bool_)).astype(np.bool_)
+        silent = np.ones(len(total), np.bool_)
+        for each in named.values():
+            silent &= ~each.any(axis=1)
         whole[:, distinct] = np.where(silent[:, None], total[:, distinct], nameless[:, distinct])
         return {TOTAL: total, **named, NONE: whole}
 
@@ -207,19 +210,14 @@ class Range:
 
     def need(self, first: date, last: date) -> None:
         """Say which days of sets will be asked for, so that they are read at once."""
-        known = getattr(self, "_span", None)
-        if known is None or first < known[0] or last > known[1]:
-            low = first if known is None else min(first, known[0])
-            high = last if known is None else max(last, known[1])
-            self._span = (low, high)
+        if first < self._span[0] or last > self._span[1]:
+            self._span = min(first, self._span[0]), max(last, self._span[1])
             self._sets.clear()
 
     def _loaded(self, dimension: str) -> dict[tuple[date, str], Bits]:
-        span = getattr(self, "_span", (self.first, self.last))
-        key = (ACTIVE, dimension, *span)
-        if key not in self._sets:
-            self._sets[key] = read_sets(ACTIVE, dimension, *span, self.size)
-        return self._sets[key]
+        if dimension not in self._sets:
+            self._sets[dimension] = read_sets(ACTIVE, dimension, *self._span, self.size)
+        return self._sets[dimension]
 
     @cached_property
     def new_users(self) -> dict[date, Bits]:

@@ -127,7 +127,7 @@ def chart_svg(request: HttpRequest, key: str) -> HttpResponse:
 def retention(request: HttpRequest) -> HttpResponse:
     """Cohorts as a heat map."""
     state, params = state_of(request), request.GET
-    grain = Grain(params.get("cohort")) if params.get("cohort") in ("week", "month") else Grain.DAY
+    grain = Grain(params["cohort"]) if params.get("cohort") in ("week", "month") else Grain.DAY
     mode = Mode(params["mode"]) if params.get("mode") in tuple(Mode) else Mode.N_DAY
     table = None
     if series.span():
