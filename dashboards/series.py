@@ -107,6 +107,12 @@ class Range:
         self._sets: dict[str, dict[tuple[date, str], Bits]] = {}
 
     @cached_property
+    def begins(self) -> date | None:
+        """The first day that was ever measured: before it nobody was counted, which is not the same as nobody."""
+        measured = span()
+        return None if measured is None else measured[0]
+
+    @cached_property
     def size(self) -> int:
         """Bytes of a set of users."""
         return numbering.size_bytes()
@@ -292,7 +298,8 @@ def _group(kpi: Kpi, asked: Range, name: str, *, upto: int | None = None) -> Gro
     for period, value in zip(asked.periods, values, strict=True):
         complete = period.end <= asked.now
         hidden = asked.dimension == COUNTRY and name != TOTAL and _few(asked, name, period)
-        shown = None if hidden or period.start > asked.now else value
+        unknown = period.start > asked.now or asked.begins is None or period.last < asked.begins
+        shown = None if hidden or unknown else value
         points.append(Point(period, shown, complete, complete and asked.now - period.end < PROVISIONAL, hidden))
     chosen = [place for place, point in enumerate(points) if point.complete][:upto]
     return Group(name, tuple(points), _whole(kpi, asked, name, points, chosen))

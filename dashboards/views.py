@@ -26,7 +26,7 @@ from events.errors import ApiError
 VIEW_PERMISSION: Final = "dashboards.view_kpipoint"
 PEOPLE_PERMISSION: Final = "events.view_userprofile"
 CONTENT_PERMISSION: Final = "events.view_content"
-COHORT_COLUMNS: Final = 14
+COHORT_COLUMNS: Final = 12
 BRACKETS: Final = "1,2-3,4-7,8-14,15-30"
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
