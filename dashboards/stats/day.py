@@ -274,8 +274,9 @@ class Day:
 
 def distinct(keys: NDArray[np.int64]) -> NDArray[np.int64]:
     """The distinct keys, ascending."""
-    ordered = np.sort(keys)
-    return ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+    ordered: NDArray[np.int64] = np.sort(keys)
+    found: NDArray[np.int64] = ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+    return found
 
 
 def first_of(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
