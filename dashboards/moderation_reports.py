@@ -147,7 +147,8 @@ def _is_enough(case: ModerationCase) -> bool:
 
 def _commonest(case: ModerationCase) -> str:
     """The reason most people gave; of several the gravest."""
-    return max(case.reasons, key=lambda reason: (case.reasons[reason], POLICIES[reason].severity, reason))
+    reasons: dict[str, int] = case.reasons
+    return max(reasons, key=lambda reason: (reasons[reason], POLICIES[reason].severity, reason))
 
 
 def _from_log(reporter_id: str, content_id: str, reason: str, at: datetime) -> bool:
