@@ -210,6 +210,7 @@ class ActiveDaysView(MetricsView):
         params = request.query_params
         only(params, ("day", "window", "tz", "format"))
         check_zone(params)
+        window = int(one_of(params, "window", WINDOWS, default="28"))
         measured = series.span()
         if "day" in params:
             day = day_of(params["day"], "day")
@@ -217,7 +218,6 @@ class ActiveDaysView(MetricsView):
             day = measured[1]
         else:
             raise InvalidRequest("nothing has been measured yet, so `day` must be given", field="day")
-        window = int(one_of(params, "window", WINDOWS, default="28"))
         users = cohorts.days_active(day, window=window)
         body = {"day": day, "window": window, "time_zone": settings.REPORTING_TIME_ZONE, "users": users}
         rows = list(enumerate(users, start=1))

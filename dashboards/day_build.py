@@ -270,8 +270,8 @@ def _pending(
     engaged = set(seen.engaged_keys(np.array(rows, np.int64)).tolist()) if rows else set()
     return tuple(
         PendingClick(
-            people.users[of_day.user[row]], str(log.requests[of_day.request[row]]), people.contents[of_day.content[row]],
-            float(of_day.at[row]), row in engaged,
+            people.users[of_day.user[row]], str(log.requests[of_day.request[row]]),
+            people.contents[of_day.content[row]], float(of_day.at[row]), row in engaged,
             {name: (int(of_day.hour[row]), int(by.code[row])) for name, by in dimensions.items()},
         )
         for row in rows

@@ -139,7 +139,8 @@ _COVERAGE: Final = _share(
 _FIRST_SHOWN: Final = """, first_shown AS (
   SELECT content_id, min(timestamp) AS at FROM people WHERE event_type = 'impression' GROUP BY content_id
 ), delays AS (
-  SELECT floor(extract(epoch FROM at - upload_timestamp)) / 3600 AS hours FROM first_shown JOIN content USING (content_id)
+  SELECT floor(extract(epoch FROM at - upload_timestamp)) / 3600 AS hours
+  FROM first_shown JOIN content USING (content_id)
   WHERE at >= :start AND at < :end AND at >= upload_timestamp
 )"""
 _WATCH_MS: Final = "(SELECT sum(ms) FROM watched)"

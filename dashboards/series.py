@@ -349,6 +349,7 @@ def _of_distinct(kpi: Kpi, asked: Range, name: str) -> list[float | None]:
 
 
 def _of_stickiness(kpi: Kpi, asked: Range, name: str) -> list[float | None]:
+    del kpi  # there is one stickiness
     back = timedelta(days=MONTHLY - 1)
     asked.need(asked.first - back, asked.last)
     monthly = [count(asked.users(name, period.first - back, period.last)) for period in asked.periods]
@@ -402,12 +403,14 @@ def _retained(formula: Retained, asked: Range, name: str, period: Period) -> tup
 
 
 def _of_stored(kpi: Kpi, asked: Range, name: str) -> list[float | None]:
+    del name  # not broken down
     assert isinstance(kpi.formula, Stored)
     found = asked.stored(kpi.formula.name)
     return [found.get(period.start) for period in asked.periods]
 
 
 def _of_log(kpi: Kpi, asked: Range, name: str) -> list[float | None]:
+    del name  # not broken down
     assert isinstance(kpi.formula, OfLog)
     found: list[float | None] = []
     for period in asked.periods:

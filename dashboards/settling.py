@@ -1,7 +1,7 @@
 """What follows from several days: whose first day it is, and the medians and coefficients of days, weeks and months.
 
-Done after days were rebuilt, for those that say so themselves (`KpiDay.settled`): if a process dies in between, the next
-one finds them.
+Done after days were rebuilt, for those that say so themselves (`KpiDay.settled`): if a process dies in between, the
+next one finds them.
 """
 
 from collections.abc import Iterable

@@ -1,5 +1,19 @@
 """Pages of the dashboards."""
 
+from django.urls import path
+
+from dashboards import views
+
 app_name = "dashboards"
 
-urlpatterns: list[object] = []
+urlpatterns = [
+    path("", views.board, name="overview"),
+    path("board/<str:name>", views.board, name="board"),
+    path("metric/<str:key>", views.metric, name="metric"),
+    path("metric/<str:key>/chart.svg", views.chart_svg, name="chart-svg"),
+    path("metric/<str:key>/behind/<str:day>", views.drill, name="behind"),
+    path("retention", views.retention, name="retention-table"),
+    path("live", views.live_page, name="live"),
+    path("live/part", views.live_part, name="live-part"),
+    path("system", views.system_page, name="system"),
+]

@@ -312,13 +312,18 @@ def user_span(user_id: str) -> tuple[datetime, datetime] | None:
     return None if found["first"] is None else (found["first"], found["last"])
 
 
-def catalogue_table() -> ContentTable:
-    """The whole catalogue as columns, contents that are not active included."""
+def catalogue_table(*, changed_since: datetime | None = None) -> ContentTable:
+    """The whole catalogue as columns, contents that are not active included; or what changed at or after a moment.
+
+    The latter is served by the index content_updated.
+    """
+    changed = "" if changed_since is None else "WHERE updated_at >= %s"
     with connection.cursor() as cursor:
         # COLLATE "C" is the order in which Python and numpy sort text, whatever the server's locale.
         cursor.execute(
-            "SELECT content_id, creator_id, metadata, language, date_part('epoch', upload_timestamp), duration_s, "
-            "status = 'active' AND feed_eligible FROM content ORDER BY content_id COLLATE \"C\""
+            "SELECT content_id, creator_id, metadata, language, date_part('epoch', upload_timestamp), duration_s, "  # noqa: S608
+            f"status = 'active' AND feed_eligible FROM content {changed} ORDER BY content_id COLLATE \"C\"",
+            [] if changed_since is None else [changed_since],
         )
         rows = cursor.fetchall()
     ids, creators, metadata, languages, uploads, durations, active = zip(*rows, strict=True) if rows else ((),) * 7

@@ -25,6 +25,7 @@ from django.db import connection, transaction
 from numpy.typing import NDArray
 
 from events import windows
+from events.catalogue_reader import CatalogueReader
 from events.queries import CountingLog, catalogue_table, counting_log, durations
 from events.windows import Window
 from features import content_embeddings, folding, log_windows, snapshot_build, window_rows
@@ -40,6 +41,7 @@ Progress = Callable[[str, int, int], None]
 MAX_EVENTS_AT_ONCE: Final = 400_000
 NEAR: Final = 3
 """Hours that lie closer together are read as one span."""
+_catalogue: Final = CatalogueReader()
 _LOCK: Final = 0x7EC5_0002
 """Key of the advisory lock; arbitrary, but nothing else in this database may use it."""
 
@@ -147,7 +149,7 @@ def refresh_snapshot(*, until: datetime) -> bool:
     if not snapshot_build.catalogue_moved():
         return False
     with _single_flight():
-        changed_at, catalogue = content_embeddings.changed_at(), catalogue_table()
+        changed_at, catalogue = content_embeddings.changed_at(), _catalogue.read()
         return snapshot_build.build(catalogue, changed_at=changed_at, until=until, refit=False).written
 
 

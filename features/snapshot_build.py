@@ -29,6 +29,7 @@ from features.extraction.definitions import COUNTER_SET, DAY_S, HALF_LIVES_S, WI
 from features.extraction.log_clock import LogClock
 from features.extraction.population import Population
 from features.extraction.snapshot import UNKNOWN, ContentSnapshot, encode, popularity
+from features.looks import looks_of
 from features.snapshot_files import Manifest, SnapshotArrays, SnapshotError
 
 logger = logging.getLogger(__name__)
@@ -163,6 +164,7 @@ def _arrays(
         active=catalogue.active,
         embedding=embedding,
         text_hash=hashes,
+        look=looks_of(catalogue.content_id),
         counters=counted.counters,
         features=features,
         popularity=counted.popularity,

@@ -43,8 +43,8 @@ _PARTIAL: Final = ".partial-"
 _INDEX: Final = "index.faiss"
 _IDS: Final = "ids.json"
 _ARRAYS: Final = (
-    "creator", "category", "language", "upload_timestamp", "duration_s", "active", "embedding", "text_hash", "counters",
-    "features", "popularity", "watch", "surface",
+    "creator", "category", "language", "upload_timestamp", "duration_s", "active", "embedding", "text_hash", "look",
+    "counters", "features", "popularity", "watch", "surface",
 )  # fmt: skip
 _TEXTS: Final = ("content_id", "creators", "categories", "languages", "surfaces")
 
@@ -96,6 +96,7 @@ class SnapshotArrays:
     active: NDArray[np.bool_]
     embedding: NDArray[np.float32]
     text_hash: NDArray[np.uint64]
+    look: NDArray[np.int32]
     counters: NDArray[np.float32]
     features: NDArray[np.float32]
     popularity: NDArray[np.float32]

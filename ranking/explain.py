@@ -27,6 +27,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "creator": "It is by the creator you chose.",
     "seen_again": "You have seen everything else; this was longest ago.",
 }
+_GUARANTEED: Final = "It is new, and everything new is shown to some people first."
 _EXPLORED: Final = "We are trying out whether you like something different."
 _UNKNOWN: Final = "It was chosen for you."
 
@@ -39,8 +40,11 @@ def explain(picks: Sequence[Pick], stock: Stock | None, positives: Ids) -> dict[
     for pick in picks:
         card = cards.get(watched.get(pick.content_id, ""))
         name = "" if card is None else card.caption or (card.category and f"a clip about {card.category}")
-        if any(move.reason == "exploration" for move in pick.moves):
+        reasons = {move.reason for move in pick.moves}
+        if "exploration" in reasons:
             sentence = _EXPLORED
+        elif "guaranteed_exposure" in reasons:
+            sentence = _GUARANTEED
         else:
             sentence = f"Because you watched “{name}”." if name else _SENTENCES.get(pick.source, _UNKNOWN)
         found[pick.content_id] = Explanation(pick.ranks, pick.moves, sentence)

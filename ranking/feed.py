@@ -30,13 +30,14 @@ from features import profiles
 from ranking import cursors, queries, telemetry
 from ranking.cursors import Cursor
 from ranking.explain import explain
+from ranking.feed_config import USUAL
 from ranking.feed_request import MAX_ITEMS, SURFACES, Feed, FeedItem, FeedRequest
 from ranking.pipeline.memory import remember
 from ranking.pipeline.run import Account
 from ranking.pipeline.shelf import followed, refused
 from ranking.registry import Pointer, serving_of
 from ranking.served_log import log_page
-from ranking.shelves import RankerFeatures, current_stock, trending_rows
+from ranking.shelves import RankerFeatures, Stock, current_stock, trending_rows
 from ranking.shortlist import DEFAULT_ARM, SEEN_AGAIN, Person, Pick, Supplies, select
 
 __all__ = ["MAX_ITEMS", "SURFACES", "Feed", "FeedItem", "FeedRequest", "build_feed"]
@@ -66,6 +67,8 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
         place = Cursor(request_id or uuid4(), 0, binding)
     else:
         place = cursors.read(request.cursor, binding=binding, now=now)
+    # Before the user's lock is taken: a new snapshot takes its time to load.
+    stock = current_stock()
     with transaction.atomic(savepoint=False):
         since = now - timedelta(days=settings.FEED_SEEN_DAYS)
         page, walk = (None, None) if request.cursor is None else (place.request_id, place.walk)
@@ -75,7 +78,7 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
             feed = _replay(memory.delivered, request, person, place)
         else:
             deadline = start + settings.FEED_BUDGET_MS / 1000.0
-            feed = _make(request, person, _supplies(memory.champion), place, now=now, deadline=deadline)
+            feed = _make(request, person, _supplies(stock, memory.champion), place, now=now, deadline=deadline)
     for stage, error in feed.account.failures:
         logger.warning("feed %s: %s broke: %s", feed.request_id, stage, error)
     seconds = time.perf_counter() - start
@@ -85,8 +88,7 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
     return feed
 
 
-def _supplies(pointer: Pointer | None) -> Supplies:
-    stock = current_stock()
+def _supplies(stock: Stock | None, pointer: Pointer | None) -> Supplies:
     if stock is None or len(stock.shelf) == 0:
         return Supplies(None, None, np.empty(0, np.int64))
     return Supplies(stock, serving_of(pointer), trending_rows(stock.shelf))
@@ -100,9 +102,9 @@ def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *,
     if not profiling:
         # That a page was looked at is part of the page's own memory; what was met elsewhere is behaviour.
         met = {each: at for each, at in met.items() if each in memory.served}
-    creators = None
+    creators, follows = None, frozenset(followed(history, past.follows))
     if request.surface == "following":
-        creators = frozenset(followed(history, past.follows))
+        creators = follows
     elif request.surface == "creator":
         creators = frozenset({request.creator_id or ""})
     withheld = frozenset(refused(history)) | request.exclude
@@ -118,6 +120,7 @@ def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *,
         memory=remember(met, memory.served, walked=memory.walked),
         withheld=withheld,
         creators=creators,
+        follows=follows if profiling else frozenset(),
     )
 
 
@@ -149,7 +152,7 @@ def _make(
         next_cursor=cursors.sign(place.after, served_at=now) if has_more else None,
     )
     seen = features.served([item.content_id for item in items])
-    log_page(feed, request, seen, walk_id=place.walk, arm=DEFAULT_ARM, now=now)
+    log_page(feed, request, seen, walk_id=place.walk, arm=DEFAULT_ARM, config=USUAL.version, now=now)
     return feed
 
 

@@ -53,6 +53,9 @@ class Served(models.Model):
     )
     surface = models.CharField(max_length=24)
     arm = models.CharField(max_length=64)
+    config = models.CharField(
+        max_length=32, default="", db_default="", help_text="Version of the feed's numbers; see `feed_config`."
+    )
     score = models.FloatField()
     propensity = models.FloatField()
     feature_set = models.CharField(max_length=64, blank=True)

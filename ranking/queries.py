@@ -98,7 +98,7 @@ def feed_start(user_id: str, *, page: UUID | None, walk: UUID | None, since: dat
     and served_once. What was delivered is read after the lock is held; what the user did, by the time of the request.
     """
     with connection.cursor() as cursor:
-        values = [user_id, user_past.MOST_EVENTS, since, user_id, page, walk, since]
+        values: list[Any] = [user_id, user_past.MOST_EVENTS, since, user_id, page, walk, since]
         cursor.execute(_FEED_START, values)
         rows = cursor.fetchall()
     served, at, walked, delivered, champion, manifest, weights = rows.pop()[user_past.COLUMNS :]

@@ -93,7 +93,7 @@ def register(
 
     The version names the end of its training data and the content of its files, so registering the same model twice is
     one version. `metrics` must hold what `evaluation.gates` asks for; `config` must be JSON. `heads` says how the
-    outputs of the graph are read (`ranker.reading`), `fusion` what the session's signals weigh beside the model.
+    outputs of the graph are read (`ranker.reading`), `fusion` holds factors on the weights of the session's signals.
     """
     moment = trained_until.astimezone(UTC)
     version = f"ranker-{moment:%Y%m%dT%H%M%S}-{hashlib.sha256(graph + (heads or b'')).hexdigest()[:8]}"

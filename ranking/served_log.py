@@ -11,11 +11,15 @@ from psycopg2 import Binary
 from ranking.feed_request import Feed, FeedRequest
 from ranking.shelves import ServedFeatures
 
+# Nobody waits for the disk here: a page is visible to the next request at once, and what a crash of the database server
+# may cost is the memory of its last half second of pages, while events (`events.log_writer`) are never answered before
+# they are safe.
+_LAZILY: Final = "SET LOCAL synchronous_commit TO off;"
 # Columns as arrays: a row by row statement through the ORM takes longer than the ranking of the page.
 _INSERT: Final = """
-    INSERT INTO served (request_id, walk_id, ends_walk, user_id, model_version, surface, arm, served_at, position,
-                        content_id, source, sources, score, propensity, features, feature_set, counted_until)
-    SELECT %s, %s, %s, %s, %s, %s, %s, %s, page.position, page.content_id, page.source, page.sources, page.score,
+    INSERT INTO served (request_id, walk_id, ends_walk, user_id, model_version, surface, arm, config, served_at,
+                        position, content_id, source, sources, score, propensity, features, feature_set, counted_until)
+    SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, page.position, page.content_id, page.source, page.sources, page.score,
            page.propensity, page.features, CASE WHEN page.features = '' THEN '' ELSE %s END,
            CASE WHEN page.features <> '' THEN %s::timestamptz END
     FROM unnest(%s::smallint[], %s::text[], %s::text[], %s::jsonb[], %s::float8[], %s::float8[], %s::bytea[])
@@ -23,13 +27,19 @@ _INSERT: Final = """
 """
 
 
-def log_page(feed: Feed, request: FeedRequest, seen: ServedFeatures, *, walk_id: UUID, arm: str, now: datetime) -> None:
-    """Keep a page with what the ranker saw of it, in one insert; an empty page leaves no trace."""
+def log_page(
+    feed: Feed, request: FeedRequest, seen: ServedFeatures, *, walk_id: UUID, arm: str, config: str, now: datetime
+) -> None:
+    """Keep a page with what made it and what the ranker saw of it, in one insert; an empty page leaves no trace.
+
+    Call it inside a transaction.
+    """
     items = feed.items
     if not items:
         return
     of_page = [
-        feed.request_id, walk_id, not feed.has_more, request.user_id, feed.model_version, request.surface, arm, now,
+        feed.request_id, walk_id, not feed.has_more, request.user_id, feed.model_version, request.surface, arm, config,
+        now,
     ]  # fmt: skip
     columns = [
         [item.position for item in items],
@@ -41,4 +51,4 @@ def log_page(feed: Feed, request: FeedRequest, seen: ServedFeatures, *, walk_id:
         [Binary(seen.rows.get(item.content_id, b"")) for item in items],
     ]
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT, [*of_page, seen.feature_set, seen.counted_until, *columns])
+        cursor.execute(_LAZILY + _INSERT, [*of_page, seen.feature_set, seen.counted_until, *columns])

@@ -5,6 +5,7 @@ feed has a level for that.
 """
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -43,17 +44,31 @@ class Stock:
     ----------
     belief : rates of long views per person, from the week's counters
     new : bool array (n,), which contents exploration counts as new
+    newcomers : rows of those, fewest people first
+    creator_group : int64 array (n,), 0 where the creator's contents were met by fewer people in the week than those of
+        the median creator, 1 where by as many or more, -1 where the creator is unknown
     """
 
     snapshot: ContentSnapshot
     shelf: Shelf
     belief: BetaPosteriors = field(init=False, repr=False)
     new: NDArray[np.bool_] = field(init=False, repr=False)
+    newcomers: Ids = field(init=False, repr=False)
+    creator_group: NDArray[np.int64] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         belief = belief_of(self.snapshot)
         object.__setattr__(self, "belief", belief)
-        object.__setattr__(self, "new", new_contents(self.snapshot, belief))
+        new = new_contents(self.snapshot, belief)
+        rows = np.flatnonzero(new)
+        object.__setattr__(self, "new", new)
+        object.__setattr__(self, "newcomers", rows[np.argsort(belief.trials[rows], kind="stable")])
+        object.__setattr__(self, "creator_group", creator_groups(self.snapshot, belief))
+
+    def due(self, people: int) -> Ids:
+        """Rows of new contents that fewer than so many people have met, fewest first."""
+        met = self.belief.trials[self.newcomers]
+        return self.newcomers[: np.searchsorted(met, people, side="left")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +84,9 @@ class ServedFeatures:
 
 
 _latest: list[Stock] = []
-"""The stock of the newest snapshot this process has seen; two threads may both make it, which harms nothing."""
+"""The stock of the newest snapshot this process has seen."""
+_making = threading.Lock()
+"""Held by the one thread that makes a new stock; whoever comes meanwhile serves from the one before."""
 
 
 def current_stock() -> Stock | None:
@@ -83,8 +100,14 @@ def current_stock() -> Stock | None:
         return None
     if snapshot is None:
         return None
-    if not _latest or _latest[0].snapshot is not snapshot:
-        _latest[:] = [Stock(snapshot, shelf_of(snapshot))]
+    stale = not _latest or _latest[0].snapshot is not snapshot
+    # The first threads of all have nothing to serve from, and wait.
+    if stale and _making.acquire(blocking=not _latest):
+        try:
+            if not _latest or _latest[0].snapshot is not snapshot:
+                _latest[:] = [Stock(snapshot, shelf_of(snapshot))]
+        finally:
+            _making.release()
     return _latest[0]
 
 
@@ -103,6 +126,7 @@ def shelf_of(snapshot: ContentSnapshot) -> Shelf:
         popularity=snapshot.popularity,
         nearest=snapshot.index.search if len(snapshot.index) else None,
         successors=successors_of(snapshot),
+        look=snapshot.look,
     )
 
 
@@ -123,6 +147,17 @@ def new_contents(snapshot: ContentSnapshot, belief: BetaPosteriors) -> NDArray[n
     """
     new = (snapshot.until - snapshot.upload_timestamp < RECENT_S) & (belief.trials < NEW_PEOPLE) & snapshot.active
     return new if new.sum() <= MOST_NEW * max(snapshot.active.sum(), 1) else np.zeros(len(snapshot), np.bool_)
+
+
+def creator_groups(snapshot: ContentSnapshot, belief: BetaPosteriors) -> NDArray[np.int64]:
+    """Little known and well known creators, by who met their active contents in the week; see `Stock`."""
+    known = snapshot.creator >= 0
+    counted = known & snapshot.active
+    creators = len(snapshot.creators)
+    people = np.bincount(snapshot.creator[counted], weights=belief.trials[counted], minlength=creators)
+    present = np.bincount(snapshot.creator[counted], minlength=creators) > 0
+    group = (people >= np.median(people[present])).astype(np.int64) if present.any() else np.zeros(creators, np.int64)
+    return np.where(known, np.append(group, -1)[snapshot.creator], -1)
 
 
 def successors_of(snapshot: ContentSnapshot) -> Callable[[Ids], Scores] | None:

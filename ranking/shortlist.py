@@ -15,11 +15,12 @@ from events.columnar.history import History
 from events.errors import InvalidRequest
 from events.queries import ContentCard, content, eligible_cards, newest_contents
 from features.extraction import Profile
+from ranking.feed_config import USUAL
 from ranking.feed_request import FeedRequest
 from ranking.pipeline.memory import Memory
 from ranking.pipeline.moves import Move
 from ranking.pipeline.run import Account, Run, run
-from ranking.pipeline.shelf import SessionTaste, Shelf, session_taste
+from ranking.pipeline.shelf import UNKNOWN, SessionTaste, Shelf, session_taste
 from ranking.pipeline.stages import FeedQuery, Ids, Mask, Vector
 from ranking.ranker.valued import ValuedModel
 from ranking.rerank.hybrid import LightRanker, ModelRanker
@@ -53,6 +54,7 @@ class Person:
     memory : what must not come again yet
     withheld : content ids that must not appear on this page, whatever happens
     creators : whose contents alone are wanted; None for anybody's
+    follows : creators that the user follows; empty without profiling
     """
 
     history: History
@@ -61,6 +63,7 @@ class Person:
     memory: Memory
     withheld: frozenset[str]
     creators: frozenset[str] | None
+    follows: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class Supplies:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """A shortlisted content, before its eligibility is known."""
+    """A shortlisted content, before its eligibility is known; contents of one `look` are copies, negative: none."""
 
     content_id: str
     source: str
@@ -83,6 +86,7 @@ class Pick:
     propensity: float = 1.0
     ranks: Mapping[str, int] = field(default_factory=dict)
     moves: tuple[Move, ...] = ()
+    look: int = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +181,11 @@ def shortlist(
         size=min(request.limit + SPARE, len(shelf)),
         seed=seed,
     )
-    light = LightRanker(shelf, taste, np.empty(0, np.int64))
+    light = LightRanker(shelf, taste, np.empty(0, np.int64), USUAL.fusion)
     ranker = None if supplies.model is None else ModelRanker(supplies.model, features, light)
+    follows = np.array(_known(stock.snapshot.creator_of, person.follows), np.int64)
     pipeline = PIPELINES[request.surface](
-        Desk(request, stock, shelf, taste, ranker, light, away.withheld, supplies.rising)
+        Desk(request, stock, shelf, taste, ranker, light, away.withheld, supplies.rising, follows)
     )
     result = run(query, pipeline, catalogue_size=len(shelf), timer=time.perf_counter, deadline=deadline)
     level = result.version if result.version in {"latest", "trending"} else result.level
@@ -214,6 +219,7 @@ def choose(found: Shortlist, request: FeedRequest, person: Person) -> Chosen:
     """
     most = request.max_per_creator or request.limit
     shown: Counter[str] = Counter()
+    looks: set[int] = set()
     chosen: list[Pick] = []
     cards: dict[str, ContentCard] = {}
     more = not found.released and bool(person.memory.waiting)
@@ -233,7 +239,8 @@ def choose(found: Shortlist, request: FeedRequest, person: Person) -> Chosen:
             if len(chosen) == request.limit:
                 more = True
                 break
-            if shown[card.creator_id] < most:
+            if shown[card.creator_id] < most and pick.look not in looks:
+                looks |= {pick.look} - {UNKNOWN}
                 shown[card.creator_id] += 1
                 cards[pick.content_id] = card
                 chosen.append(pick)
@@ -321,6 +328,7 @@ def _ranked(result: Run, shelf: Shelf, *, explain: bool) -> Iterator[Pick]:
             float(result.propensity[place]),
             ranks,
             result.moves(place) if explain else (),
+            int(shelf.look[row]),
         )
 
 
@@ -350,13 +358,16 @@ class _Away:
 
 def _refill(shelf: Shelf, chosen: set[int], memory: Memory, seen: Ids, away: _Away) -> Iterator[Pick]:
     """What fills a page that the sources could not: contents nobody proposed, then seen ones, oldest contact first."""
-    for row in shelf.newest[~np.isin(shelf.newest, np.concatenate([seen, away.withheld]))]:
+    copies = shelf.look[seen]
+    known = np.isin(shelf.newest, np.concatenate([seen, away.withheld]))
+    known |= np.isin(shelf.look[shelf.newest], copies[copies >= 0])
+    for row in shelf.newest[~known]:
         if int(row) not in chosen:
-            yield Pick(shelf.content_id[row], "latest", ("latest",))
+            yield Pick(shelf.content_id[row], "latest", ("latest",), look=int(shelf.look[row]))
     again = away.seen[shelf.active[away.seen] & ~np.isin(away.seen, away.withheld)]
     when = np.array([memory.seen[shelf.content_id[row]] for row in again])
     for row in again[np.argsort(when, kind="stable")]:
-        yield _again(shelf.content_id[row])
+        yield replace(_again(shelf.content_id[row]), look=int(shelf.look[row]))
 
 
 def _again(content_id: str) -> Pick:

@@ -4,27 +4,32 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+
 from ranking.candidates.content_based import ContentBased
-from ranking.candidates.filters import Active, NotRefused, Unseen
+from ranking.candidates.filters import Active, NotRefused, UnlikeSeen, Unseen
+from ranking.candidates.following import Following
 from ranking.candidates.fresh import Fresh
 from ranking.candidates.listings import Newest
 from ranking.candidates.popular import Popular
 from ranking.candidates.sequential import Sequential
 from ranking.candidates.trending import Trending
+from ranking.feed_config import USUAL, FeedConfig, Quotas
 from ranking.feed_request import FeedRequest
 from ranking.pipeline.run import Pipeline
 from ranking.pipeline.shelf import SessionTaste, Shelf
-from ranking.pipeline.stages import Ids, Ranker, ReRanker
+from ranking.pipeline.stages import CandidateSource, Filter, Ids, Ranker, ReRanker
 from ranking.rerank.assembly import Assemble, Wish
 from ranking.rerank.calibration import Calibration
 from ranking.rerank.diversity import Diversity
+from ranking.rerank.fairness import CreatorFairness
+from ranking.rerank.guarantee import Guarantee
 from ranking.rerank.hybrid import LightRanker
-from ranking.rerank.mix import Mix, MixRules
+from ranking.rerank.mix import Mix
 from ranking.rerank.orders import ByTrend, ByUpload
-from ranking.rerank.thompson import Thompson, ThompsonConfig
+from ranking.rerank.thompson import Thompson
 from ranking.shelves import Stock
 
-USUAL_THETA: Final = 2.0
 LEAST_THETA: Final = 0.05
 
 
@@ -40,20 +45,28 @@ class Desk:
     light: LightRanker
     refused_rows: Ids
     rising: Ids
+    follows: Ids
+    config: FeedConfig = USUAL
+
+
+SOURCES: Final[Mapping[str, Callable[[Desk], CandidateSource]]] = {
+    "sequential": lambda desk: Sequential(desk.shelf, desk.taste),
+    "content_based": lambda desk: ContentBased(desk.shelf),
+    "popular": lambda desk: Popular(desk.shelf),
+    "trending": lambda desk: Trending(desk.shelf, desk.rising),
+    "fresh": lambda desk: Fresh(desk.shelf, desk.stock.due(desk.config.guarantee.people)),
+    "following": lambda desk: Following(desk.shelf, desk.follows),
+    "latest": lambda desk: Newest(desk.shelf),
+}
+"""Sources by the name that quotas give them."""
 
 
 def for_you(desk: Desk) -> Pipeline:
     """The default: what suits this user."""
     shelf = desk.shelf
     return Pipeline(
-        sources=[
-            (Sequential(shelf, desk.taste), 150),
-            (ContentBased(shelf), 150),
-            (Popular(shelf), 100),
-            (Trending(shelf, desk.rising), 50),
-            (Fresh(shelf), 50),
-        ],
-        filters=[Active(shelf), NotRefused(desk.refused_rows), Unseen()],
+        sources=_sources(desk, desk.config.for_you),
+        filters=_filters(desk),
         ranker=desk.ranker,
         light_ranker=desk.light,
         trending=Popular(shelf),
@@ -65,14 +78,8 @@ def category(desk: Desk) -> Pipeline:
     """Some categories, as this user would like them; what is listed beside the guesses fills small categories."""
     shelf = desk.shelf
     return Pipeline(
-        sources=[
-            (Sequential(shelf, desk.taste), 100),
-            (ContentBased(shelf), 100),
-            (Popular(shelf), 100),
-            (Trending(shelf, desk.rising), 50),
-            (Newest(shelf), 100),
-        ],
-        filters=[Active(shelf), NotRefused(desk.refused_rows), Unseen()],
+        sources=_sources(desk, desk.config.category),
+        filters=_filters(desk),
         ranker=desk.ranker,
         light_ranker=desk.light,
         trending=Popular(shelf),
@@ -84,8 +91,8 @@ def trending(desk: Desk) -> Pipeline:
     """What rises, strongest first, then what many enjoy; the same for everybody."""
     shelf = desk.shelf
     return Pipeline(
-        sources=[(Trending(shelf, desk.rising), 100), (Popular(shelf), 200)],
-        filters=[Active(shelf), NotRefused(desk.refused_rows), Unseen()],
+        sources=_sources(desk, desk.config.trending),
+        filters=_filters(desk),
         ranker=None,
         light_ranker=ByTrend(shelf, desk.rising),
         trending=Popular(shelf),
@@ -97,8 +104,8 @@ def listing(desk: Desk) -> Pipeline:
     """Latest upload first: of all, of the creators a user follows, or of one creator, as the shelf was thinned."""
     shelf = desk.shelf
     return Pipeline(
-        sources=[(Newest(shelf, desk.request.surface), 300)],
-        filters=[Active(shelf), NotRefused(desk.refused_rows), Unseen()],
+        sources=[(Newest(shelf, desk.request.surface), desk.config.listed)],
+        filters=_filters(desk),
         ranker=None,
         light_ranker=ByUpload(shelf),
         trending=Popular(shelf),
@@ -116,24 +123,46 @@ PIPELINES: Final[Mapping[str, Callable[[Desk], Pipeline]]] = {
 }
 
 
-def _page_makers(desk: Desk) -> list[ReRanker]:
-    """Diversity, mix and exploration, as much of each as the request asks for.
+def _sources(desk: Desk, quotas: Quotas) -> list[tuple[CandidateSource, int]]:
+    return [(SOURCES[name](desk), quota) for name, quota in quotas.items()]
 
-    `diversity` d becomes theta = 2 (1 - d) / d, so that 0.5 is the usual; at 0 value alone orders. `exploration` is the
-    share of positions given away, 0.1 being the usual; without profiling nothing is drawn, and all get the same page.
+
+def _filters(desk: Desk) -> list[Filter]:
+    return [Active(desk.shelf), NotRefused(desk.refused_rows), Unseen(), UnlikeSeen(desk.shelf)]
+
+
+def _page_makers(desk: Desk) -> list[ReRanker]:
+    """Diversity, fairness, guarantee, mix and exploration, as much of each as the request asks for.
+
+    Fairness and guarantee come before the mix, whose caps they would break. Fairness begins without debts on every
+    page: a debt that pages share would make a page depend on who asked before. `diversity` d becomes theta = usual
+    (1 - d) / d, so that 0.5 is the usual; at 0 value alone orders. `exploration` is the share of positions given away,
+    0.1 being the usual; at 0 no new content is guaranteed anything either. Without profiling nothing is drawn, and all
+    get the same page.
     """
-    request, shelf = desk.request, desk.shelf
+    request, shelf, config = desk.request, desk.shelf, desk.config
     d = request.diversity
     wishes: list[Wish] = [Calibration(shelf, desk.taste.positives)]
     if d is None or d > 0.0:
-        theta = USUAL_THETA if d is None else max(USUAL_THETA * (1.0 - d) / d, LEAST_THETA)
+        theta = config.theta if d is None else max(config.theta * (1.0 - d) / d, LEAST_THETA)
         wishes.insert(0, Diversity(shelf, theta))
-    rules = MixRules()
+    rules = config.mix
     if request.max_per_creator is not None:
         rules = replace(rules, per_creator=request.max_per_creator, creator_window=request.limit)
-    stages: list[ReRanker] = [Assemble(wishes), Mix(shelf, desk.taste.evidence, rules)]
+    stages: list[ReRanker] = [
+        Assemble(wishes),
+        CreatorFairness(desk.stock.creator_group, np.zeros(2), config.fairness_loss),
+    ]
     share = request.exploration if request.profiling else 0.0
-    if share is None or share > 0.0:
-        config = ThompsonConfig() if share is None else ThompsonConfig(block=max(round(1.0 / share), 1))
-        stages.append(Thompson([desk.stock.belief], desk.stock.new, config))
+    due = desk.stock.due(config.guarantee.people)
+    explores = share is None or share > 0.0
+    if explores and len(due):
+        stages.append(Guarantee(due, config.guarantee))
+    stages.append(Mix(shelf, desk.taste.evidence, rules))
+    if explores:
+        usual = config.exploration if share is None else replace(config.exploration, block=max(round(1.0 / share), 1))
+        # What is guaranteed is part of the budget: one position in 20 for it leaves one in 20 of one in 10.
+        left = 1.0 / usual.block - (1.0 / config.guarantee.block if len(due) else 0.0)
+        budget = replace(usual, block=round(1.0 / left)) if left > 0.0 else usual
+        stages.append(Thompson([desk.stock.belief], desk.stock.new, budget))
     return stages

@@ -8,6 +8,7 @@ FEEDS = Counter("recsys_feeds_total", "Feeds answered, by the level that served.
 REPEATS = Counter("recsys_feeds_with_repeats_total", "Feeds that had to show something again.")
 EMPTY = Counter("recsys_feeds_empty_total", "Feeds without a single item.")
 RETRIEVED = Counter("recsys_feed_candidates_total", "Candidates proposed, by source.", ["source"])
+ALONE = Counter("recsys_feed_candidates_alone_total", "Candidates only one source proposed, by source.", ["source"])
 DROPPED = Counter("recsys_feed_dropped_total", "Candidates refused, by filter.", ["filter"])
 FAILURES = Counter("recsys_feed_stage_failures_total", "Stages that broke while a feed was made.", ["stage"])
 SKIPPED = Counter("recsys_feed_stages_skipped_total", "Stages left out because the time was up.", ["stage"])
@@ -32,6 +33,8 @@ def record(account: Account, *, level: str, items: int, repeats: bool, seconds: 
     EMPTY.inc(int(items == 0))
     for source, found in account.retrieved.items():
         RETRIEVED.labels(source).inc(found)
+    for source, found in account.alone.items():
+        ALONE.labels(source).inc(found)
     for name, refused in account.dropped.items():
         DROPPED.labels(name).inc(refused)
     for stage, _ in account.failures:

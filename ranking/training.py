@@ -26,8 +26,9 @@ from features import profiles, store
 from features.extraction import ContentSnapshot, assemble_many, timeline
 from features.extraction.definitions import CONTENT_DIM, CONTEXT_DIM, USER_DIM
 from features.extraction.snapshot import UNKNOWN
-from ranking import evidence, registry
+from ranking import evidence, registry, value_weights
 from ranking.evaluation.gates import Gates, failed_gates
+from ranking.fusion_fit import fit_fusion
 from ranking.ranker.examples import Examples, FeatureMatrix, TimeSplit, known_at, label_exposures, split_by_time
 from ranking.ranker.multitask import MultiTaskConfig, fit_multitask
 from ranking.ranker.network import NetworkConfig, fit_network
@@ -142,10 +143,13 @@ def train(config: TrainConfig, *, until: datetime, now: datetime, progress: Prog
             metrics = _course(ranker, examples, split) | evidence.judge(
                 ranker, reading, test, examples.rows(split.test), seed=config.seed
             )
+            fusion = fit_fusion(ranker, reading, held_out, test, policy=value_weights.current())
+            metrics |= {"fusion": fusion.evidence}
         with stages("register"):
             version = registry.register(
                 ranker.to_onnx(test.features),
                 heads=reading.to_bytes(),
+                fusion=fusion.factors,
                 kind=config.kind,
                 dims={name: getattr(matrix, name).shape[1] for name in ("user", "content", "context")},
                 config=asdict(config),

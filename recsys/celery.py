@@ -26,8 +26,8 @@ app.conf.beat_schedule = {
     for name, task, seconds in (
         # A counter is fresh within about a minute; the feed itself reads the log directly.
         ("materialize features", "features.tasks.materialize_features", MINUTE_S),
-        # An upload is retrievable within about ten seconds.
-        ("refresh the snapshot", "features.tasks.refresh_snapshot", 10.0),
+        # Costs one query while nothing changed. An upload is retrievable within ten seconds, the writing included.
+        ("refresh the snapshot", "features.tasks.refresh_snapshot", 2.0),
         # What many people turn to is a trend within minutes.
         ("refresh trends", "features.tasks.refresh_trends", MINUTE_S),
         # Finds what was uploaded or changed; the text is in the next snapshot anyway, frames and sound follow.

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboards import kpis
+from dashboards import rollups, series
+from dashboards.kpis import BY_KEY
+from dashboards.stats.periods import Grain
 from events.catalogue import NewContent, register_contents
 from events.cleaning.schema import EVENT_TYPES
 from events.ingestion import ingest
@@ -89,8 +91,9 @@ def test_events_become_features_a_model_a_feed_and_kpis():
     served = served_between(NOW - timedelta(seconds=1), NOW + timedelta(seconds=1))
     assert [row.content_id for row in served] == [item.content_id for item in page.items]
 
-    kpis.measure_kpis(until=NOW)
-    points = dict(kpis.series("dau", first=NOW.date() - timedelta(days=7), last=NOW.date()))
+    rollups.measure_kpis(until=NOW)
+    daily = series.series(BY_KEY["dau"], NOW.date() - timedelta(days=7), NOW.date(), Grain.DAY, now=NOW)
+    points = {point.period.first: point.value for point in daily.total.points}
     active = interactions_between(
         datetime(2026, 11, 19, tzinfo=UTC),
         datetime(2026, 11, 20, tzinfo=UTC),

@@ -30,7 +30,9 @@ TABLES = {
     "automated_hour": "user_id, window_start",
     "kpi_cell": "*",
     "kpi_point": "kpi, grain, start, day, value",
-    "kpi_day": "day, log_rows, excluded_rows, late_rows, carries, session_mark, watch_ms, session_ms, settled, filled_at",
+    "kpi_day": (
+        "day, log_rows, excluded_rows, late_rows, carries, session_mark, watch_ms, session_ms, settled, filled_at"
+    ),
 }
 # Numbers of users and contents depend on who came first, so what is named by them is compared by name.
 SET_COLUMNS = ("role", "dimension", "day", "value", "users")
@@ -91,7 +93,7 @@ def numbered():
     users, contents = (dict(model.objects.values_list("number", "name")) for model in (KpiUser, KpiContent))
 
     def names(data, of):
-        return sorted(of[number] for number in numbers_of(unpacked(data, 64)).tolist())
+        return sorted(of[number] for number in numbers_of(unpacked(bytes(data), 64)).tolist())
 
     sets = [(*key, names(data, users)) for *key, data in KpiUsers.objects.values_list(*SET_COLUMNS)]
     days = []

@@ -59,6 +59,7 @@ def families(
         popularity=rng.gamma(2.0, 10.0, size=n).astype(np.float32),
         nearest=nearest,
         successors=successors,
+        look=np.full(n, -1, np.int32),
     )
     return Families(shelf, family)
 

@@ -37,6 +37,8 @@ RECALL: Final = 0.985
 """What IVF is tuned to: a little above the 0.98 that is promised, as the tuning looks at 200 probes only."""
 _DEPTH: Final = 100
 _PROBES: Final = 200
+_FEW_PROBES: Final = 50
+"""Enough to find out whether the lists of an index before still serve."""
 _ITERATIONS: Final = 10
 _TRAINED_ON: Final = 64
 """Rows per list for k-means; more of them do not move recall."""
@@ -98,11 +100,15 @@ class VectorIndex:
             return cls._flat(rows)
         faiss.omp_set_num_threads(threads)
         try:
-            built = cls(_empty_ivf(rows, like))
+            lists = _centroids_of(like, rows)
+            built = cls(_with_centroids(_kmeans(rows) if lists is None else lists, rows[:1]))
             built.add(rows)
         finally:
             faiss.omp_set_num_threads(1)
-        built._tune(rows)
+        if like is None or lists is None:
+            built._tune(rows, start=1, probes=_PROBES)
+        else:
+            built._tune(rows, start=like.probes, probes=_FEW_PROBES)
         return cls._flat(rows) if may_be_flat and built.probes > HARD * built._index.nlist else built
 
     @classmethod
@@ -191,14 +197,14 @@ class VectorIndex:
         """Whether a wider search could not find more."""
         return fetch >= len(self) and (self.kind == "flat" or self.probes * wider >= self._index.nlist)
 
-    def _tune(self, vectors: NDArray[np.float32]) -> None:
-        """Look into as many lists as the recall needs."""
-        probes = probing_vectors(vectors, _PROBES)
+    def _tune(self, vectors: NDArray[np.float32], *, start: int, probes: int) -> None:
+        """Look into as many lists as the recall needs, `start` or more."""
+        asked = probing_vectors(vectors, probes)
         depth = min(_DEPTH, len(vectors))
-        exact = faiss.knn(probes, vectors, depth, metric=faiss.METRIC_INNER_PRODUCT)[1]
-        self._index.nprobe = 1
+        exact = faiss.knn(asked, vectors, depth, metric=faiss.METRIC_INNER_PRODUCT)[1]
+        self._index.nprobe = start
         while self._index.nprobe < self._index.nlist:
-            found = self._index.search(probes, depth)[1]
+            found = self._index.search(asked, depth)[1]
             if recall(found, exact) >= RECALL:
                 break
             self._index.nprobe = min(2 * self._index.nprobe, self._index.nlist)
@@ -222,19 +228,23 @@ def recall(found: NDArray[np.int64], exact: NDArray[np.int64]) -> float:
     return float(np.sum(hits) / exact.size)
 
 
-def _empty_ivf(rows: NDArray[np.float32], like: VectorIndex | None) -> Any:
-    """A trained index without rows."""
-    lists, dimensions = round(4.0 * math.sqrt(len(rows))), rows.shape[1]
-    if like is not None and like.kind == "ivf" and like._index.d == dimensions:
-        grown = max(len(rows) / len(like), len(like) / len(rows))
-        if grown < _OUTGROWN:
-            centroids = like._index.quantizer.reconstruct_n(0, like._index.nlist)
-            return _with_centroids(centroids, rows[:1])
+def _centroids_of(like: VectorIndex | None, rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """The lists of an older index that still suit these rows; None where there are none."""
+    if like is None or like.kind != "ivf" or like._index.d != rows.shape[1]:
+        return None
+    if max(len(rows) / len(like), len(like) / len(rows)) >= _OUTGROWN:
+        return None
+    return np.asarray(like._index.quantizer.reconstruct_n(0, like._index.nlist), np.float32)
+
+
+def _kmeans(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Centres of new lists."""
     kmeans = faiss.Kmeans(
-        dimensions, lists, niter=_ITERATIONS, max_points_per_centroid=_TRAINED_ON, seed=1, spherical=True
-    )
+        rows.shape[1], round(4.0 * math.sqrt(len(rows))), niter=_ITERATIONS, max_points_per_centroid=_TRAINED_ON,
+        seed=1, spherical=True,
+    )  # fmt: skip
     kmeans.train(rows)
-    return _with_centroids(np.asarray(kmeans.centroids, np.float32), rows[:1])
+    return np.asarray(kmeans.centroids, np.float32)
 
 
 def _with_centroids(centroids: NDArray[np.float32], some_rows: NDArray[np.float32]) -> Any:

@@ -40,6 +40,7 @@ class ContentSnapshot:
     active : bool array (n,), whether serving might show it when the snapshot was made
     embedding : float32 array (n, d), unit rows, zero rows where nothing is known of a content
     text_hash : uint64 array (n,), of what each embedding was made from
+    look : int32 array (n,), codes of contents whose media look the same, `UNKNOWN` where there is no other; see `looks`
     counters : float32 array (n, len(COUNTERS)), as of `until`
     features : float32 array (n, CONTENT_DIM), the content block as of `until`
     popularity : float32 array (n,), engaged people per day; it alone knows the running hour
@@ -66,6 +67,7 @@ class ContentSnapshot:
     active: NDArray[np.bool_]
     embedding: NDArray[np.float32]
     text_hash: NDArray[np.uint64]
+    look: NDArray[np.int32]
     counters: NDArray[np.float32]
     features: NDArray[np.float32]
     popularity: NDArray[np.float32]

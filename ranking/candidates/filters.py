@@ -70,6 +70,19 @@ def codes_of(vocabulary: NDArray[np.object_], names: Iterable[str]) -> Ids:
 
 
 @dataclass(slots=True)
+class UnlikeSeen:
+    """No copy of what the user has seen: a clip that somebody uploaded again is no new one."""
+
+    shelf: Shelf
+    name: str = "unlike_seen"
+
+    def keep(self, query: FeedQuery, candidates: Ids) -> Mask:
+        """True where nothing the user has seen looks the same."""
+        look = self.shelf.look[query.seen]
+        return np.asarray(~np.isin(self.shelf.look[candidates], look[look >= 0]), np.bool_)
+
+
+@dataclass(slots=True)
 class Unseen:
     """Nothing the user has seen, nor what waits on a page already delivered."""
 

@@ -48,6 +48,11 @@ class Migration(migrations.Migration):
             name='ends_walk',
             field=models.BooleanField(db_default=False, default=False, help_text='Nothing was left that its walk had not delivered.'),
         ),
+        migrations.AddField(
+            model_name='served',
+            name='config',
+            field=models.CharField(db_default='', default='', help_text="Version of the feed's numbers; see `feed_config`.", max_length=32),
+        ),
         migrations.RemoveIndex(model_name='served', name='served_user_recent'),
         migrations.AddIndex(
             model_name='served',

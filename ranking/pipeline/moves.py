@@ -20,6 +20,7 @@ Reason = Literal[
     "category_cap",
     "source_share",
     "exploration",
+    "guaranteed_exposure",
 ]
 """Why a candidate was taken before better ones: they were alike, off the user's mix, too many of one kind, ..."""
 

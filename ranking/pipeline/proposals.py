@@ -46,6 +46,18 @@ class Proposals:
         """Every source that proposed candidate `index`, in pipeline order."""
         return [name for name, rank in zip(self.names, self.rank[:, index], strict=True) if rank != NOT_PROPOSED]
 
+    def alone(self) -> dict[str, int]:
+        """How many candidates only one source proposed, by source: what the page would lack without it.
+
+        >>> merge(
+        ...     [("popular", 2, np.array([7, 3])), ("fresh", 2, np.array([3, 5])), ("none", 1, np.array([3]))]
+        ... ).alone()
+        {'popular': 1, 'fresh': 1, 'none': 0}
+        """
+        proposed = self.rank != NOT_PROPOSED
+        single = proposed & (proposed.sum(axis=0) == 1)
+        return dict(zip(self.names, single.sum(axis=1).tolist(), strict=True))
+
 
 def merge(retrieved: Sequence[tuple[str, int, Ids]]) -> Proposals:
     """Order-preserving union of (source name, quota, rows best first).

@@ -69,6 +69,7 @@ class Account:
     Attributes
     ----------
     retrieved : candidates per source
+    alone : of the candidates that passed every filter, those that no other source proposed, per source
     dropped : candidates refused per filter
     failures : "stage: error" of every stage that broke
     seconds : wall time per stage
@@ -76,6 +77,7 @@ class Account:
     """
 
     retrieved: dict[str, int] = field(default_factory=dict)
+    alone: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
     failures: list[tuple[str, str]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -136,6 +138,7 @@ def run(query: FeedQuery, pipeline: Pipeline, *, catalogue_size: int, timer: Tim
     late = _Late(account, timer, deadline)
     proposals = _retrieve(query, pipeline, catalogue_size, account, timer, late)
     proposals = _filter(query, pipeline, proposals, account, timer)
+    account.alone = proposals.alone()
     judged, level, version = _score(query, pipeline, proposals.rows, account, timer, late)
     best_first = np.argsort(-judged.scores, kind="stable")
     proposals, judged = proposals.take(best_first), judged.take(best_first)

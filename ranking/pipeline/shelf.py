@@ -44,6 +44,7 @@ class Shelf:
     popularity : float32 array (n,), decayed engagement, >= 0, comparable between contents
     nearest : (unit vector, k, mask of rows that may come out) -> rows and cosines, best first; None without an index
     successors : rows of the last positives, oldest first -> one score per content; None without a sequential model
+    look : int32 array (n,), codes of contents whose media look the same, `UNKNOWN` where there is no other
     hottest : int64 array, active rows with any popularity, most popular first; sorted once, not on every request
     newest : int64 array, active rows, latest upload first
     categories, creators : how many codes there are
@@ -61,6 +62,7 @@ class Shelf:
     popularity: NDArray[np.float32]
     nearest: Callable[[Vector, int, Mask], tuple[Ids, Scores]] | None
     successors: Callable[[Ids], Scores] | None
+    look: NDArray[np.int32]
     hottest: Ids = field(init=False, repr=False)
     newest: Ids = field(init=False, repr=False)
     categories: int = field(init=False, repr=False)

@@ -62,7 +62,7 @@ class Blocks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a bundle says of itself; plain JSON on disk. `fusion` is empty where no weights were fitted."""
+    """What a bundle says of itself; plain JSON on disk. `fusion` holds factors on the weights of the hybrid."""
 
     version: str
     kind: str
@@ -119,10 +119,9 @@ class ServingBundle:
             return np.empty((0, len(OUTPUTS)), np.float32)
         raw = np.asarray(self.session.run(None, dict(given))[0], np.float32).reshape(len(content), -1)
         told = self.reading.read(raw, duration_of(content) if self.reading.has_levels else np.empty(0, np.float32))
-        whole = np.isfinite(raw).all(axis=1) & np.isfinite(told).all(axis=1)
-        if not whole.all():
-            broken = int(np.count_nonzero(~whole))
-            raise NonFiniteScoresError(f"{self.version} gave {broken} of {len(whole)} scores that are not finite")
+        broken = int(np.count_nonzero(~(np.isfinite(raw).all(axis=1) & np.isfinite(told).all(axis=1))))
+        if broken:
+            raise NonFiniteScoresError(f"{self.version} gave {broken} of {len(told)} scores that are not finite")
         return told
 
     def score(self, blocks: Blocks) -> NDArray[np.float32]:

@@ -85,7 +85,8 @@ class Labels:
     def satisfied(self) -> NDArray[np.int8]:
         """One label for rankers of one head: a satisfied watch or a positive gesture, and no refusal."""
         pleased = (self.heads[:, _PRAISE] == 1).any(axis=1)
-        return (pleased & ~(self.heads[:, _REFUSAL] == 1).any(axis=1)).astype(np.int8)
+        refused = (self.heads[:, _REFUSAL] == 1).any(axis=1)
+        return np.asarray(pleased & ~refused, np.int8)
 
 
 def base_chance(labels: Labels) -> NDArray[np.float64]:

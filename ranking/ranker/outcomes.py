@@ -136,7 +136,7 @@ def _watched(
     def total(which: NDArray[np.bool_], seconds: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         given = np.flatnonzero(which & (exposure >= 0) & ~np.isnan(seconds))
         summed = np.bincount(exposure[given], weights=seconds[given], minlength=size)
-        return summed, np.bincount(exposure[given], minlength=size) > 0
+        return np.asarray(summed, np.float64), np.bincount(exposure[given], minlength=size) > 0
 
     nothing = np.zeros(size, np.float32)
     viewed, has_view = total(kind == CODE["view"], watch_s)

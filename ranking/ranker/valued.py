@@ -51,7 +51,7 @@ class ValuedModel:
 
     @property
     def fusion(self) -> Mapping[str, float]:
-        """Fitted weights of the session's signals beside the model, by name; empty where none were fitted."""
+        """Fitted factors on the weights of the session's signals, by name; empty where none were fitted."""
         return self.bundle.manifest.fusion
 
     def score(self, blocks: Blocks) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ a user with one event would blow noise up to full strength. Unbounded ones are s
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,6 +45,20 @@ class FusionWeights:
     popularity: float = 0.4
     freshness: float = 0.3
     passed_over: float = 1.0
+
+
+MOST_FACTOR = 2.0
+"""By which a fitted factor may raise or lower a weight: see `fusion_weights`."""
+
+
+def scaled(weights: FusionWeights, factors: Mapping[str, float]) -> FusionWeights:
+    """The weights times their factors; names without a factor stay, and factors beyond the bounds are cut.
+
+    >>> scaled(FusionWeights(taste=2.0), {"taste": 1.5}).taste, scaled(FusionWeights(taste=2.0), {"taste": 9.0}).taste
+    (3.0, 4.0)
+    """
+    within = {name: min(max(factor, 1.0 / MOST_FACTOR), MOST_FACTOR) for name, factor in factors.items()}
+    return replace(weights, **{name: getattr(weights, name) * factor for name, factor in within.items()})
 
 
 class Valuation(Protocol):
@@ -77,6 +91,10 @@ class ValuingModel(Protocol):
     @property
     def version(self) -> str:
         """Name of the model version."""
+
+    @property
+    def fusion(self) -> Mapping[str, float]:
+        """Factors on the weights of the session's signals, by name."""
 
     def value(self, blocks: Any) -> Valuation:
         """Judge every content of the feature blocks."""
@@ -124,7 +142,8 @@ class LightRanker:
 class ModelRanker:
     """The value of the trained model's heads fused with the session's signals.
 
-    `blocks` gives the model's features of the candidates; it is called once per request.
+    `blocks` gives the model's features of the candidates; it is called once per request. The weights are those of
+    `session` times the factors that were fitted with the model.
     """
 
     model: ValuingModel
@@ -134,6 +153,7 @@ class ModelRanker:
 
     def __post_init__(self) -> None:
         self.version = self.model.version
+        self.session = replace(self.session, weights=scaled(self.session.weights, self.model.fusion))
 
     def score(self, query: FeedQuery, candidates: Ids) -> Scores:
         """One finite score per candidate; the model's errors pass through, so that the light ranker takes over."""

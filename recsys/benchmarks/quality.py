@@ -5,7 +5,9 @@
 Every model ranks the full catalogue less what the user has met. What is free is chosen on the time before the test, by
 the same measure for peers and for ours. Intervals are 95 % of bootstraps over users, and a difference is paired.
 
-`--mode scrambled` runs the same with contents dealt out anew over the log: nobody may find more than popularity then.
+`--mode ranking` is the other half: who orders logged exposures best (`quality_ranking`).
+`--mode scrambled` runs the same with contents dealt out anew over the log: nobody may find more than popularity then,
+and `--mode ranking-scrambled` deals out the outcomes of exposures: every AUC is one half.
 `--mode future` deals out what happened after the cut: no score may change.
 """
 
@@ -14,6 +16,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import numpy as np
+from django.utils import timezone
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from threadpoolctl import threadpool_limits
@@ -21,16 +24,18 @@ from threadpoolctl import threadpool_limits
 from features.embeddings.text import TextEncoder
 from ranking.evaluation import catalogue
 from ranking.evaluation.intervals import Interval, mean_interval, ratio_interval
-from recsys.benchmarks import quality_data, quality_ours, quality_peers
+from recsys.benchmarks import quality_data, quality_exposures, quality_ours, quality_peers, quality_ranking
 from recsys.benchmarks.progress import steps
 from recsys.benchmarks.quality_finding import LIST, Asked, Floats, Found, Measure, ask_same, find
 from recsys.benchmarks.quality_ours import ENCODER, FUSED, LINEAR
+from recsys.benchmarks.quality_peers import PEERS, PeerMissingError
 from recsys.benchmarks.results import Bar, Options, Result
 from recsys.benchmarks.retrieval_data import Trial
 from recsys.benchmarks.scratch import BenchmarkFailedError
 
-MODES: Final = ("scrambled", "future")
+MODES: Final = ("ranking", "scrambled", "ranking-scrambled", "future")
 SEED: Final = 11
+MISSING: Final = "not installed, see requirements-bench.txt"
 OURS: Final = (LINEAR, ENCODER, FUSED)
 MOST_OVER_POPULARITY: Final = 0.01
 
@@ -39,11 +44,24 @@ def run(options: Options) -> Result:
     """Fit, ask and compare on one data set."""
     if options.mode == "future":
         return _future(options)
+    if options.mode in ("ranking", "ranking-scrambled"):
+        return _ranking(options)
     rng = np.random.default_rng(SEED) if options.mode == "scrambled" else None
     trial = quality_data.load(options.dataset, options.path, options.train_until, scramble=rng)
     with threadpool_limits(1):
         found = compare(trial, quick=options.quick)
     return judge(trial, found, scrambled=options.mode == "scrambled")
+
+
+def _ranking(options: Options) -> Result:
+    """The other half: the same log, the same cut, logged exposures instead of the catalogue."""
+    exposures = quality_exposures.load(options.dataset, options.path, options.train_until, now=timezone.now())
+    scrambled = options.mode == "ranking-scrambled"
+    if scrambled:
+        exposures = quality_ranking.scramble(exposures, np.random.default_rng(SEED))
+    with threadpool_limits(1):
+        found = quality_ranking.compare(exposures, quick=options.quick)
+    return quality_ranking.judge(exposures, found, scrambled=scrambled)
 
 
 def compare(trial: Trial, *, quick: bool) -> dict[str, Found]:
@@ -55,9 +73,13 @@ def compare(trial: Trial, *, quick: bool) -> dict[str, Found]:
     ours = quality_ours.fit_all(trial, measure, quick=quick, progress=_bar)
     for name, (ask, fit_s, told) in ours.asks.items():
         found[name] = find(asked, ask, fit_s=fit_s, setting=told)
-    with steps([peer.name for peer in quality_peers.PEERS], "peer") as names:
-        for name, peer in zip(names, quality_peers.PEERS, strict=True):
-            chosen = quality_peers.search(peer, trial.tune, trial.test, trial.contents, measure, quick=quick)
+    with steps([peer.name for peer in PEERS], "peer") as names:
+        for name, peer in zip(names, PEERS, strict=True):
+            try:
+                chosen = quality_peers.search(peer, trial.tune, trial.test, trial.contents, measure, quick=quick)
+            except PeerMissingError:
+                # Named in the table: who has not installed the peers still sees the rest.
+                continue
             told = f"best of {chosen.tried}: " + ", ".join(f"{key} {value}" for key, value in chosen.setting.items())
             found[name] = find(asked, chosen.ask, fit_s=chosen.fit_s, setting=told)
     return found
@@ -78,6 +100,7 @@ def judge(trial: Trial, found: Mapping[str, Found], *, scrambled: bool = False) 
             _with_interval(each.recall[100]), f"{each.fit_s:.1f} s",
             f"{1000 * each.ask_s / len(each.ndcg):.2f} ms", each.setting,
         ))  # fmt: skip
+    rows += [(peer.name, MISSING, *[""] * 5) for peer in PEERS if peer.name not in found]
     columns = (
         trial.name, "NDCG@10", f"over {best}", "Recall@100", "fit, one core", "ask, per user", "chosen while tuning",
     )  # fmt: skip
@@ -117,6 +140,7 @@ def _bars(name: str, found: Mapping[str, Found], figures: dict[str, float]) -> t
     """What issue and README promise of the two published data sets; nothing is promised of a log of one's own."""
     if name == "kuairand":
         return (
+            Bar.at_least("peers measured", sum(each.name in found for each in PEERS), len(PEERS)),
             *_over_best_peer(found, "Recall@100", lambda each: each.recall[100], 1.08, figures),
             *_over_best_peer(found, "NDCG@10", lambda each: each.ndcg, 1.10, figures),
         )

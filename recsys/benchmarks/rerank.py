@@ -73,6 +73,7 @@ def made_shelf() -> Shelf:
         popularity=np.ones(CANDIDATES, np.float32),
         nearest=None,
         successors=None,
+        look=np.full(CANDIDATES, -1, np.int32),
     )
 
 

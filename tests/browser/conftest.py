@@ -139,7 +139,7 @@ class Server:
         if answer.status != 200:
             return answer, _error(answer)
         number = int(query.get("cursor", "0"))
-        content = {"category": "", "caption": "", "tags": [], "duration_s": None, "media_url": ""}
+        content = {"category": "", "caption": "", "tags": [], "duration_s": None, "media_url": "/clip.mp4"}
         items = [
             {
                 "content_id": f"c{number}-{place}",
@@ -178,6 +178,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(Answer(200), (STATIC / url.path.removeprefix("/static/")).read_bytes(), "text/javascript")
         elif url.path == "/clip.mp4":
             self._answer(Answer(200), self.server.state.clip, "video/mp4")
+        elif url.path == "/my/token":
+            self._json((Answer(200), {"token": self.server.state.token}))
         elif url.path == "/api/v1/feed":
             self._json(self.server.state.feed(dict(parse_qsl(url.query))))
         else:

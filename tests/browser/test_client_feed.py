@@ -165,6 +165,21 @@ def test_a_device_keeps_its_anonymous_id(client_page):
     assert client_page.evaluate("anonymousId()") == first
 
 
+def test_the_example_of_the_guide_runs(client_page, server):
+    guide = (STATIC.parents[1] / "docs" / "client.md").read_text()
+    client_page.set_content(re.search(r"```html\n(.*?)```", guide, re.S)[1])
+    playing = "() => document.querySelector('video').currentTime > 0"
+    client_page.wait_for_function(playing)
+    client_page.get_by_role("button", name="Like").click()
+    client_page.locator("video").click()
+    until(lambda: client_page.wait_for_timeout(20) or "like" in server.kinds())
+    client_page.wait_for_function(playing)
+    client_page.get_by_role("button", name="Not for me").click()
+    until(lambda: client_page.wait_for_timeout(20) or server.kinds().count("impression") == 3)
+    assert "hide" in server.kinds()
+    assert server.feeds[0]["limit"] == "6"
+
+
 def test_the_types_name_what_the_module_has(client_page):
     types = (STATIC / "recsys" / "client.d.ts").read_text()
     exports = client_page.evaluate("import('/static/recsys/client.js').then((module) => Object.keys(module).sort())")

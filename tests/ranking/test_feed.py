@@ -7,16 +7,18 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from events.catalogue import set_moderation_state
+from events.catalogue import NewContent, register_contents, set_moderation_state
 from events.ingestion import ingest
 from events.models import Content
 from events.queries import newest_contents
-from features import trends
+from features import store, trends
 from features.extraction.definitions import FEATURE_SET, FEATURES
+from features.materialize import materialize
 from ranking import registry
 from ranking.feed import Feed, FeedRequest, build_feed
+from ranking.feed_config import USUAL
 from ranking.models import Served
-from tests.ranking.feeds import CLIPS_EACH, FAMILIES, NOW, Viewer, event, family_of
+from tests.ranking.feeds import CLIP_S, CLIPS_EACH, FAMILIES, NOW, Viewer, event, family_of
 
 CATALOGUE_SIZE = len(FAMILIES) * CLIPS_EACH
 
@@ -305,16 +307,22 @@ class TestLog:
             assert seen.shape == (len(FEATURES),)
             assert np.isfinite(seen).all()
 
-    def test_one_position_in_ten_is_explored_and_logged_with_its_small_chance(self, snapshot):
+    def test_one_position_in_ten_tries_something_out_and_what_was_drawn_is_logged_with_its_small_chance(self, snapshot):
+        """Half of the budget is drawn, half is guaranteed to new contents; the guarantee is certain for its user."""
+        drawn, guaranteed = [], []
         for number in range(40):
-            page(Viewer(f"stranger {number}"))
-        propensity = np.array(Served.objects.order_by("user_id", "position").values_list("propensity", flat=True))
-        propensity = propensity.reshape(40, 10)
-        # A slot is one of nine positions here, so a position that follows the order has a chance of at least 1/9.
-        explored = propensity <= 1.0 / 9.0 - 1e-6
-        assert (explored.sum(axis=1) <= 1).all()
-        assert explored.sum(axis=1).mean() >= 0.5
-        assert (propensity[:, 0] == 1.0).all()
+            items = page(Viewer(f"stranger {number}"), limit=20, explain=True).items
+            reasons = [{move.reason for move in item.explanation.moves} for item in items]
+            drawn.append([item for item, why in zip(items, reasons, strict=True) if "exploration" in why])
+            guaranteed.append([item for item, why in zip(items, reasons, strict=True) if "guaranteed_exposure" in why])
+            assert items[0] not in drawn[-1] + guaranteed[-1]
+        assert max(len(each) for each in drawn) == 1
+        assert np.mean([len(each) for each in drawn]) >= 0.6
+        assert np.mean([len(each) for each in guaranteed]) >= 0.6
+        # A slot is one of nineteen positions here.
+        assert all(item.propensity <= 1.0 / 19.0 + 1e-6 for each in drawn for item in each)
+        logged = dict(Served.objects.values_list("id", "propensity"))
+        assert sum(chance <= 1.0 / 19.0 + 1e-6 for chance in logged.values()) >= sum(len(each) for each in drawn)
 
     def test_the_latest_level_is_logged_without_features(self, catalogue, viewer):
         feed = page(viewer)
@@ -324,6 +332,30 @@ class TestLog:
     def test_every_main_source_appears_on_a_page_of_ten(self, snapshot, viewer):
         viewer.watch("ocean-00")
         assert len({item.source for item in page(viewer).items}) >= 3
+
+
+def test_the_page_says_what_each_source_found_and_what_it_alone_found(snapshot, viewer):
+    viewer.watch("ocean-00")
+    account = page(viewer).account
+    assert set(account.alone) == set(account.retrieved)
+    assert all(account.alone[name] <= account.retrieved[name] for name in account.alone)
+    assert sum(account.alone.values()) > 0
+
+
+def test_the_log_names_the_numbers_the_page_was_made_by(snapshot, viewer):
+    feed = page(viewer)
+    assert set(Served.objects.filter(request_id=feed.request_id).values_list("config", flat=True)) == {USUAL.version}
+
+
+def test_creators_one_follows_are_proposed_on_the_usual_feed(snapshot, viewer):
+    viewer.now += timedelta(seconds=1)
+    raw = event("follow", viewer.user_id, "neon-03", viewer.now, creator_id="neon-maker-3")
+    assert ingest([raw], now=viewer.now, source="test").accepted == 1
+    feed = page(viewer)
+    theirs = [item for item in feed.items if item.content.creator_id == "neon-maker-3"]
+    assert theirs
+    assert all("following" in item.sources for item in theirs)
+    assert page(viewer, profiling=False).account.retrieved["following"] == 0
 
 
 def test_what_trends_is_proposed_within_a_second(snapshot, viewer):
@@ -340,6 +372,41 @@ def test_what_trends_is_proposed_within_a_second(snapshot, viewer):
     feed = page(viewer, limit=50)
     assert feed.account.retrieved["trending"] == 1
     assert "trending" in next(item.sources for item in feed.items if item.content_id == "ocean-07")
+
+
+class TestNewContents:
+    """A new upload is shown to some people, whatever the model thinks of it."""
+
+    def upload(self, count: int) -> set[str]:
+        ids = {f"new-{number}" for number in range(count)}
+        register_contents(
+            NewContent(each, f"novice-{each}", NOW - timedelta(hours=1), {"caption": each}, duration_s=CLIP_S)
+            for each in ids
+        )
+        materialize(until=NOW)
+        store.forget()
+        return ids
+
+    def test_each_of_them_is_met_by_some_people_although_nothing_is_known_of_it(self, champion):
+        champion()
+        new = self.upload(5)
+        shown, alone = Counter(), Counter()
+        for number in range(60):
+            shown.update(new & set(ids(page(Viewer(f"u-{number}"), limit=20))))
+            alone.update(new & set(ids(page(Viewer(f"v-{number}"), limit=20, exploration=0.0))))
+        # 23 contents are new and were met by less than fifty people; half of them share sixty positions.
+        assert min(shown[each] for each in new) >= 5
+        assert alone.total() == 0
+
+    def test_without_exploration_nothing_is_guaranteed(self, champion, viewer):
+        champion()
+        self.upload(5)
+        moves = [
+            move.reason for item in page(viewer, exploration=0.0, explain=True).items for move in item.explanation.moves
+        ]
+        assert "guaranteed_exposure" not in moves
+        moves = [move.reason for item in page(viewer, limit=20, explain=True).items for move in item.explanation.moves]
+        assert "guaranteed_exposure" in moves
 
 
 class TestQueries:

@@ -12,6 +12,7 @@ from events.ingestion import ingest
 from events.queries import content, newest_contents
 from features import store, trends
 from features.materialize import materialize
+from features.models import ContentAnalysis
 from ranking.feed import SURFACES, Feed, FeedRequest, build_feed
 from tests.ranking.feeds import CLIPS_EACH, FAMILIES, NOW, Viewer, event, family_of
 
@@ -163,6 +164,41 @@ class TestParameters:
         assert any(f"Because you watched “{caption}”." in sentences for caption in captions)
         assert all(set(item.explanation.ranks) == set(item.sources) - {"latest", "seen_again"} for item in items)
         assert all(item.explanation is None for item in page(viewer).items)
+
+
+class TestCopies:
+    """Media that look the same are one content to whoever looks at them."""
+
+    def copies_of(self, *groups) -> None:
+        for number, group in enumerate(groups):
+            for each in group:
+                ContentAnalysis.objects.create(
+                    content_id=each,
+                    perceptual_hashes=[number * 0xFFFF_FFFF] * 4,
+                    analysed_at=NOW,
+                    source_updated_at=NOW,
+                )
+        materialize(until=NOW)
+        store.forget()
+
+    @pytest.mark.parametrize("surface", ["for_you", "latest", "category"])
+    def test_a_page_shows_one_of_them(self, snapshot, viewer, surface):
+        ocean = {f"ocean-{clip:02d}" for clip in range(CLIPS_EACH)}
+        self.copies_of(ocean)
+        categories = frozenset(FAMILIES) if surface == "category" else frozenset()
+        shown = ids(page(viewer, 49, surface=surface, categories=categories))
+        assert len(set(shown) & ocean) == 1
+        assert len(shown) == 49, "one of them and all the others"
+
+    def test_what_was_seen_or_delivered_on_the_walk_has_no_copies_left(self, snapshot, viewer):
+        self.copies_of({"ocean-00", "ocean-01"}, {"neon-00", "neon-01"})
+        viewer.watch("ocean-00")
+        first = page(viewer, 40)
+        shown = ids(first) + ids(page(viewer, 40, cursor=first.next_cursor))[:21]
+        # Of 64 contents one was watched, one is its copy, and of two that look the same one is shown.
+        assert len(set(shown)) == 61
+        assert "ocean-01" not in shown
+        assert len({"neon-00", "neon-01"} & set(shown)) == 1
 
 
 class TestSafety:

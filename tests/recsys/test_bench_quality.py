@@ -172,9 +172,11 @@ def test_kuairand_has_bars_of_ratio_and_of_difference():
         trial = retrieval_data.Trial("kuairand", CONTENTS, *[_some_split()] * 2)
         return [bar.holds for bar in quality.judge(trial, every).bars]
 
-    assert bars(0.45) == [True, True, True, True]
-    assert bars(0.435) == [True, True, False, True], "a ratio of 1.0875 is enough for recall alone"
-    assert bars(0.39) == [False, False, False, False]
+    assert not bars(0.45)[0], "peers that were not measured were not beaten"
+
+    assert bars(0.45)[1:] == [True, True, True, True]
+    assert bars(0.435)[1:] == [True, True, False, True], "a ratio of 1.0875 is enough for recall alone"
+    assert bars(0.39)[1:] == [False, False, False, False]
 
 
 def _some_split():

@@ -29,6 +29,8 @@ def test_a_listed_page_may_call_and_need_not_ask_again_soon(client):
     assert {"authorization", "content-type", "content-encoding"} == set(
         answer["Access-Control-Allow-Headers"].split(", ")
     )
+    # The browser client mutes with PUT and takes it back with DELETE.
+    assert {"GET", "POST", "PUT", "PATCH", "DELETE"} <= set(answer["Access-Control-Allow-Methods"].split(", "))
     assert int(answer["Access-Control-Max-Age"]) >= 600
     assert "Access-Control-Allow-Credentials" not in answer
     assert answer["Vary"] == "Origin"

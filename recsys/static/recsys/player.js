@@ -17,7 +17,10 @@ const PREFETCH_AT = 2;
 // Two clips each way: five decoders, which phones still manage.
 const NEAR = 2;
 const UNMUTE_CLIPS = 4;
+const MOVE_MS = 500;
 const LEAVE_MS = 220;
+// A server that was away gives no sign when it is back.
+const ASK_AGAIN_MS = 5_000;
 const TOAST_MS = 2_400;
 const UNDO_MS = 6_000;
 
@@ -44,8 +47,9 @@ let target = 0;
 let loading = false;
 let exhausted = false;
 let debug = false;
+let askAgain = 0;
 let scrollFrame = 0;
-let scrollRest = 0;
+let movedAt = -Infinity;
 
 async function fetchToken() {
   const response = await fetch(config.tokenUrl, { method: "POST", headers: { "X-CSRFToken": config.csrfToken } });
@@ -65,6 +69,8 @@ async function loadMore() {
   } catch (error) {
     console.warn("recsys: no feed", error);
     showTail(error instanceof NetworkError ? "offline" : "error");
+    clearTimeout(askAgain);
+    askAgain = setTimeout(() => ["offline", "error"].includes(tail.dataset.state) && retry(), ASK_AGAIN_MS);
   }
   loading = false;
   feed.setAttribute("aria-busy", "false");
@@ -140,9 +146,11 @@ function prefetch() {
 
 /** @param {number} step */
 function move(step) {
-  // The rest of the move before must not take this one's target back.
-  clearTimeout(scrollRest);
-  target = Math.max(0, Math.min(clips.length, target + step));
+  // Two quick steps are two clips, although the first is still on its way.
+  const now = performance.now();
+  const from = now - movedAt < MOVE_MS ? target : active;
+  movedAt = now;
+  target = Math.max(0, Math.min(clips.length, from + step));
   feed.scrollTo({ top: target * feed.clientHeight, behavior: calm.matches ? "instant" : "smooth" });
 }
 
@@ -295,8 +303,6 @@ function toggleDebug() {
 function onScroll() {
   cancelAnimationFrame(scrollFrame);
   scrollFrame = requestAnimationFrame(settle);
-  clearTimeout(scrollRest);
-  scrollRest = setTimeout(() => { target = active; }, 160);
 }
 
 function onVisibility() {

@@ -1,10 +1,13 @@
 """Every source and every filter keeps its contract, whatever it is asked."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ranking.candidates.content_based import ContentBased
-from ranking.candidates.filters import Active, NotRefused, Unseen, Wanted
+from ranking.candidates.filters import Active, NotRefused, UnlikeSeen, Unseen, Wanted
+from ranking.candidates.following import Following
 from ranking.candidates.fresh import Fresh
 from ranking.candidates.given import Given
 from ranking.candidates.listings import Newest
@@ -27,12 +30,14 @@ SOURCES = {
     "trending": lambda shelf, past: Trending(shelf, np.arange(len(shelf))[::-3]),
     "latest": lambda shelf, past: Newest(shelf),
     "fresh": lambda shelf, past: Fresh(shelf),
+    "following": lambda shelf, past: Following(shelf, np.unique(shelf.creator)),
     "content_based": lambda shelf, past: ContentBased(shelf),
     "sequential": lambda shelf, past: Sequential(shelf, session_taste(past, shelf)),
 }
 FILTERS = {
     "active": Active,
     "not_refused": lambda shelf: NotRefused(np.array([1, 2])),
+    "unlike_seen": lambda shelf: UnlikeSeen(replace(shelf, look=(np.arange(len(shelf)) // 2).astype(np.int32))),
     "unseen": lambda shelf: Unseen(),
     "wanted": lambda shelf: Wanted(shelf, np.array([1]), np.array([0])),
 }

@@ -1,6 +1,6 @@
 """The rankers: session signals count, strongly and boundedly; the model's score is fused, not trusted blindly."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -34,6 +34,7 @@ class Model:
 
     worth: np.ndarray
     version: str = "m1"
+    fusion: dict = field(default_factory=dict)
 
     def value(self, blocks):
         worth = self.worth[blocks]
@@ -115,6 +116,16 @@ def test_judgement_says_what_the_score_is_made_of():
     np.testing.assert_array_equal(told.heads["long_view"], worth[rows])
     np.testing.assert_array_equal(told.terms["watch"], worth[rows])
     assert told.weights == "3/regular"
+
+
+def test_factors_of_the_model_scale_the_signals_beside_it_and_not_the_light_ranker():
+    past = history(*watched("clip-000"))
+    alone = light(past)
+    model = Model(np.ones(len(SHELF), np.float32), fusion={"category": 0.5, "freshness": 2.0, "popularity": 99.0})
+    told = ModelRanker(model, lambda rows: rows, alone).judge(query(past=past), ALL).signals
+    plain = alone.judge(query(past=past), ALL).signals
+    for name, factor in {"category": 0.5, "freshness": 2.0, "popularity": 2.0, "creator": 1.0}.items():
+        np.testing.assert_allclose(told[name], factor * plain[name], rtol=1e-5, atol=1e-6)
 
 
 def test_a_failing_model_is_not_hidden():
