@@ -283,6 +283,7 @@ SPECTACULAR_SETTINGS = {
     # Words that several answers use for different choices.
     "ENUM_NAME_OVERRIDES": {
         "PolicyEnum": "dashboards.casework.policies.CODES",
+        "GrainEnum": ["hour", "day", "week", "month"],
         "SimilarityEnum": ["similar", "category", "latest"],
         "FeedLevelEnum": ["ranked", "light", "trending", "latest"],
         "RankLevelEnum": ["ranked", "light", "trending", "none"],
@@ -323,6 +324,10 @@ SECURE_SSL_REDIRECT = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+# 0 where a name below this one still has to answer without TLS.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _flag("HSTS_SUBDOMAINS", HTTPS)
+# A working day: a browser that staff left open somewhere is logged out by the next.
+SESSION_COOKIE_AGE = 12 * 3600
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
