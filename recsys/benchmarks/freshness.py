@@ -262,7 +262,7 @@ def _with_similar(api: Api, waiting: list[str]) -> set[str]:
     """Which of the ones that wait longest have contents similar to them, by what they are."""
     found = set()
     for name in waiting[:3]:
-        answer = api.call("GET", f"contents/{name}/similar", limit=5)
+        answer = api.call("GET", f"contents/{name}/similar", count=5)
         if answer["fallback_level"] == "similar" and answer["items"]:
             found.add(name)
     return found

@@ -21,7 +21,8 @@ class Readings:
     def of(cls, folder: Path) -> "Readings":
         """The samples in a folder of `PROMETHEUS_MULTIPROC_DIR`."""
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=str(folder))
+        # The client library leaves its constructor untyped.
+        MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]
         return cls(
             {
                 (sample.name, tuple(sorted(sample.labels.items()))): sample.value

@@ -11,7 +11,7 @@ import select
 from django_prometheus.db.backends.postgresql import base
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
+class DatabaseWrapper(base.DatabaseWrapper):  # type: ignore[misc]  # django_prometheus has no types
     """A connection to PostgreSQL."""
 
     def is_usable(self) -> bool:
