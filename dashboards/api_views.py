@@ -73,11 +73,12 @@ class MayReadMetrics(require_scope("metrics:read")):  # type: ignore[misc]  # a 
 class AnyFormat(BaseContentNegotiation):
     """Errors are JSON whatever `format` asks for; the views themselves write CSV."""
 
-    def select_parser(self, request: Request, parsers: Sequence[Any]) -> Any:
-        return parsers[0]
+    def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
+        return next(iter(parsers))
 
-    def select_renderer(self, request: Request, renderers: Sequence[Any], format_suffix: str | None = None) -> Any:
-        return renderers[0], renderers[0].media_type
+    def select_renderer(self, request: Request, renderers: Iterable[Any], format_suffix: str | None = None) -> Any:
+        first = next(iter(renderers))
+        return first, first.media_type
 
 
 class MetricsView(APIView):

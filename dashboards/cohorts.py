@@ -101,7 +101,8 @@ def days_active(last: date, *, window: int) -> list[int]:
     sets = read_sets(ACTIVE, ALL, first, last, size := numbering.size_bytes())
     empty = np.zeros(size, np.uint8)
     days = [sets.get((first + timedelta(days=n), ""), empty) for n in range(window)]
-    return active_days(days).tolist()[1:]
+    counts: list[int] = active_days(days).tolist()
+    return counts[1:]
 
 
 def _united(daily: dict[date, Bits], period: Period, size: int) -> Bits:

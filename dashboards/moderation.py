@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from dashboards import moderation_log
-from dashboards.casework.log import DECISIONS, EXPIRE, REVERSALS, UNDO
+from dashboards.casework.log import DECISIONS, EXPIRE, LOGGED, REVERSALS, UNDO
 from dashboards.casework.policies import POLICIES
 from dashboards.moderation_log import Subject
 from dashboards.moderation_models import ModerationAction, ModerationCase
@@ -191,7 +191,7 @@ def undo(decision_id: UUID, moderator: Moderator, *, now: datetime, note: str = 
     Forbidden : it is somebody else's, and the moderator is no lead
     Conflict : it was taken back already, or has expired
     """
-    made = ModerationAction.objects.filter(decision_id=decision_id, kind__in=moderation_log.LOGGED).first()
+    made = ModerationAction.objects.filter(decision_id=decision_id, kind__in=LOGGED).first()
     if made is None:
         raise NotFound(f"there is no decision {decision_id}", decision_id=str(decision_id))
     if made.actor_id != moderator.id and not moderator.lead:
@@ -209,7 +209,7 @@ def take_back(
     Conflict : nothing of it is in force
     """
     assert how in REVERSALS, how
-    made = ModerationAction.objects.filter(decision_id=decision_id, kind__in=moderation_log.LOGGED)[0]
+    made = ModerationAction.objects.filter(decision_id=decision_id, kind__in=LOGGED)[0]
     subject = Subject(made.subject_kind, made.subject_id, made.author_id)
     with moderation_log.changing(subject):
         entries = [each for each in moderation_log.in_force(decision_id) if only in {None, each.pk}]

@@ -88,8 +88,8 @@ class ReportsView(BodyView):
     @extend_schema(
         summary="Report a content, comment or user",
         description="One report per person and subject: sending it again answers 200 and counts once. Enough reports "
-        "of people who were right before hide a content until a moderator has looked. A report event does the same "
-        "for contents, within a minute.",
+        "of people who were right before hide a content until a moderator has looked. Whoever reports a content "
+        "never meets it again. A report event does the same, within a minute.",
         request=ReportBody,
         responses={200: ReportAnswer, 201: ReportAnswer, **BODY_REFUSALS, 404: ErrorAnswer},
         examples=[REPORT_BODY, REPORTED],
@@ -101,9 +101,15 @@ class ReportsView(BodyView):
         reporter = acting_user(request, told.get("reporter_id"))
         named = next(name for name in NAMED if name in told)
         subject = moderation_reports.subject_of(named.removesuffix("_id"), told[named])
+        now = timezone.now()
         receipt = moderation_reports.report(
-            subject, reporter_id=reporter, reason=told["reason"], details=told["details"], now=timezone.now()
+            subject, reporter_id=reporter, reason=told["reason"], details=told["details"], now=now
         )
+        if receipt.new and subject.kind == "content":
+            anonymous = credential_from(request).kind == "publishable"
+            moderation_reports.tell_feed(
+                subject, reporter_id=reporter, reason=told["reason"], now=now, anonymous=anonymous
+            )
         return Response(_told(Report.objects.get(pk=receipt.report_id)), status=201 if receipt.new else 200)
 
 

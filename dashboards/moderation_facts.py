@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Avg, Count
 
 from dashboards import moderation_log
-from dashboards.casework.log import DECISIONS, REPORT, REVERSALS
+from dashboards.casework.log import DECISIONS, LOGGED, REPORT, REVERSALS
 from dashboards.casework.policies import POLICIES
 from dashboards.moderation import Moderator
 from dashboards.moderation_models import Appeal, ModerationAction, ModerationCase, Report
@@ -167,7 +167,7 @@ def _log(case: ModerationCase, moderator: Moderator) -> list[dict[str, Any]]:
             "expires_at": row.expires_at,
             "ended": taken_back.get(row.pk),
             "by": "you" if row.actor_id == moderator.id else _colleague(row.actor_id, moderator),
-            "can_undo": row.kind in moderation_log.LOGGED and row.pk not in taken_back
+            "can_undo": row.kind in LOGGED and row.pk not in taken_back
             and (row.actor_id == moderator.id or moderator.lead),
         }
         for row in newest

@@ -1,17 +1,22 @@
-"""The page of the moderation queue. It only frames: everything on it comes from the queue's own doors."""
+"""The page of the moderation queue, which only frames what the queue's own doors tell, and the transparency report."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from django.contrib import admin
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
 from dashboards.casework.log import DECISIONS
 from dashboards.casework.policies import POLICIES
+from dashboards.csv_text import csv_text
 from dashboards.moderation_facts import VIEWS
+from dashboards.moderation_numbers import COLUMNS, transparency
 from dashboards.moderation_staff_api import moderator_of
 
 KEYS: Final = {
@@ -44,3 +49,26 @@ def queue(request: HttpRequest) -> HttpResponse:
     config: dict[str, Any] = {"decisions": decisions, "policies": policies, "views": VIEWS, "lead": lead}
     context = {**admin.site.each_context(request), "title": "Moderation", "config": config, **config}
     return TemplateResponse(request, "moderation/queue.html", context)
+
+
+@never_cache
+@require_safe
+def transparency_csv(request: HttpRequest) -> HttpResponse:
+    """The transparency report of the days `from` to `to`, both included; by default of the last year. For leads."""
+    if not moderator_of(request).lead:
+        raise PermissionDenied
+    today = timezone.now().astimezone(UTC).date()
+    start = _day(request, "from", (today - timedelta(days=365)).isoformat())
+    end = _day(request, "to", today.isoformat()) + timedelta(days=1)
+    name = f"transparency-{start:%Y-%m-%d}-{end - timedelta(days=1):%Y-%m-%d}.csv"
+    answer = HttpResponse(csv_text(COLUMNS, transparency(start, end)), content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+def _day(request: HttpRequest, name: str, default: str) -> datetime:
+    raw = request.GET.get(name, default)
+    try:
+        return datetime.strptime(raw, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise BadRequest(f"{name} must be a day such as 2026-11-25; got {raw[:40]!r}") from None

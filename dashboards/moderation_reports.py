@@ -4,9 +4,9 @@ report --> one per person and subject --> case --> enough weight from enough peo
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 from django.conf import settings
 
@@ -17,8 +17,10 @@ from dashboards.casework.trust import MOST_REMEMBERED, reporter_weight
 from dashboards.moderation_log import Subject
 from dashboards.moderation_models import ModerationAction, ModerationCase, Report
 from events import queries, windows
+from events.cleaning.rules import Sending
 from events.cleaning.schema import show
 from events.errors import InvalidRequest, NotFound
+from events.ingestion import ingest
 from features.content_stats import content_stats
 
 LEAST_REPORTERS: Final = 3
@@ -29,6 +31,8 @@ HIDDEN_FOR: Final = timedelta(hours=48)
 NEWCOMER_FOR: Final = timedelta(days=7)
 FAMILY: Final = "moderation reports"
 MAX_DETAILS_CHARS: Final = 2_000
+_NAMESPACE: Final = UUID("0c9d1b52-6f0e-4c38-8b7a-5d3e2f1a9c44")
+"""Arbitrary and fixed: ids of another purpose never meet those made here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,28 @@ def report(subject: Subject, *, reporter_id: str, reason: str, now: datetime, de
     return ReportReceipt(filed.report_id, case.case_id, new=True, hidden=case.held)
 
 
+def tell_feed(subject: Subject, *, reporter_id: str, reason: str, now: datetime, anonymous: bool) -> None:
+    """Write a report of a content into the event log as well: whoever reported it never meets it again.
+
+    The id is made of the two, so a report that is sent again makes no second event, and `take_reports` finds it known.
+
+    Raises
+    ------
+    InvalidRequest : the log refuses such an event, with the log's own code
+    """
+    event = {
+        "event_id": str(uuid5(_NAMESPACE, f"{reporter_id}\n{subject.id}")),
+        "event_type": "report",
+        "user_id": reporter_id,
+        "content_id": subject.id,
+        "reason": reason,
+        "timestamp": now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+    }
+    sending = Sending(anonymous=anonymous, internal=settings.INTERNAL_USERS)
+    for rejection in ingest([event], now=now, source="api", sending=sending, keep_rejected=False).rejected:
+        raise InvalidRequest(rejection.detail, code=rejection.code)
+
+
 def take_reports(*, until: datetime) -> int:
     """Make reports of the report events that came into the log since the last call; returns how many were new.
 
@@ -147,7 +173,8 @@ def _is_enough(case: ModerationCase) -> bool:
 
 def _commonest(case: ModerationCase) -> str:
     """The reason most people gave; of several the gravest."""
-    return max(case.reasons, key=lambda reason: (case.reasons[reason], POLICIES[reason].severity, reason))
+    reasons: dict[str, int] = case.reasons
+    return max(reasons, key=lambda reason: (reasons[reason], POLICIES[reason].severity, reason))
 
 
 def _from_log(reporter_id: str, content_id: str, reason: str, at: datetime) -> bool:

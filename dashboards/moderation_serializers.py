@@ -149,7 +149,7 @@ class CaseVersion(StrictSerializer):
 class BulkBody(DecisionFields):
     """One decision on many cases."""
 
-    cases = CaseVersion(many=True, min_length=1, max_length=MAX_BULK)
+    cases = serializers.ListField(child=CaseVersion(), min_length=1, max_length=MAX_BULK)
 
 
 class NoteBody(StrictSerializer):

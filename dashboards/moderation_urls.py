@@ -8,7 +8,10 @@ from dashboards import moderation_staff_api as staff
 
 _QUEUE = "api/v1/moderation"
 
-_PAGES = [path("", pages.queue, name="queue")]
+_PAGES = [
+    path("", pages.queue, name="queue"),
+    path("transparency.csv", pages.transparency_csv, name="transparency"),
+]
 
 urlpatterns = [
     path("moderation/", include((_PAGES, "moderation"))),

@@ -131,13 +131,11 @@ def _copy(statement: str, lines: Iterator[str]) -> None:
         cursor.copy_expert(statement, io.BytesIO("".join(lines).encode()))
 
 
-def read_sets(
-    role: str, dimension: str, first: date, last: date, size: int, *, value: str | None = None
-) -> dict[tuple[date, str], Bits]:
+def read_sets(role: str, dimension: str, first: date, last: date, size: int) -> dict[tuple[date, str], Bits]:
     """Who was active (or published) on the days of a range, by day and value of a dimension."""
     statement = "SELECT (day - date '0001-01-01')::int8, value, users FROM kpi_users WHERE role = %s AND dimension = %s"
-    statement += " AND day BETWEEN %s AND %s" + ("" if value is None else " AND value = %s")
-    values = [role, dimension, first, last, *([] if value is None else [value])]
+    statement += " AND day BETWEEN %s AND %s"
+    values = [role, dimension, first, last]
     return {
         (date.fromordinal(int.from_bytes(day) + 1), str(named, "utf-8")): user_sets.unpacked(users, size)
         for day, named, users in copied_rows(statement, values)

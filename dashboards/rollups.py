@@ -11,7 +11,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from itertools import groupby
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -126,8 +125,8 @@ def _pass(run: _Run, progress: Progress | None) -> set[date]:
     """Rebuild the days with open hours; those that were."""
     opened = windows.open_windows(family(), until=run.until)
     hours_of: dict[date, list[Window]] = {}
-    for day, hours in groupby(opened, key=lambda hour: _days_of(hour, run.zone)[0]):
-        hours_of[day] = list(hours)
+    for hour in opened:
+        hours_of.setdefault(_days_of(hour, run.zone)[0], []).append(hour)
     # An hour with midnight in it is done with the day it begins on, and rebuilds the next one as well.
     second = {_days_of(hour, run.zone)[-1] for hour in opened} - hours_of.keys()
     rebuilt: set[date] = set()

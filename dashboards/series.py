@@ -103,7 +103,14 @@ class Range:
         self.periods = periods(first, last, grain, self.zone)
         self.first, self.last = self.periods[0].first, self.periods[-1].last
         self._start = np.array([period.start.timestamp() for period in self.periods])
-        self._sets: dict[tuple[str, str, date, date], dict[tuple[date, str], Bits]] = {}
+        self._span = (self.first, self.last)
+        self._sets: dict[str, dict[tuple[date, str], Bits]] = {}
+
+    @cached_property
+    def begins(self) -> date | None:
+        """The first day that was ever measured: before it nobody was counted, which is not the same as nobody."""
+        measured = span()
+        return None if measured is None else measured[0]
 
     @cached_property
     def size(self) -> int:
@@ -125,7 +132,9 @@ class Range:
         whole = total - sum(named.values(), np.zeros_like(total))
         distinct = [_PLACE["users"], _PLACE["publishers"]]
         # Without a single value of the dimension nobody has one.
-        silent = ~sum((each.any(axis=1) for each in named.values()), np.zeros(len(total), np.bool_)).astype(np.bool_)
+        silent = np.ones(len(total), np.bool_)
+        for each in named.values():
+            silent &= ~each.any(axis=1)
         whole[:, distinct] = np.where(silent[:, None], total[:, distinct], nameless[:, distinct])
         return {TOTAL: total, **named, NONE: whole}
 
@@ -207,19 +216,14 @@ class Range:
 
     def need(self, first: date, last: date) -> None:
         """Say which days of sets will be asked for, so that they are read at once."""
-        known = getattr(self, "_span", None)
-        if known is None or first < known[0] or last > known[1]:
-            low = first if known is None else min(first, known[0])
-            high = last if known is None else max(last, known[1])
-            self._span = (low, high)
+        if first < self._span[0] or last > self._span[1]:
+            self._span = min(first, self._span[0]), max(last, self._span[1])
             self._sets.clear()
 
     def _loaded(self, dimension: str) -> dict[tuple[date, str], Bits]:
-        span = getattr(self, "_span", (self.first, self.last))
-        key = (ACTIVE, dimension, *span)
-        if key not in self._sets:
-            self._sets[key] = read_sets(ACTIVE, dimension, *span, self.size)
-        return self._sets[key]
+        if dimension not in self._sets:
+            self._sets[dimension] = read_sets(ACTIVE, dimension, *self._span, self.size)
+        return self._sets[dimension]
 
     @cached_property
     def new_users(self) -> dict[date, Bits]:
@@ -294,7 +298,8 @@ def _group(kpi: Kpi, asked: Range, name: str, *, upto: int | None = None) -> Gro
     for period, value in zip(asked.periods, values, strict=True):
         complete = period.end <= asked.now
         hidden = asked.dimension == COUNTRY and name != TOTAL and _few(asked, name, period)
-        shown = None if hidden or period.start > asked.now else value
+        unknown = period.start > asked.now or asked.begins is None or period.last < asked.begins
+        shown = None if hidden or unknown else value
         points.append(Point(period, shown, complete, complete and asked.now - period.end < PROVISIONAL, hidden))
     chosen = [place for place, point in enumerate(points) if point.complete][:upto]
     return Group(name, tuple(points), _whole(kpi, asked, name, points, chosen))

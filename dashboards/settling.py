@@ -67,7 +67,7 @@ def _renew(column: str, came: dict[date, Bits], first: date, last: date, size: i
     known = {day: bytes(data) for day, data in read_column(column, first, last).items()}
     changed = set()
     for day in sorted(known):
-        bits = came.get(day, seen & 0)
+        bits = came.get(day, np.zeros(size, np.uint8))
         new = packed(numbers_of(bits & ~seen))
         seen |= bits
         if new != known[day]:

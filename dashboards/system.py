@@ -129,6 +129,6 @@ def _queued() -> int | None:
         client = redis.Redis.from_url(
             settings.CELERY_BROKER_URL, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S, retry=None
         )
-        return int(client.llen(QUEUE))  # type: ignore[arg-type]  # the client types answers for asyncio as well
+        return int(client.llen(QUEUE))
     except (redis.RedisError, ValueError):
         return None

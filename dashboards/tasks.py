@@ -3,10 +3,18 @@
 from celery import shared_task
 from django.utils import timezone
 
-from dashboards import rollups
+from dashboards import alerts, notifications, rollups
 
 
 @shared_task(name="dashboards.tasks.measure_kpis", acks_late=True)
 def measure_kpis() -> None:
     """Rebuild the days that changed; exactly the source design's monitor_kpis, on the beat instead of in a loop."""
     rollups.measure_kpis(until=timezone.now())
+
+
+@shared_task(name="dashboards.tasks.watch_kpis", acks_late=True)
+def watch_kpis() -> None:
+    """Judge the rules of alerts on the days that have passed, and send what is due."""
+    now = timezone.now()
+    alerts.evaluate(now=now)
+    notifications.deliver(now=now)

@@ -26,7 +26,7 @@ from events.errors import ApiError
 VIEW_PERMISSION: Final = "dashboards.view_kpipoint"
 PEOPLE_PERMISSION: Final = "events.view_userprofile"
 CONTENT_PERMISSION: Final = "events.view_content"
-COHORT_COLUMNS: Final = 14
+COHORT_COLUMNS: Final = 12
 BRACKETS: Final = "1,2-3,4-7,8-14,15-30"
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -127,7 +127,7 @@ def chart_svg(request: HttpRequest, key: str) -> HttpResponse:
 def retention(request: HttpRequest) -> HttpResponse:
     """Cohorts as a heat map."""
     state, params = state_of(request), request.GET
-    grain = Grain(params.get("cohort")) if params.get("cohort") in ("week", "month") else Grain.DAY
+    grain = Grain(params["cohort"]) if params.get("cohort") in ("week", "month") else Grain.DAY
     mode = Mode(params["mode"]) if params.get("mode") in tuple(Mode) else Mode.N_DAY
     table = None
     if series.span():

@@ -164,8 +164,8 @@ def visits(start: datetime, end: datetime) -> Visits:
     """Sessions that start in the span. Served by the index session_start."""
     table = copy_out(_SESSIONS, {"start": start, "end": end}, _SESSION_COLUMNS)
     user, users = decoded(table, "user_id")
-    columns = (table[name].to_numpy() for name in ("at", "duration_ms", "views"))
-    return Visits(user, *columns, users)
+    at, duration_ms, views = (table[name].to_numpy() for name in ("at", "duration_ms", "views"))
+    return Visits(user, at, duration_ms, views, users)
 
 
 def session_mark(start: datetime, end: datetime) -> str:

@@ -448,7 +448,7 @@ def contents_of(creator_id: str, *, limit: int) -> list[ContentCard]:
 
 
 def reports_between(start: datetime, end: datetime) -> list[tuple[str, str, str, datetime]]:
-    """Reports of contents in the log: (user, content, reason, time), in order of time; by event_timestamp."""
+    """Reports of contents in the log: (user, content, reason, time), in order of time; by event_reports."""
     rows = Event.objects.filter(timestamp__gte=start, timestamp__lt=end, event_type="report", content_id__isnull=False)
     listed = rows.order_by("timestamp", "event_id").values_list("user_id", "content_id", "additional_info", "timestamp")
     return [(user, content or "", str(info.get("reason", "")), at) for user, content, info, at in listed]

@@ -47,7 +47,7 @@ def explain(picks: Sequence[Pick], stock: Stock | None, positives: Ids) -> dict[
             sentence = _GUARANTEED
         else:
             sentence = f"Because you watched “{name}”." if name else _SENTENCES.get(pick.source, _UNKNOWN)
-        found[pick.content_id] = Explanation(pick.ranks, pick.moves, sentence)
+        found[pick.content_id] = Explanation(pick.ranks, pick.moves, sentence, pick.figures)
     return found
 
 

@@ -13,7 +13,9 @@ explains itself asks for captions.
 """
 
 import logging
+import math
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -79,13 +81,32 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
         else:
             deadline = start + settings.FEED_BUDGET_MS / 1000.0
             feed = _make(request, person, _supplies(stock, memory.champion), place, now=now, deadline=deadline)
+    _report(feed, start)
+    return feed
+
+
+def preview(request: FeedRequest, *, now: datetime) -> Feed:
+    """The page that a user would get at this moment, explained; nothing is logged, so that it comes again.
+
+    Raises as `build_feed` does. A cursor is not looked at: the page is the first of a walk.
+    """
+    place, stock = Cursor(uuid4(), 0, ""), current_stock()
+    with transaction.atomic(savepoint=False):
+        since = now - timedelta(days=settings.FEED_SEEN_DAYS)
+        past, memory = queries.feed_start(request.user_id, page=None, walk=None, since=since)
+    person = _person(request, past, memory, now=now)
+    explained = replace(request, explain=True, cursor=None)
+    supplies = _supplies(stock, memory.champion)
+    return _make(explained, person, supplies, place, now=now, deadline=math.inf, logged=False)
+
+
+def _report(feed: Feed, start: float) -> None:
     for stage, error in feed.account.failures:
         logger.warning("feed %s: %s broke: %s", feed.request_id, stage, error)
     seconds = time.perf_counter() - start
     telemetry.record(
         feed.account, level=feed.fallback_level, items=len(feed.items), repeats=feed.repeats, seconds=seconds
     )
-    return feed
 
 
 def _supplies(stock: Stock | None, pointer: Pointer | None) -> Supplies:
@@ -125,9 +146,16 @@ def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *,
 
 
 def _make(
-    request: FeedRequest, person: Person, supplies: Supplies, place: Cursor, *, now: datetime, deadline: float
+    request: FeedRequest,
+    person: Person,
+    supplies: Supplies,
+    place: Cursor,
+    *,
+    now: datetime,
+    deadline: float,
+    logged: bool = True,
 ) -> Feed:
-    """A new page, logged."""
+    """A new page."""
     seed = place.request_id.int & (2**63 - 1)
     features = RankerFeatures(person.history, supplies.stock, now=now, profile=person.profile, surface=request.surface)
     found, chosen = select(request, person, supplies, features, seed=seed, now=now, deadline=deadline)
@@ -151,8 +179,9 @@ def _make(
         account=found.account,
         next_cursor=cursors.sign(place.after, served_at=now) if has_more else None,
     )
-    seen = features.served([item.content_id for item in items])
-    log_page(feed, request, seen, walk_id=place.walk, arm=DEFAULT_ARM, config=USUAL.version, now=now)
+    if logged:
+        seen = features.served([item.content_id for item in items])
+        log_page(feed, request, seen, walk_id=place.walk, arm=DEFAULT_ARM, config=USUAL.version, now=now)
     return feed
 
 

@@ -1,7 +1,7 @@
 """What a feed is asked for, and what it answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
@@ -76,12 +76,42 @@ class FeedRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Figures:
+    """What one score is made of, each by name; see `pipeline.stages.Judgement`. Heads and terms need a model.
+
+    Attributes
+    ----------
+    heads : what the model expects: chances, and seconds of watching
+    terms : what each head adds to the value, in seconds
+    signals : what the value and the session's signals each add to the score
+    weights : which value weights served, and for which segment of users
+    """
+
+    heads: Mapping[str, float] = field(default_factory=dict)
+    terms: Mapping[str, float] = field(default_factory=dict)
+    signals: Mapping[str, float] = field(default_factory=dict)
+    weights: str = ""
+
+
+NO_FIGURES: Final = Figures()
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why one item is where it is: ranks (from 0) by source, moves in re-ranking, and a sentence for the user."""
+    """Why one item is where it is.
+
+    Attributes
+    ----------
+    ranks : from 0, by source
+    moves : in re-ranking
+    sentence : for the user
+    figures : what the score is made of
+    """
 
     ranks: Mapping[str, int]
     moves: tuple[Move, ...]
     sentence: str
+    figures: Figures = NO_FIGURES
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from features import profiles
 from ranking.candidates.given import Given
 from ranking.pipeline.run import Pipeline, run
 from ranking.pipeline.shelf import session_taste
-from ranking.pipeline.stages import FeedQuery, Ids, Scores
+from ranking.pipeline.stages import FeedQuery, Ids, Judgement, Scores
 from ranking.registry import champion
 from ranking.rerank.hybrid import LightRanker, ModelRanker
 from ranking.shelves import RankerFeatures, Stock, current_stock, taste_vector
@@ -149,11 +149,23 @@ def _judge(stock: Stock, viewer: Viewer, rows: Ids, request: RankRequest, *, now
     ordered = result.proposals.rows
     signals: list[dict[str, float]] = []
     if request.explain:
-        chance = model.score(blocks(ordered)) if model is not None and result.level == "ranked" else None
-        signals = light_signals(stock, query, light, ordered)
+        signals, judged = light_signals(stock, query, light, ordered), result.judgement
         for at, signal in enumerate(signals):
-            signal.update({} if chance is None else {"probability": float(chance[at])})
+            signal.update(_model_signals(judged, at))
     return _Judgement(ordered, result.scores, result.level, result.version, signals)
+
+
+def _model_signals(judged: Judgement | None, at: int) -> dict[str, float]:
+    """What the model expects of one content, and what that is worth; nothing where no model served.
+
+    `probability` is the chance of a long view. `head_...` are all heads by name, `term_...` the seconds that each adds
+    to the value, `value_s` their sum.
+    """
+    if judged is None or not judged.heads:
+        return {}
+    heads = {f"head_{name}": float(column[at]) for name, column in judged.heads.items()}
+    terms = {f"term_{name}": float(column[at]) for name, column in judged.terms.items()}
+    return {"probability": heads["head_long_view"], "value_s": sum(terms.values()), **heads, **terms}
 
 
 def light_signals(stock: Stock, query: FeedQuery, light: LightRanker, rows: Ids) -> list[dict[str, float]]:

@@ -1,5 +1,6 @@
 """Shapes of the feed's HTTP answers and query strings."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
@@ -31,6 +32,10 @@ class MoveAnswer(serializers.Serializer[Any]):
     reason = serializers.CharField(allow_null=True, help_text="Null where it only made way, or moved up, for others.")
 
 
+def _numbers(says: str) -> Any:
+    return serializers.DictField(child=serializers.FloatField(), help_text=says)
+
+
 class ExplanationAnswer(serializers.Serializer[Any]):
     """Why an item is where it is."""
 
@@ -38,6 +43,10 @@ class ExplanationAnswer(serializers.Serializer[Any]):
     ranks = serializers.DictField(child=serializers.IntegerField(), help_text="Rank by source, from 0.")
     propensity = serializers.FloatField(help_text="The chance that this position showed this item.")
     moves = MoveAnswer(many=True)
+    heads = _numbers("What the model expects: chances, and seconds of watching; empty where no model ranked.")
+    terms = _numbers("What each head adds to the value, in seconds; empty where no model ranked.")
+    signals = _numbers("What the value and the session's signals each add to the score.")
+    weights = serializers.CharField(help_text="Which value weights served, and for which segment of users.")
 
 
 class FeedItemAnswer(serializers.Serializer[Any]):
@@ -103,6 +112,10 @@ def as_json(feed: Feed, *, took_ms: float) -> dict[str, Any]:
     }
 
 
+def _rounded(figures: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 6) for name, value in figures.items()}
+
+
 def _explained(explanation: Explanation, propensity: float) -> dict[str, Any]:
     return {
         "sentence": explanation.sentence,
@@ -112,4 +125,8 @@ def _explained(explanation: Explanation, propensity: float) -> dict[str, Any]:
             {"stage": move.stage, "start": move.start, "end": move.end, "reason": move.reason}
             for move in explanation.moves
         ],
+        "heads": _rounded(explanation.figures.heads),
+        "terms": _rounded(explanation.figures.terms),
+        "signals": _rounded(explanation.figures.signals),
+        "weights": explanation.figures.weights,
     }

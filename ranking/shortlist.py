@@ -16,7 +16,7 @@ from events.errors import InvalidRequest
 from events.queries import ContentCard, content, eligible_cards, newest_contents
 from features.extraction import Profile
 from ranking.feed_config import USUAL
-from ranking.feed_request import FeedRequest
+from ranking.feed_request import NO_FIGURES, FeedRequest, Figures
 from ranking.pipeline.memory import Memory
 from ranking.pipeline.moves import Move
 from ranking.pipeline.run import Account, Run, run
@@ -86,6 +86,7 @@ class Pick:
     propensity: float = 1.0
     ranks: Mapping[str, int] = field(default_factory=dict)
     moves: tuple[Move, ...] = ()
+    figures: Figures = NO_FIGURES
     look: int = UNKNOWN
 
 
@@ -328,8 +329,18 @@ def _ranked(result: Run, shelf: Shelf, *, explain: bool) -> Iterator[Pick]:
             float(result.propensity[place]),
             ranks,
             result.moves(place) if explain else (),
+            _figures(result, place) if explain else NO_FIGURES,
             int(shelf.look[row]),
         )
+
+
+def _figures(result: Run, place: int) -> Figures:
+    judged = result.judgement
+    if judged is None:
+        return NO_FIGURES
+    columns = (judged.heads, judged.terms, judged.signals)
+    heads, terms, signals = ({name: float(each[place]) for name, each in column.items()} for column in columns)
+    return Figures(heads, terms, signals, judged.weights)
 
 
 @dataclass(frozen=True, slots=True)

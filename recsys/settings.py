@@ -243,6 +243,15 @@ VISUAL_BACKBONE = os.environ.get("VISUAL_BACKBONE") or "efficientnet-lite0"
 VISUAL_WEIGHTS = os.environ.get("VISUAL_WEIGHTS", "")
 # Media addresses are fetched from the public internet only, and from these hosts.
 MEDIA_PRIVATE_HOSTS = frozenset(_names("MEDIA_PRIVATE_HOSTS", ""))
+# Webhooks of alerts are called on the public internet by https only, and on these hosts however they are reached.
+WEBHOOK_PRIVATE_HOSTS = frozenset(_names("WEBHOOK_PRIVATE_HOSTS", ""))
+EMAIL_HOST = os.environ.get("EMAIL_HOST", "localhost")
+EMAIL_PORT = _count("EMAIL_PORT", 25, least=1)
+EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = _flag("EMAIL_USE_TLS", False)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = os.environ.get("EMAIL_FROM", "recsys@localhost")
 MEDIA_MAX_BYTES = _count("MEDIA_MAX_MB", 512, least=1) * 1024 * 1024
 # 0 leaves media alone: contents are then known by their text.
 ANALYSE_MEDIA = _flag("ANALYSE_MEDIA", True)
@@ -274,6 +283,7 @@ SPECTACULAR_SETTINGS = {
     # Words that several answers use for different choices.
     "ENUM_NAME_OVERRIDES": {
         "PolicyEnum": "dashboards.casework.policies.CODES",
+        "GrainEnum": ["hour", "day", "week", "month"],
         "SimilarityEnum": ["similar", "category", "latest"],
         "FeedLevelEnum": ["ranked", "light", "trending", "latest"],
         "RankLevelEnum": ["ranked", "light", "trending", "none"],
@@ -314,6 +324,10 @@ SECURE_SSL_REDIRECT = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+# 0 where a name below this one still has to answer without TLS.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _flag("HSTS_SUBDOMAINS", HTTPS)
+# A working day: a browser that staff left open somewhere is logged out by the next.
+SESSION_COOKIE_AGE = 12 * 3600
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

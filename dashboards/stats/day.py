@@ -224,7 +224,8 @@ class Day:
         occasions = log.requests + log.sessions + 1
         if log.users * occasions * log.contents >= 2**62:
             raise OverflowError(f"{log.users} users, {occasions} occasions and {log.contents} contents in one day")
-        return (log.user[rows] * np.int64(occasions) + occasion) * np.int64(log.contents) + log.content[rows]
+        keys: NDArray[np.int64] = (log.user[rows] * np.int64(occasions) + occasion) * np.int64(log.contents)
+        return keys + log.content[rows]
 
     def _regretted(self) -> NDArray[np.int64]:
         """Of each watch, what the user regretted by hiding or reporting the content afterwards, on the same day."""
@@ -267,13 +268,15 @@ class Day:
         marks = log.user[order] * span + (log.at[order] - base)
         start = visits.user * span + (visits.at - base)
         end = start + np.minimum(visits.duration_ms / 1e3, 90_000.0) + 1e-3
-        return np.searchsorted(marks, end, "right") > np.searchsorted(marks, start - 1e-3)
+        keyed: NDArray[np.bool_] = np.searchsorted(marks, end, "right") > np.searchsorted(marks, start - 1e-3)
+        return keyed
 
 
 def distinct(keys: NDArray[np.int64]) -> NDArray[np.int64]:
     """The distinct keys, ascending."""
-    ordered = np.sort(keys)
-    return ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+    ordered: NDArray[np.int64] = np.sort(keys)
+    found: NDArray[np.int64] = ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+    return found
 
 
 def first_of(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -298,7 +301,8 @@ def _found(keys: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.bool
     if not len(among):
         return np.zeros(len(keys), np.bool_)
     place = np.minimum(np.searchsorted(among, keys), len(among) - 1)
-    return among[place] == keys
+    found: NDArray[np.bool_] = among[place] == keys
+    return found
 
 
 def rows_of(sums: Mapping[str, tuple[tuple[str, ...], Sums]]) -> Iterator[tuple[str, int, str, NDArray[np.int64]]]:

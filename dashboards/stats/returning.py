@@ -65,11 +65,11 @@ def n_day(cohorts: Sequence[Bits], active: Sequence[Bits], *, complete: int) -> 
 def unbounded(cohorts: Sequence[Bits], active: Sequence[Bits], *, complete: int) -> NDArray[np.int64]:
     """How many of each cohort were active n periods later or at any time after that; shape and gaps as in `n_day`."""
     table = np.full((len(cohorts), len(active)), NO_VALUE, np.int64)
-    later = active[0] & 0 if active else np.zeros(0, np.uint8)
+    later = np.zeros(len(active[0]) if active else 0, np.uint8)
     since: list[Bits] = []
     for bits in reversed(active):
-        later = later | bits
-        since.append(later)
+        later |= bits
+        since.append(later.copy())
     since.reverse()
     for d, cohort in enumerate(cohorts):
         for n in range(len(active) - d):

@@ -78,7 +78,7 @@ class SequenceEncoder:
 
         Contents that are no item get the lowest score of all; without a known content all get 0.
         """
-        return self.scores_of_many([positives])[0]
+        return np.asarray(self.scores_of_many([positives])[0])
 
     def scores_of_many(self, sequences: list[NDArray[np.int64]]) -> NDArray[np.float32]:
         """The same for several users, float32 (users, n)."""

@@ -133,8 +133,8 @@ def start_vectors(
         for weight in (*start.weight, start.ease):
             deviation = float(weight.std())
             total += weight / (deviation if deviation > 0.0 else 1.0)
-        table = sparse.csr_matrix((total.ravel(), (np.repeat(np.arange(size), kept), start.successor.ravel())))
-        table.resize((size, size))
+        place = np.repeat(np.arange(size), kept), start.successor.ravel()
+        table = sparse.csr_matrix((total.ravel(), place), shape=(size, size))
         value, direction = eigsh((table + table.T) / 2.0, k=dimensions, which="LA", v0=np.ones(size))
         learned = direction * np.sqrt(np.maximum(value, 0.0))
         known = start.item_of_row[items]
@@ -253,8 +253,7 @@ def _train(
     optimizer = keras.optimizers.Adam(rate, beta_2=0.98)
     optimizer.build(variables)
 
-    @tf.function(input_signature=[tf.TensorSpec((None, config.window + 1), tf.int32)])
-    def step(rows: Any) -> None:
+    def learn(rows: Any) -> None:
         with tf.GradientTape() as tape:
             place = tf.where(rows[:, 1:] > 0)
             place = tf.boolean_mask(place, tf.gather_nd(rows[:, :-1], place) > 0)
@@ -265,6 +264,7 @@ def _train(
         gradients = tape.gradient(loss, [each.value for each in variables])
         optimizer.apply([tf.convert_to_tensor(each) for each in gradients], variables)
 
+    step = tf.function(learn, input_signature=[tf.TensorSpec((None, config.window + 1), tf.int32)])
     done = 0
     for _ in range(config.epochs):
         rows = windows(sequences, config.window, rng)

@@ -55,7 +55,7 @@ def standardised(values: NDArray[np.floating]) -> Table:
     wide = np.asarray(values, np.float32)
     centred = wide - wide.mean(axis=-1, keepdims=True)
     deviation = centred.std(axis=-1, keepdims=True)
-    return np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 0.0)
+    return np.asarray(np.divide(centred, deviation, out=np.zeros_like(centred), where=deviation > 0.0))
 
 
 def fit(

@@ -5,8 +5,8 @@
     up to 20,000 rows    flat: compares with every vector, some tenths of a millisecond, never misses one
     above                IVF: inverted lists of float16 vectors. At 100,000 contents with text alone it finds 99.8 % in
                          0.2 ms where flat takes 3.3; at 1,000,000 a tenth of a millisecond, flat 17 (one thread)
-    up to 150,000 rows   flat all the same where IVF would have to look into half of its lists, as it does on 100,000
-                         loosely clustered rows (`manage.py bench index`)
+    up to 150,000 rows   flat all the same where IVF would have to look into more than half of its lists; on 100,000
+                         loosely clustered rows it looks into two fifths (`manage.py bench index`)
 
 How many lists a search looks into is not guessed: recall depends on the data, so `build` doubles it until recall@100 of
 probes between the stored rows, against the exact answer, reaches 0.985. HNSW was rejected: at 100,000 it needs 43 s

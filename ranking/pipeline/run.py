@@ -108,7 +108,8 @@ class Run:
     version : of that ranker
     account : counts, drops, failures, timings
     trail : the order of every re-ranker that served, first one first
-    judgement : what the scores are made of; nothing but scores where the ranker does not say
+    judged : what the ranker said of all candidates, in the order it was asked
+    order : int64 array (n,), place of each candidate there
     """
 
     proposals: Proposals
@@ -118,10 +119,19 @@ class Run:
     version: str
     account: Account
     trail: tuple[Passage, ...] = ()
-    judgement: Judgement | None = None
+    judged: Judgement | None = None
+    order: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.proposals)
+
+    @property
+    def judgement(self) -> Judgement | None:
+        """What the scores are made of, best position first; nothing but scores where the ranker does not say.
+
+        Put in order only when asked: dozens of columns that most requests never look at.
+        """
+        return None if self.judged is None or self.order is None else self.judged.take(self.order)
 
     def moves(self, place: int) -> tuple[Move, ...]:
         """How re-ranking brought the candidate at `place` there from its place by score."""
@@ -141,7 +151,7 @@ def run(query: FeedQuery, pipeline: Pipeline, *, catalogue_size: int, timer: Tim
     account.alone = proposals.alone()
     judged, level, version = _score(query, pipeline, proposals.rows, account, timer, late)
     best_first = np.argsort(-judged.scores, kind="stable")
-    proposals, judged = proposals.take(best_first), judged.take(best_first)
+    proposals, scores, order = proposals.take(best_first), judged.scores[best_first], best_first
     propensity = np.ones(len(proposals), np.float32)
     trail: list[Passage] = []
     for stage in pipeline.rerankers:
@@ -150,7 +160,7 @@ def run(query: FeedQuery, pipeline: Pipeline, *, catalogue_size: int, timer: Tim
         with account.timed(stage.name, timer):
             try:
                 knowing = stage.knowing(proposals) if isinstance(stage, NeedsProvenance) else stage
-                chosen = knowing.order(query, proposals.rows, judged.scores)
+                chosen = knowing.order(query, proposals.rows, scores)
                 check_positions(chosen, len(proposals), query.size)
             except Exception as error:  # an order of second choice is better than no feed
                 account.blame(stage.name, error)
@@ -158,9 +168,9 @@ def run(query: FeedQuery, pipeline: Pipeline, *, catalogue_size: int, timer: Tim
         # Each re-ranker reports its choice given the order it was handed, so the chances multiply. The product is the
         # chance over all draws as long as at most one stage of a pipeline is random.
         propensity = propensity[chosen.picks] * chosen.propensity
-        proposals, judged = proposals.take(chosen.picks), judged.take(chosen.picks)
+        proposals, scores, order = proposals.take(chosen.picks), scores[chosen.picks], order[chosen.picks]
         trail.append(Passage(stage.name, chosen.picks, chosen.reasons))
-    return Run(proposals, judged.scores, propensity, level, version, account, tuple(trail), judged)
+    return Run(proposals, scores, propensity, level, version, account, tuple(trail), judged, order)
 
 
 @dataclass(frozen=True, slots=True)

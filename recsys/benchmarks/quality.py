@@ -17,10 +17,12 @@ from typing import Final
 
 import numpy as np
 from django.utils import timezone
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from threadpoolctl import threadpool_limits
 
+from features.embeddings.encoder_training import EncoderConfig
 from features.embeddings.text import TextEncoder
 from ranking.evaluation import catalogue
 from ranking.evaluation.intervals import Interval, mean_interval, ratio_interval
@@ -88,7 +90,7 @@ def compare(trial: Trial, *, quick: bool) -> dict[str, Found]:
 def judge(trial: Trial, found: Mapping[str, Found], *, scrambled: bool = False) -> Result:
     """The table, the figures and the bars."""
     figures: dict[str, float] = {"contents": trial.contents, "users": len(next(iter(found.values())).ndcg)}
-    rows = []
+    rows: list[tuple[str, ...]] = []
     best = max(found.keys() - set(OURS), key=lambda name: (float(found[name].ndcg.mean()), name))
     vectors = TextEncoder().fit(trial.texts).transform(trial.texts) if any(trial.texts) else None
     for name, each in sorted(found.items(), key=lambda item: -float(item[1].ndcg.mean())):
@@ -116,7 +118,7 @@ def interval(values: Floats) -> Interval:
     return found
 
 
-def _figures(trial: Trial, found: Found, vectors: Floats | None) -> dict[str, float]:
+def _figures(trial: Trial, found: Found, vectors: NDArray[np.floating] | None) -> dict[str, float]:
     ndcg = interval(found.ndcg)
     shown = found.lists[found.lists >= 0]
     known = trial.test.popularity["all"].astype(np.int64)
@@ -198,7 +200,7 @@ def _future(options: Options) -> Result:
     with threadpool_limits(1), _bar("fitting twice") as step:
         for each in (log, other):
             split = quality_data.split(each, start, span)
-            channels = quality_ours.fit_channels(split, log.contents, quality_ours.EncoderConfig(), step)
+            channels = quality_ours.fit_channels(split, log.contents, EncoderConfig(), step)
             known = Asked.of(split).user
             tables = channels.tables(asked)
             scores.append((np.stack([*tables.values()]), np.stack([*channels.shared.values()]), len(known)))

@@ -9,7 +9,7 @@ user enjoyed and had never met; a log that knows only enjoyments has met what wa
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Final
@@ -58,8 +58,9 @@ class Log:
 
     def rows(self, index: NDArray[Any]) -> "Log":
         """The chosen rows, in the order of the index; the codes stay."""
-        columns = (each[index] for each in (self.user, self.row, self.time_s, self.happy))
-        return Log(self.name, *columns, self.contents, self.texts)
+        return replace(
+            self, user=self.user[index], row=self.row[index], time_s=self.time_s[index], happy=self.happy[index]
+        )
 
 
 def load(
@@ -93,7 +94,7 @@ def dealt(log: Log, order: Ids) -> Log:
     ----------
     order : int64 array (m,), whose content and outcome each moment gets
     """
-    return Log(log.name, log.user, log.row[order], log.time_s, log.happy[order], log.contents, log.texts)
+    return replace(log, row=log.row[order], happy=log.happy[order])
 
 
 def read_log(dataset: str, path: Path) -> Log:

@@ -100,16 +100,18 @@ def cut(
     labels = examples.labels.rows(slice(0, len(training))), exposures.rows(tested).labels
     matrix = _features(examples, log, snapshot, rows[places])
     first = len(training) - max(1, int(len(training) * HELD_OUT_SHARE))
+
+    def learned(part: slice) -> TrainingSet:
+        return TrainingSet(matrix.rows(part), labels[0].rows(part), examples.position[part])
+
     at_test = slice(len(training), None)
     return Exposures(
         name,
-        *(
-            TrainingSet(matrix.rows(part), labels[0].rows(part), examples.position[part])
-            for part in (slice(0, first), slice(first, len(training)))
-        ),
-        TrainingSet(matrix.rows(at_test), labels[1], examples.position[at_test]),
-        examples.user[at_test].astype(np.int64),
-        examples.session[at_test].astype(np.int64),
+        learned_from=learned(slice(0, first)),
+        held_out=learned(slice(first, len(training))),
+        test=TrainingSet(matrix.rows(at_test), labels[1], examples.position[at_test]),
+        user=examples.user[at_test].astype(np.int64),
+        session=examples.session[at_test].astype(np.int64),
     )
 
 

@@ -61,7 +61,7 @@ class Channels:
     def fused(self, weights: Fusion) -> Ask:
         """The fusion as a model; a channel without a weight is not asked."""
         wanted = {name: ask for name, ask in self.personal.items() if name in weights.weights}
-        return lambda asked: weights.scores(self.shared | {name: ask(asked) for name, ask in wanted.items()})
+        return lambda asked: weights.scores({**self.shared, **{name: ask(asked) for name, ask in wanted.items()}})
 
 
 @dataclass(frozen=True, slots=True)

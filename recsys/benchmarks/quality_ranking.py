@@ -100,7 +100,7 @@ def judge(exposures: Exposures, found: Mapping[str, Ranked], *, scrambled: bool 
     """The table, the figures and the bars."""
     label = exposures.test.labels.of(PRIMARY).astype(np.int8)
     figures: dict[str, float] = {"exposures": len(label), "share of long views": float(label.mean())}
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, each in found.items():
         told = _figures(exposures, label, each) | _beside(exposures, label, each, found[SOURCE])
         figures |= {f"{name}: {figure}": value for figure, value in told.items()}

@@ -146,6 +146,29 @@ def test_keys_choose_policy_strike_and_preview_and_rest_while_somebody_types(bro
     page.context.close()
 
 
+def test_a_lead_decides_many_at_once_and_undoes_all_of_it(browser, live_server, queue):
+    from django.contrib.auth.models import Group, User
+
+    from dashboards.moderation_models import ModerationCase
+
+    User.objects.get(username="ann").groups.add(Group.objects.get(name="moderation lead"))
+    page = open_queue(browser, live_server.url, (1440, 900, "light"))
+    page.wait_for_selector("#waiting tr")
+    for box in page.query_selector_all("[data-select]")[:5]:
+        box.check()
+    assert page.inner_text("#bulk-count") == "5"
+    page.select_option("#bulk-kind", "remove")
+    page.click("#bulk [type=submit]")
+    page.wait_for_selector("#toast:not([hidden])")
+    assert page.inner_text("#toast-text") == "Remove: 5 of 5 cases"
+    assert ModerationCase.objects.filter(shown_status="removed").count() == 5
+    page.wait_for_selector("body:not([data-busy])")
+    press(page, "u")
+    assert ModerationCase.objects.filter(shown_status="active", status="open").count() == CASES
+    assert page.faults == []
+    page.context.close()
+
+
 def test_a_colleague_who_was_quicker_is_told_and_the_next_case_comes(browser, live_server, queue):
     from django.utils import timezone
 

@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 from dashboards import moderation, moderation_appeals, moderation_reports
 from dashboards.moderation_models import Report
 from events import queries
+from events.cleaning.schema import EVENT_TYPES
 from tests.dashboards.cases import ANN, NOW, case_of, clip, decide, report
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +42,18 @@ def test_a_user_reports_and_reads_the_report_and_nobody_else_does(as_user, serve
     assert code(as_user("leo").get(path)) == (404, "not_found")
     decide(case_of(), "remove")
     assert mia.get(path).json()["state"] == "agreed"
+
+
+def test_who_reports_a_clip_refused_it_for_good_and_is_counted_once(as_user):
+    clip()
+    body = {"content_id": "c1", "reason": "spam"}
+    for _ in range(2):
+        as_user("mia").post("/api/v1/reports", body, format="json")
+    history = queries.recent_history("mia")
+    assert [EVENT_TYPES[code] for code in history.event_type] == ["report"]
+    assert list(history.content_id) == ["c1"]
+    assert moderation_reports.take_reports(until=timezone.now() + timedelta(minutes=1)) == 0
+    assert Report.objects.count() == 1
 
 
 def test_a_server_names_who_reports(server):

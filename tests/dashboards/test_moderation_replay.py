@@ -164,4 +164,4 @@ def test_random_decisions_are_taken_back_and_replayed():
 @pytest.mark.timeout(1800)
 @pytest.mark.django_db
 def test_many_random_decisions_are_taken_back_and_replayed():
-    run(examples=120, steps=30)
+    run(examples=40, steps=25)

@@ -1,9 +1,11 @@
 """Rollups over the real log: late events, midnight, another zone, runs that die, who is left out."""
 
+import io
 import uuid
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from django.core.management import call_command
 
 from dashboards import rollup_rows, rollups, series
 from dashboards.kpis import BY_KEY
@@ -261,3 +263,11 @@ def test_an_empty_log_has_no_days():
     assert rollups.measure_kpis(until=datetime.now(UTC)).days_rebuilt == ()
     assert series.span() is None
     assert rollup_rows.read_sets("active", "all", DAY, DAY, 1) == {}
+
+
+def test_the_command_measures_as_the_task_does(three_users):
+    send(view("dora", at(1, "15:00")))
+    out = io.StringIO()
+    call_command("measure_kpis", stdout=out)
+    assert "1 days rebuilt" in out.getvalue()
+    assert value("dau") == 3

@@ -47,7 +47,7 @@ def test_every_page_is_for_staff_with_the_permission(client, fortnight):
     reader = User.objects.create_user("reader", is_staff=True)
     reader.user_permissions.add(Permission.objects.get(codename="view_kpipoint"))
     for user, expected in (
-        (None, 302), (User.objects.create_user("customer"), 302),
+        (None, 302), (User.objects.create_user("customer"), 403),
         (User.objects.create_user("moderator", is_staff=True), 403), (reader, 200),
     ):  # fmt: skip
         if user:

@@ -47,7 +47,7 @@ def test_a_partition_has_the_indexes_of_the_log():
     partitions.ensure([date(2026, 11, 1)])
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_index WHERE indrelid = 'event_2026_11'::regclass")
-        assert cursor.fetchone() == (3,)
+        assert cursor.fetchone() == (4,)
         cursor.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 'event_user_recent'::regclass")
         assert cursor.fetchone() == (1,)
 

@@ -265,7 +265,10 @@ class TestRank:
         fans(viewer)
         signals = self.ask(server, CLIPS[8:24], explain=True)["items"][0]["signals"]
         assert {"probability", "taste_cosine", "category_affinity", "creator_affinity", "popularity"} <= set(signals)
-        assert 0.0 < signals["probability"] < 1.0
+        assert 0.0 < signals["probability"] == signals["head_long_view"] < 1.0
+        assert signals["term_skip"] == pytest.approx(-6.0 * signals["head_skip"], rel=1e-4)
+        terms = [value for name, value in signals.items() if name.startswith("term_")]
+        assert signals["value_s"] == pytest.approx(sum(terms), rel=1e-4)
         assert "signals" not in self.ask(server, CLIPS[:2])["items"][0]
 
     def test_what_cannot_be_ranked_is_listed_with_its_reason(self, snapshot, server, user):

@@ -30,7 +30,7 @@ Ask = Callable[..., dict[str, Any]]
 def ask(transactional_db: None, settings: Any, tmp_path: Any) -> Iterator[Ask]:
     """Ask the server for a page, from any thread; there are 1,100 contents with a snapshot, and committed rows."""
     settings.SNAPSHOT_DIR, settings.MODEL_DIR = tmp_path / "snapshots", tmp_path / "models"
-    settings.FEED_MAX_IN_WORK = 100
+    settings.FEED_MAX_IN_WORK, settings.FEED_BUDGET_MS = 100, 60_000
     for module in (registry, store, trends):
         module.forget()
     authentication.forget_keys()

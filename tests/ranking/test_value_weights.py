@@ -2,6 +2,7 @@
 
 import copy
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -109,6 +110,15 @@ def test_row_that_does_not_hold_leaves_the_weights_before_it_serving(serving, ca
     ValueWeights.objects.create(weights={"regular": {}}, made_by="a script", reason="past the service", made_at=NOW)
     assert served_like() == 5.0
     assert "missing ['casual', 'heavy', 'new']" in caplog.text
+
+
+def test_change_is_seen_by_a_process_that_nobody_tells(serving):
+    assert registry.champion().policy.version == 0
+    version = publish(like=5.0)
+    deadline = time.monotonic() + 5.0
+    while registry.champion().policy.version != version and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert registry.champion().policy.document()["regular"]["like"] == 5.0
 
 
 @pytest.mark.django_db(transaction=True)

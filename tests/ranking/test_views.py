@@ -7,6 +7,9 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from events import api_keys, authentication, client_tokens
+from events.errors import Forbidden, InvalidRequest, TooManyRequests, Unavailable
+from ranking.feed_docs import CODES, EXAMPLES
+from ranking.load import Overloaded
 from ranking.models import Served
 
 URL = "/api/v1/feed"
@@ -113,6 +116,41 @@ def test_the_door_adds_no_query_but_the_credential(champion, user, django_assert
     user.get(URL)
     with django_assert_max_num_queries(5):
         user.get(URL)
+
+
+REFUSED = (
+    ({"limit": "0"}, 400, "invalid_limit", "invalid_<parameter>"),
+    ({"cusror": "x"}, 400, "unknown_parameter", "unknown_parameter"),
+    ({"surface": "category"}, 400, "missing_parameter", "missing_parameter"),
+    ({"seed_content_id": "from-nowhere"}, 400, "unknown_content", "unknown_content"),
+    ({"cursor": "made up"}, 400, "invalid_cursor", "invalid_cursor"),
+    ({"user_id": "a\x00b"}, 400, "invalid_request", "invalid_request"),
+)
+
+
+@pytest.mark.parametrize(("query", "status", "code", "documented"), REFUSED)
+def test_a_documented_code_is_what_is_answered(snapshot, server, query, status, code, documented):
+    assert documented in CODES
+    assert CODES[documented].startswith(str(status))
+    assert refusal(server.get(URL, {"user_id": "mia", **query})) == (status, code)
+
+
+def test_the_codes_of_errors_elsewhere_are_documented_too(db):
+    classes = (InvalidRequest, Overloaded, Unavailable, Forbidden, TooManyRequests)
+    assert {each.code for each in classes} <= set(CODES)
+    operation = APIClient().get("/api/schema?format=json").json()["paths"][URL]["get"]
+    assert all(f"`{code}`" in operation["description"] for code in CODES)
+    for status, count in (("200", 3), ("400", 2), ("503", 1)):
+        assert len(operation["responses"][status]["content"]["application/json"]["examples"]) == count
+
+
+def test_the_explained_example_has_the_shape_of_the_answer(champion, server):
+    champion()
+    item = server.get(URL, {"user_id": "mia", "explain": "true"}).json()["items"][0]
+    example = next(each for each in EXAMPLES if each.name == "Explained").value["items"][0]
+    assert set(item) == set(example)
+    assert set(item["explanation"]) == set(example["explanation"])
+    assert set(item["content"]) == set(example["content"])
 
 
 def test_the_description_of_the_api_names_the_feed(db):

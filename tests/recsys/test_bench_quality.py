@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from features.embeddings.encoder_training import EncoderConfig
 from recsys.benchmarks import quality, quality_data, quality_ours, quality_peers, retrieval_data
 from recsys.benchmarks.quality_data import Log, cut, dealt, moments, split
 from recsys.benchmarks.quality_finding import Asked, Found, Measure, ask_same, find
@@ -62,7 +63,7 @@ def test_permuting_the_future_changes_no_score(log):
     other = dealt(log, order)
     assert not np.array_equal(other.row, log.row)
     asked = Asked.of(split(log, start, span))
-    config = quality_ours.EncoderConfig(epochs=1)
+    config = EncoderConfig(epochs=1)
     one, two = (
         quality_ours.fit_channels(split(each, start, span), CONTENTS, config, lambda *_: None) for each in (log, other)
     )

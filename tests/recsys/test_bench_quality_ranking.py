@@ -43,7 +43,7 @@ def exposures():
 
 
 def test_every_ranker_finds_what_can_be_found_and_the_counters_nothing(exposures):
-    found = quality_ranking.compare(exposures, quick=True)
+    found = quality_ranking.compare(exposures)
     result = quality_ranking.judge(exposures, found)
     json.dumps(result.to_json())
     assert len(result.rows) == 7, "measured or named as missing"

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 from rich.progress import Progress
 
-from dashboards import kpis
+from dashboards import rollups
 
 
 class Command(BaseCommand):
@@ -15,7 +15,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with Progress() as bar:
             task = bar.add_task("KPI days", total=None)
-            report = kpis.measure_kpis(
+            report = rollups.measure_kpis(
                 until=timezone.now(), progress=lambda done, total: bar.update(task, completed=done, total=total)
             )
         self.stdout.write(f"{len(report.days_rebuilt)} days rebuilt")

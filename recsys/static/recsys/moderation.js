@@ -211,6 +211,12 @@ const alone = async (work) => {
   }
 };
 
+const chosen = () => [...document.querySelectorAll("[data-select]:checked")];
+
+const countChosen = () => {
+  if (config.lead) byId("bulk-count").textContent = String(chosen().length);
+};
+
 const listWaiting = async () => {
   const told = await ask("GET", `cases?view=${state.view}&count=20`);
   byId("waiting").replaceChildren(...told.items.map((item) => {
@@ -218,6 +224,13 @@ const listWaiting = async () => {
     const open = element("button", String(item.case_id), { type: "button", "data-open": item.case_id });
     const first = element("td");
     first.append(open);
+    if (config.lead) {
+      const box = element("input", "", { type: "checkbox", "data-select": item.case_id, "data-version": item.version });
+      box.setAttribute("aria-label", `Select case ${item.case_id}`);
+      const chosen = element("td");
+      chosen.append(box);
+      row.append(chosen);
+    }
     const reasons = Object.keys(item.reasons).map((code) => titles.get(code) ?? code).join(", ");
     row.append(
       first,
@@ -229,6 +242,7 @@ const listWaiting = async () => {
     );
     return row;
   }));
+  countChosen();
 };
 
 const takeNext = async () => {
@@ -278,6 +292,25 @@ const decide = (kind) => alone(async () => {
   await takeNext();
 });
 
+/** One decision on all chosen cases; each is told by itself, and one undo takes all of them back. */
+const decideMany = () => alone(async () => {
+  const cases = chosen().map((box) => ({ case_id: Number(box.dataset.select), version: Number(box.dataset.version) }));
+  const decision = decisions.get(byId("bulk-kind").value);
+  if (!cases.length) {
+    say("Select some cases first.", true);
+    return;
+  }
+  const told = await ask("POST", "bulk", {
+    kinds: [decision.kind], policy: decision.restricts ? byId("bulk-policy").value : "", cases,
+  });
+  const refusals = Object.entries(told.results).filter(([, code]) => code);
+  state.made.push({ batch: told.batch });
+  const text = `${decision.title}: ${cases.length - refusals.length} of ${counted(cases.length, "case")}`;
+  say(refusals.length ? `${text}. Not ${refusals.map(([id, code]) => `${id} (${code})`).join(", ")}.` : text);
+  toast(text);
+  await takeNext();
+});
+
 const undo = () => alone(async () => {
   const last = state.made.pop();
   if (!last) {
@@ -285,6 +318,13 @@ const undo = () => alone(async () => {
     return;
   }
   byId("toast").hidden = true;
+  if (last.batch) {
+    const told = await ask("POST", `bulk/${last.batch}/undo`);
+    const back = Object.values(told.results).filter((code) => !code).length;
+    await listWaiting();
+    say(`Taken back: ${counted(back, "case")}.`);
+    return;
+  }
   await ask("POST", `decisions/${last.decision}/undo`, {});
   await open(last.caseId);
   await listWaiting();
@@ -383,6 +423,11 @@ byId("keys-on").addEventListener("change", (event) => {
   } catch {
     say("This browser keeps no settings; the keys stay on.", true);
   }
+});
+byId("waiting").addEventListener("change", countChosen);
+byId("bulk")?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  decideMany();
 });
 byId("jump").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -8,7 +8,7 @@ import pytest
 
 from ranking.pipeline.moves import Move
 from ranking.pipeline.run import Pipeline, run
-from ranking.pipeline.stages import Positions
+from ranking.pipeline.stages import Judgement, Positions
 from tests.worlds import query
 
 
@@ -125,6 +125,32 @@ def test_rerankers_follow_each_other_and_their_propensities_multiply():
     result = go(replace(PIPELINE, rerankers=[first, second]))
     assert result.proposals.rows.tolist() == [1, 3, 2]
     assert result.propensity.tolist() == [0.5, 0.25, 1.0]
+
+
+@dataclass(frozen=True)
+class Judging(Fixed):
+    """A ranker that says what its scores are made of: row / 10 likes, weighed with 5."""
+
+    def judge(self, asked, candidates):
+        like = candidates.astype(np.float32) / 10
+        return Judgement(5 * like, {"like": like}, {"like": 5 * like}, {"model": 5 * like}, "3/new")
+
+
+def test_what_scores_are_made_of_follows_every_reordering():
+    turned = Fixed(Positions(rows(2, 0, 1), np.ones(3, np.float32)), "turned")
+    result = go(replace(PIPELINE, ranker=Judging(version="model-7"), rerankers=[turned]))
+    assert result.proposals.rows.tolist() == [1, 3, 2]
+    judged = result.judgement
+    assert judged.heads["like"] == pytest.approx([0.1, 0.3, 0.2])
+    assert judged.terms["like"] == pytest.approx([0.5, 1.5, 1.0])
+    assert judged.signals["model"].tolist() == judged.scores.tolist() == result.scores.tolist()
+    assert judged.weights == "3/new"
+
+
+def test_ranker_of_scores_alone_leaves_the_judgement_without_heads():
+    judged = go(PIPELINE).judgement
+    assert (judged.heads, judged.weights) == ({}, "")
+    assert judged.scores.tolist() == [-1.0, -2.0, -3.0]
 
 
 @pytest.mark.parametrize(

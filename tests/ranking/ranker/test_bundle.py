@@ -8,6 +8,7 @@ import pytest
 
 from ranking.ranker import bundle
 from ranking.ranker.bundle import BundleError, FeatureSetError, Manifest, NonFiniteScoresError
+from ranking.ranker.heads import COLUMN, HEADS, PRIOR_CHANCE
 from tests.ranking.ranker.graphs import plain_graph
 
 DIMS = {"user": 1, "content": 2, "context": 1}
@@ -39,6 +40,15 @@ def test_saved_bundle_loads_with_everything_it_was_given(folder):
     assert loaded.manifest.metrics == {"auc": 0.7}
     assert loaded.manifest.files == {"ranker.onnx": hashes["ranker.onnx"]}
     assert loaded.score(blocks(3)) == pytest.approx([0.01, 0.05, 0.09])
+
+
+def test_bundle_of_one_output_answers_every_head(folder):
+    loaded = bundle.load(folder[0], feature_set="set-a")
+    heads = dict(zip(loaded.outputs, loaded.heads(blocks(3)).T, strict=True))
+    assert set(heads) == {*HEADS, "watch_s", "debiased_watch_s"}
+    assert heads["like"] == pytest.approx(PRIOR_CHANCE[COLUMN["like"]])
+    assert heads["debiased_watch_s"] == pytest.approx(3.0 + 15.0 * heads["long_view"])
+    assert loaded.heads(blocks(0)).shape == (0, len(loaded.outputs))
 
 
 def test_batch_equals_single_and_order_follows_the_candidates(folder):
