@@ -58,7 +58,7 @@ class TrainConfig:
     kind : "multitask" learns all heads; "mlp" is the network of the source design, which learns one
     """
 
-    max_examples: int = 80_000
+    max_examples: int = 72_000
     test_share: float = 0.15
     validation_share: float = 0.1
     seed: int = 7
