@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from dashboards import notifications, series
+from dashboards import notifications, ranges, series
 from dashboards.alert_models import AlertIncident, AlertMoment, AlertRule, AlertSilence
 from dashboards.kpis import BY_KEY
 from dashboards.stats.alerting import MOST_ERRORS, SAME_WEEKDAYS, WEEK, Kind, State, Verdict, advance, judge
@@ -86,7 +86,7 @@ def _judge_day(rule: AlertRule, day: date, *, now: datetime) -> None:
 def daily_values(key: str, day: date, *, days: int) -> list[DailyValue]:
     """A KPI on so many days up to one, from the first day on that was measured."""
     kpi = BY_KEY[key]
-    measured = series.span()
+    measured = ranges.span()
     first = day - DAY * (days - 1)
     first = first if measured is None else min(max(first, measured[0]), day)
     end = midnight(day + DAY, ZoneInfo(settings.REPORTING_TIME_ZONE))

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from rest_framework import serializers
 
-from dashboards import series
+from dashboards import ranges
 from dashboards.cohorts import Mode, RetentionTable
 from dashboards.csv_text import Cell
 from dashboards.kpis import SECTIONS, Kpi
@@ -117,7 +117,7 @@ def series_json(found: KpiSeries) -> dict[str, Any]:
     return {
         "metric": found.kpi.key, "title": found.kpi.title, "unit": found.kpi.unit, "grain": found.grain,
         "time_zone": settings.REPORTING_TIME_ZONE, "first": found.first, "last": found.last,
-        "breakdown": found.dimension, "computed_at": series.computed_at(),
+        "breakdown": found.dimension, "computed_at": ranges.computed_at(),
         "groups": [_group_json(group) for group in found.groups],
         "before": [_group_json(group) for group in found.before], "change_pct": found.change_pct,
     }  # fmt: skip

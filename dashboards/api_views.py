@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from dashboards import cohorts, series
+from dashboards import cohorts, ranges, series
 from dashboards.api_serializers import (
     SERIES_HEADER,
     ActiveDaysAnswer,
@@ -212,7 +212,7 @@ class ActiveDaysView(MetricsView):
         only(params, ("day", "window", "tz", "format"))
         check_zone(params)
         window = int(one_of(params, "window", WINDOWS, default="28"))
-        measured = series.span()
+        measured = ranges.span()
         if "day" in params:
             day = day_of(params["day"], "day")
         elif measured:

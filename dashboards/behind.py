@@ -9,8 +9,9 @@ import numpy as np
 from dashboards import numbering
 from dashboards.kpis import Distinct, Kpi, Phase
 from dashboards.models import KpiContent
+from dashboards.ranges import TOTAL, Range
 from dashboards.rollup_rows import CONTENTS, USERS, read_column
-from dashboards.series import MONTHLY, TOTAL, Range
+from dashboards.series import MONTHLY
 from dashboards.stats import exposures
 from dashboards.stats.exposures import CONTENT, IMPRESSIONS
 from dashboards.stats.periods import DAY, Grain, first_day

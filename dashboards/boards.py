@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 from dashboards import series
 from dashboards.charts import Chart, line_chart
 from dashboards.kpis import BY_KEY, KPIS, SECTIONS, Kpi
-from dashboards.series import KpiSeries, Point, Range
+from dashboards.ranges import Range
+from dashboards.series import KpiSeries, Point
 from dashboards.stats.periods import Grain, before
 
 RANGES_D: Final = (7, 14, 30, 90)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
-from dashboards import series
+from dashboards import ranges
 from dashboards.kpis import BY_KEY, Kpi
 from dashboards.stats.periods import DAY, Grain
 from events.cleaning.schema import show
@@ -55,7 +55,7 @@ def day_of(raw: str, field: str) -> date:
 
 def span_of(params: Mapping[str, Any], grain: Grain, *, now: datetime) -> Span:
     """`from` and `to`; by default the thirty days that end with the newest day that was measured."""
-    measured = series.span()
+    measured = ranges.span()
     newest = measured[1] if measured else now.astimezone(ZoneInfo(settings.REPORTING_TIME_ZONE)).date()
     last = day_of(params["to"], "to") if "to" in params else newest
     first = day_of(params["from"], "from") if "from" in params else last - timedelta(days=DEFAULT_DAYS - 1)

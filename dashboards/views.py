@@ -14,12 +14,12 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
-from dashboards import behind, boards, charts, cohorts, live, series, system
+from dashboards import behind, boards, charts, cohorts, live, ranges, system
 from dashboards.boards import BOARDS, DEFAULT_RANGE_D, RANGES_D, State, range_before
 from dashboards.cohorts import Mode
 from dashboards.kpis import BY_KEY, Kpi
 from dashboards.query_params import MOST_DAYS, brackets_of, day_of
-from dashboards.series import Range
+from dashboards.ranges import Range
 from dashboards.stats.periods import Grain, before
 from events.errors import ApiError
 
@@ -51,7 +51,7 @@ def state_of(request: HttpRequest, *, kpi: Kpi | None = None) -> State:
     raw = params.get("grain", "")
     allowed = kpi.grains if kpi else tuple(Grain)
     grain = Grain(raw) if raw in allowed else (Grain.DAY if Grain.DAY in allowed else allowed[0])
-    measured = series.span()
+    measured = ranges.span()
     last = measured[1] if measured else datetime.now(ZoneInfo(settings.REPORTING_TIME_ZONE)).date()
     compare, breakdown = params.get("compare") != "0", params.get("breakdown")
     breakdown = breakdown if kpi and breakdown in kpi.dimensions else None
@@ -68,10 +68,10 @@ def state_of(request: HttpRequest, *, kpi: Kpi | None = None) -> State:
 
 
 def _context(state: State, **more: Any) -> dict[str, Any]:
-    measured = series.span()
+    measured = ranges.span()
     return {
         "state": state, "ranges": RANGES_D, "grains": tuple(Grain), "boards": BOARDS, "board": None,
-        "time_zone": settings.REPORTING_TIME_ZONE, "measured": measured, "computed_at": series.computed_at(),
+        "time_zone": settings.REPORTING_TIME_ZONE, "measured": measured, "computed_at": ranges.computed_at(),
         "now": timezone.now(), **more,
     }  # fmt: skip
 
@@ -82,7 +82,7 @@ def board(request: HttpRequest, name: str = boards.OVERVIEW) -> HttpResponse:
     if name not in BOARDS:
         raise Http404(f"there is no board {name!a}")
     state = state_of(request)
-    tiles = boards.tiles(name, state, now=timezone.now()) if series.span() else []
+    tiles = boards.tiles(name, state, now=timezone.now()) if ranges.span() else []
     context = _context(state, board=name, title=BOARDS[name], tiles=tiles)
     if name == "growth" and tiles:
         days = cohorts.days_active(state.last, window=28)
@@ -130,7 +130,7 @@ def retention(request: HttpRequest) -> HttpResponse:
     grain = Grain(params["cohort"]) if params.get("cohort") in ("week", "month") else Grain.DAY
     mode = Mode(params["mode"]) if params.get("mode") in tuple(Mode) else Mode.N_DAY
     table = None
-    if series.span():
+    if ranges.span():
         table = cohorts.retention(
             state.first, state.last, grain, now=timezone.now(), mode=mode, length=COHORT_COLUMNS,
             brackets=brackets_of(BRACKETS), first_seen=params.get("first_seen") != "0",

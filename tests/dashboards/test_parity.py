@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.db import connection
 
-from dashboards import rollups, series
+from dashboards import ranges, rollups
 from dashboards.kpis import KPIS
 from dashboards.stats.periods import DAY, Grain, first_day, midnight, periods
 from events import traffic
@@ -82,7 +82,7 @@ def test_random_cells_equal_the_raw_log(settings, zone, analyst):
     traffic.mark_automated(until=NOW)
     rollups.measure_kpis(until=NOW)
     rng = random.Random(zone)
-    first, last = series.span()
+    first, last = ranges.span()
     filled = 0
     cells = [(kpi, grain) for kpi in KPIS for grain in kpi.grains]
     # Every KPI and grain once at least: more than fifty cells in each zone.

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from django.core.management import call_command
 
-from dashboards import rollup_rows, rollups, series
+from dashboards import ranges, rollup_rows, rollups, series
 from dashboards.kpis import BY_KEY
 from dashboards.models import KpiCell, KpiDay, KpiPoint, KpiUser, KpiUsers
 from dashboards.stats.periods import Grain
@@ -252,7 +252,7 @@ def test_an_erased_user_leaves_no_name_behind(three_users):
 
 
 def test_a_board_reads_a_whole_range_in_a_few_queries(three_users, django_assert_max_num_queries):
-    asked = series.Range(DAY, date(2026, 3, 9), Grain.DAY, now=NOW)
+    asked = ranges.Range(DAY, date(2026, 3, 9), Grain.DAY, now=NOW)
     with django_assert_max_num_queries(20):
         for kpi in BY_KEY.values():
             if Grain.DAY in kpi.grains:
@@ -261,7 +261,7 @@ def test_a_board_reads_a_whole_range_in_a_few_queries(three_users, django_assert
 
 def test_an_empty_log_has_no_days():
     assert rollups.measure_kpis(until=datetime.now(UTC)).days_rebuilt == ()
-    assert series.span() is None
+    assert ranges.span() is None
     assert rollup_rows.read_sets("active", "all", DAY, DAY, 1) == {}
 
 

@@ -166,3 +166,13 @@ def test_a_passed_minute_is_counted_once(django_assert_num_queries):
     # Only the newest minutes are read again, not the half hour.
     assert "12:00:00" in queries.captured_queries[0]["sql"]
     assert "11:" not in queries.captured_queries[0]["sql"]
+
+
+def test_open_incidents_are_one_link_away_for_who_may_see_them(client, admin_client, fortnight):
+    address = reverse("admin:dashboards_alertincident_changelist") + "?resolved_at__isempty=1"
+    assert f'href="{address}"' in page(admin_client, "overview", **MARCH)
+    assert admin_client.get(address).status_code == 200
+    reader = User.objects.create_user("reader", is_staff=True)
+    reader.user_permissions.add(Permission.objects.get(codename="view_kpipoint"))
+    client.force_login(reader)
+    assert address not in page(client, "overview", **MARCH)
