@@ -142,7 +142,8 @@ def select(
     if new < request.limit and person.memory.waiting and not found.released:
         found, chosen = attempt(release=True)
     if not chosen.picks and found.level != "latest":
-        found = latest(request, person, release=True, account=found.account)
+        # It has a rule of its own for what waits: a snapshot of which nothing is left says nothing about the catalogue.
+        found = latest(request, person, release=False, account=found.account)
         chosen = choose(found, request, person)
     return found, chosen
 

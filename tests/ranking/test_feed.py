@@ -160,6 +160,13 @@ class TestRelease:
         assert not left <= set(ids(again))
         assert not again.repeats, "nobody has seen them"
 
+    def test_a_snapshot_of_which_nothing_may_be_shown_releases_nothing(self, snapshot, viewer):
+        Content.objects.update(status="hidden")
+        register_contents(NewContent(f"later-{number:03d}", "maker", NOW) for number in range(100))
+        first, second = page(viewer, limit=20), page(viewer, limit=20)
+        assert first.fallback_level == second.fallback_level == "latest"
+        assert len(set(ids(first)) | set(ids(second))) == 40
+
     def test_even_when_everything_waits_the_page_is_full(self, snapshot, viewer):
         deliver_all(viewer)
         feed = page(viewer)
