@@ -21,7 +21,7 @@ from events.models import REFUSALS, Event, EventId
 # Made and dropped by one process at a time, whoever they are; any number that nobody else takes.
 LOCK: Final = 0x5EC5_0001
 # Likewise for the rows of `hour_change` that are put together, corrected or dropped (`hour_counts`).
-HOURS_LOCK: Final = 0x5EC5_0002
+HOURS_LOCK: Final = 0x5EC5_0004
 # Making waits for other makers only. Dropping waits for everybody who uses the log, and whoever comes meanwhile waits
 # behind it: it gives up soon and is tried again at the next tick.
 MAKE_TIMEOUT: Final = "5s"

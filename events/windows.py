@@ -196,6 +196,13 @@ def reopen(start: datetime, end: datetime, *, family: str | None = None, failed:
     return rows.update(events=AGAIN)
 
 
+def known(start: datetime, end: datetime, *, family: str) -> list[datetime]:
+    """Starts of the hours overlapping `start` to `end` that a family has worked on and the log has not dropped."""
+    first = datetime.fromtimestamp(start.timestamp() // WINDOW_S * WINDOW_S, UTC)
+    rows = WindowFill.objects.filter(window_start__gte=first, window_start__lt=end, family=family)
+    return list(rows.values_list("window_start", flat=True))
+
+
 def unfinished() -> dict[str, datetime]:
     """For each family with a run that has not ended: when the oldest such run began."""
     rows = WindowFill.objects.filter(state=WindowFill.State.STARTED).order_by()

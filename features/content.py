@@ -39,7 +39,7 @@ LEASE: Final = timedelta(minutes=15)
 TEXTS_AT_ONCE: Final = 500
 REGISTERED_AT_ONCE: Final = 2_000
 BUDGET_S: Final = 20.0
-_LOCK: Final = 0x7EC5_0003
+_LOCK: Final = 0x7EC5_0004
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from events import windows
 from features import learned_sequences, log_windows, store, trends, window_rows
 from features.extraction.definitions import SIGNALS, WINDOW_S
 from features.models import ContentAnalysis, ContentFeatures, Embedding
+from features.single_flight import single_flight
 
 SEQUENCES: Final = "learned sequences"
 """The one file among the tables of what is erased."""
@@ -24,18 +25,20 @@ def erase_content(content_id: str) -> dict[str, int]:
 
     Snapshots that serve hide it at once (within `store.RECHECK_S` in every process), and the next one lacks it.
     """
-    with transaction.atomic():
-        gone = {
-            model._meta.db_table: model._default_manager.filter(content_id=content_id).delete()[0]
-            for model in (ContentFeatures, ContentAnalysis, Embedding)
-        }
-        hours = window_rows.about(content_id)
-        window_rows.put([_without(hour, content_id) for hour in hours])
-        gone["content_window"] = len(hours)
-        gone |= trends.forget_thing("content", content_id)
-    # The next snapshot learns again, from a log without it.
-    gone[SEQUENCES] = int(learned_sequences.forget())
-    store.hide(content_id)
+    # A tick that reads the same hours meanwhile would put back what goes here.
+    with single_flight():
+        with transaction.atomic():
+            gone = {
+                model._meta.db_table: model._default_manager.filter(content_id=content_id).delete()[0]
+                for model in (ContentFeatures, ContentAnalysis, Embedding)
+            }
+            hours = window_rows.about(content_id)
+            window_rows.put([_without(hour, content_id) for hour in hours])
+            gone["content_window"] = len(hours)
+            gone |= trends.forget_thing("content", content_id)
+        # The next snapshot learns again, from a log without it.
+        gone[SEQUENCES] = int(learned_sequences.forget())
+        store.hide(content_id)
     return gone
 
 

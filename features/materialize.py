@@ -15,13 +15,12 @@ again. One materialisation at a time: a second one waits, and then finds nothing
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
-from django.db import connection, transaction
+from django.db import transaction
 from numpy.typing import NDArray
 
 from events import windows
@@ -34,6 +33,7 @@ from features.extraction.counting import count_windows
 from features.extraction.definitions import COUNTER_SET, WINDOW_S
 from features.extraction.population import Population, count_population
 from features.models import ContentFeatures, ContentWindow, PopulationWindow
+from features.single_flight import single_flight
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, how much of it is done, and how much there is."""
@@ -42,8 +42,6 @@ MAX_EVENTS_AT_ONCE: Final = 400_000
 NEAR: Final = 3
 """Hours that lie closer together are read as one span."""
 _catalogue: Final = CatalogueReader()
-_LOCK: Final = 0x7EC5_0002
-"""Key of the advisory lock; arbitrary, but nothing else in this database may use it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,7 @@ def materialize(*, until: datetime, refit: bool = False, progress: Progress | No
     refit : learn encoder and sequential model anew, whatever their age
     """
     report = progress or _silent
-    with _single_flight():
+    with single_flight():
         until = max(until, log_windows.newest_as_of() or until)
         # In this order, see `snapshot_build.build`.
         changed_at, catalogue = content_embeddings.changed_at(), catalogue_table()
@@ -126,7 +124,7 @@ def materialize(*, until: datetime, refit: bool = False, progress: Progress | No
 
 def take_in(*, until: datetime) -> tuple[int, int]:
     """Count and fold the open hours without writing a snapshot; returns hours and events."""
-    with _single_flight():
+    with single_flight():
         done = _fill(max(until, log_windows.newest_as_of() or until), durations(), _silent)
     return done.windows, done.events
 
@@ -136,7 +134,7 @@ def backfill(start: datetime, end: datetime, *, until: datetime, progress: Progr
 
     Without a change of the log the same bytes come out. What was learned or embedded stays.
     """
-    with _single_flight():
+    with single_flight():
         _forget(start, end)
     return materialize(until=until, progress=progress)
 
@@ -148,15 +146,16 @@ def refresh_snapshot(*, until: datetime) -> bool:
     """
     if not snapshot_build.catalogue_moved():
         return False
-    with _single_flight():
+    with single_flight():
         changed_at, catalogue = content_embeddings.changed_at(), _catalogue.read()
         return snapshot_build.build(catalogue, changed_at=changed_at, until=until, refit=False).written
 
 
 def _forget(start: datetime, end: datetime) -> None:
-    """Make hours due again as if nobody had ever counted them."""
-    first = datetime.fromtimestamp(start.timestamp() // WINDOW_S * WINDOW_S, UTC)
-    window_rows.distrust(first, end)
+    """Make hours due again as if nobody had ever counted them; not those of months that the log has dropped, whose
+    counts nobody could make again.
+    """
+    window_rows.distrust(windows.known(start, end, family=log_windows.FAMILY))
     windows.reopen(start, end, family=log_windows.FAMILY)
 
 
@@ -292,18 +291,6 @@ def _days(opened: list[Window]) -> Iterator[list[Window]]:
         part.append(window)
     if part:
         yield part
-
-
-@contextmanager
-def _single_flight() -> Iterator[None]:
-    """Hold the advisory lock; the server frees it when this connection is lost."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
-    try:
-        yield
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
 def _silent(stage: str, done: int, total: int) -> None:

@@ -193,11 +193,12 @@ def _counted(catalogue: ContentTable) -> _Counted:
     until = float((hours[-1] + 1) * WINDOW_S) if len(hours) else float(catalogue.upload_timestamp.max())
     counters = store.latest(ids).at(until, clock)
     after = int(hours[-1]) + 1 if len(hours) else 0
-    recent = counters
-    for hour in window_rows.unfolded():
+    recent, reached = counters, until
+    # Before the states' last hour there may be one that cannot be counted: it waits, and holds up no other.
+    for hour in window_rows.unfolded(after):
         place_of = {each: row for row, each in enumerate(ids)}
-        elapsed = clock.at(np.array([hour.window * WINDOW_S])) - clock.at(np.array([until]))
-        recent = advance(recent, elapsed)
+        begins = float(hour.window * WINDOW_S)
+        recent, reached = advance(recent, clock.at(np.array([begins])) - clock.at(np.array([reached]))), begins
         counts = window_rows.counts_of([hour], place_of)
         recent[counts.content] += np.tile(counts.counts, (1, len(HALF_LIVES_S)))
     return _Counted(until, counters, window_rows.population_before(after), popularity(recent))

@@ -147,9 +147,9 @@ def about(content_id: str) -> list[Hour]:
     return list(_read("%s = ANY(contents)", [content_id]))
 
 
-def unfolded() -> list[Hour]:
-    """Rows that no state knows: the running hour, if it has any event."""
-    return list(_read("NOT folded", []))
+def unfolded(after: int) -> list[Hour]:
+    """Rows from an hour on that no state knows, in order: the running hour, if it has any event."""
+    return list(_read("NOT folded AND window_start >= %s", [moment(after)]))
 
 
 def due(until: float) -> list[Hour]:
@@ -164,9 +164,9 @@ def newest_folded() -> int | None:
     return None if newest is None else int(newest.timestamp() // WINDOW_S)
 
 
-def distrust(start: datetime, end: datetime) -> None:
+def distrust(starts: Sequence[datetime]) -> None:
     """Make the next counting of some hours fold all their contents again, whatever has changed."""
-    ContentWindow.objects.filter(window_start__gte=start, window_start__lt=end).update(folded=False)
+    ContentWindow.objects.filter(window_start__in=starts).update(folded=False)
 
 
 def population_before(window: int) -> Population:

@@ -17,7 +17,8 @@ BEGIN
             date_part('epoch', e."timestamp")::double precision,
             e.additional_info->>'watch_duration', e.additional_info->>'long_view', e.additional_info->>'surface'
         FROM event e WHERE e.user_id = who AND e.event_type <> 'content_upload'
-        ORDER BY e."timestamp" DESC LIMIT most;
+        -- The id decides between events of one moment, as it does where training reads the log.
+        ORDER BY e."timestamp" DESC, e.event_id DESC LIMIT most;
     GET DIAGNOSTICS found = ROW_COUNT;
     -- Fewer than asked for are all there are, refusals among them.
     IF found >= most THEN
