@@ -73,6 +73,7 @@ def open_queue(browser: Browser, url: str, look) -> Page:
     page.fill("#id_password", "a long demo password")
     page.click("[type=submit]")
     page.wait_for_selector("#case:not([hidden])")
+    page.wait_for_selector("body:not([data-busy])")  # the list beside the case may still be on its way
     return page
 
 
@@ -81,7 +82,8 @@ def shown_case(page: Page) -> str:
 
 
 def press(page: Page, key: str) -> None:
-    """A key, and the wait until what it began is over."""
+    """A key, and the wait until what it began is over; the page takes no key while it is at work."""
+    page.wait_for_selector("body:not([data-busy])")
     page.keyboard.press(key)
     page.wait_for_selector("body:not([data-busy])")
 
