@@ -53,16 +53,10 @@ class Viewer:
         shelf = stock.shelf
         allowed = shelf.active.copy()
         allowed[known_rows(stock, self.met)] = False
-        creators, categories = self.unwanted_codes(stock)
+        creators = codes_of(stock.snapshot.creators, self.stated.unwanted_creators)
+        categories = codes_of(stock.snapshot.categories, self.stated.muted_categories)
         allowed[np.isin(shelf.creator, creators) | np.isin(shelf.category, categories)] = False
         return allowed
-
-    def unwanted_codes(self, stock: Stock) -> tuple[Ids, Ids]:
-        """Codes of the creators and of the categories that the user does not want, as `filters.Wanted` takes them."""
-        return (
-            codes_of(stock.snapshot.creators, self.stated.unwanted_creators),
-            codes_of(stock.snapshot.categories, self.stated.muted_categories),
-        )
 
 
 def viewer_of(user_id: str | None, *, now: datetime) -> Viewer:

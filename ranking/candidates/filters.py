@@ -37,25 +37,6 @@ class NotRefused:
         return np.asarray(~np.isin(candidates, self.refused), np.bool_)
 
 
-@dataclass(slots=True)
-class Wanted:
-    """Nothing of creators the user blocked or muted, and nothing of muted categories.
-
-    `creators` and `categories` are codes of the shelf; `codes_of` makes them of names.
-    """
-
-    shelf: Shelf
-    creators: Ids
-    categories: Ids
-    name: str = "wanted"
-
-    def keep(self, query: FeedQuery, candidates: Ids) -> Mask:
-        """True where neither the creator nor the category is unwanted; unknown ones are nobody's."""
-        unwanted = np.isin(self.shelf.creator[candidates], self.creators)
-        unwanted |= np.isin(self.shelf.category[candidates], self.categories)
-        return ~unwanted
-
-
 def codes_of(vocabulary: NDArray[np.object_], names: Iterable[str]) -> Ids:
     """Codes of names in an ascending vocabulary; those it lacks are left out.
 

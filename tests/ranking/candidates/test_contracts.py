@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ranking.candidates.content_based import ContentBased
-from ranking.candidates.filters import Active, NotRefused, UnlikeSeen, Unseen, Wanted
+from ranking.candidates.filters import Active, NotRefused, UnlikeSeen, Unseen
 from ranking.candidates.following import Following
 from ranking.candidates.fresh import Fresh
 from ranking.candidates.given import Given
@@ -39,7 +39,6 @@ FILTERS = {
     "not_refused": lambda shelf: NotRefused(np.array([1, 2])),
     "unlike_seen": lambda shelf: UnlikeSeen(replace(shelf, look=(np.arange(len(shelf)) // 2).astype(np.int32))),
     "unseen": lambda shelf: Unseen(),
-    "wanted": lambda shelf: Wanted(shelf, np.array([1]), np.array([0])),
 }
 
 

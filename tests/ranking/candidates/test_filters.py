@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ranking.candidates.filters import Active, NotRefused, Unseen, Wanted, codes_of
+from ranking.candidates.filters import Active, NotRefused, Unseen, codes_of
 from tests.worlds import families, query
 
 SHELF = families().shelf
@@ -23,15 +23,6 @@ def test_what_the_user_hid_is_refused():
 
 def test_what_the_user_saw_is_refused():
     assert Unseen().keep(query(seen=[5]), CANDIDATES).tolist() == [False, True, True]
-
-
-def test_unwanted_creators_and_categories_are_refused():
-    creator, category = np.array([0, 1, 2, 3, -1, 5], np.int32), np.array([7, 7, 7, 8, -1, 9], np.int32)
-    shelf = replace(SHELF, creator=np.resize(creator, len(SHELF)), category=np.resize(category, len(SHELF)))
-    wanted = Wanted(shelf, creators=np.array([5]), categories=np.array([8]))
-    assert wanted.keep(query(), np.arange(6)).tolist() == [True, True, True, False, True, False]
-    everything = Wanted(shelf, creators=np.empty(0, np.int64), categories=np.empty(0, np.int64))
-    assert everything.keep(query(), np.arange(6)).all()
 
 
 def test_names_nobody_knows_have_no_code():
