@@ -112,13 +112,22 @@ def _embed(
     for start in range(0, len(encoded), AT_ONCE):
         rows = encoded[start : start + AT_ONCE]
         ids, some = catalogue.content_id[rows].tolist(), [texts[row] for row in rows.tolist()]
-        blocks = {"sentence": _sentences().encode(some)}
-        for name in ("visual", "audio"):
-            if name in encoder.versions_:
-                version = encoder.versions_[name]
-                blocks[name] = store.modality(ids, encoder=version, dimensions=DIMENSIONS[name])
-        embedding[rows] = encoder.transform(some, blocks)
+        embedding[rows] = _encoded(ids, some, encoder)
     return embedding, encoded
+
+
+def encode(catalogue: ContentTable, encoder: ContentEncoder) -> NDArray[np.float32]:
+    """Vectors (n, d) of a few contents, of as much as is known of each; nothing is stored."""
+    return _encoded(catalogue.content_id.tolist(), _documents(catalogue), encoder)
+
+
+def _encoded(content_ids: Sequence[str], texts: Sequence[str], encoder: ContentEncoder) -> NDArray[np.float32]:
+    blocks = {"sentence": _sentences().encode(texts)}
+    for name in ("visual", "audio"):
+        if name in encoder.versions_:
+            version = encoder.versions_[name]
+            blocks[name] = store.modality(content_ids, encoder=version, dimensions=DIMENSIONS[name])
+    return encoder.transform(texts, blocks)
 
 
 def _source_hashes(content_ids: Sequence[str], texts: Sequence[str]) -> NDArray[np.uint64]:
