@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -56,7 +56,7 @@ class _Since:
         self.base = base
         self.growing = GrowingSnapshot(base, snapshot_files.load_growing(folder))
         self.encoder = ContentEncoder.load(folder)
-        self.made_from = _moment(snapshot_files.read_manifest(folder).catalogue_changed_at)
+        self.made_from = content_embeddings.catalogue_moment(snapshot_files.read_manifest(folder).catalogue_changed_at)
         self.since = self.made_from - OVERLAP
         self.known: dict[str, datetime] = {}
         self.asked_at = time.monotonic()
@@ -125,9 +125,3 @@ def forget() -> None:
     """Begin again at the next call."""
     with _lock:
         _since.clear()
-
-
-def _moment(changed_at: str) -> datetime:
-    """When the catalogue had last changed, from the manifest of a snapshot; long ago where that is not told."""
-    first = changed_at.partition(" ")[0]
-    return datetime.fromisoformat(first) if first else datetime(1970, 1, 2, tzinfo=UTC)

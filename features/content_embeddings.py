@@ -7,7 +7,7 @@ Text is encoded here, so that an upload is retrievable with the next snapshot; f
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Final
 
@@ -67,6 +67,12 @@ def changed_at() -> str:
     """When the catalogue or what is known of its media last changed; "" while there is nothing."""
     analysed = _analysed_media().aggregate(newest=Max("analysed_at"))["newest"]
     return " ".join(moment.isoformat() for moment in (catalogue_changed_at(), analysed) if moment is not None)
+
+
+def catalogue_moment(changed_at: str) -> datetime:
+    """When the catalogue itself had last changed, of what `changed_at` said; long ago where that was nothing."""
+    first = changed_at.partition(" ")[0]
+    return datetime.fromisoformat(first) if first else datetime(1970, 1, 2, tzinfo=UTC)
 
 
 def versions() -> dict[str, str]:

@@ -16,6 +16,7 @@ import numpy as np
 from django.conf import settings
 from numpy.typing import NDArray
 
+from events import queries
 from events.columnar.interactions import ContentTable
 from features import content_embeddings, learned_sequences, log_windows, snapshot_files, store, window_rows
 from features.content_embeddings import GROWTH, Known
@@ -38,6 +39,11 @@ SOLVED_HOURLY: Final = 1_000
 """Up to so many items a solution takes some tenths of a second; at 4,096, where it ends, it takes 64 times as long."""
 WORTH: Final = 0.01
 """Share of new events that is worth a solution over more items than that; less of them wait for the end of the day."""
+
+
+NO_REST: Final = 5_000
+REST_S: Final = 5e-4
+"""Per content: a snapshot of 100,000 takes some 7 s of a processor, and rests 50 s; up to `NO_REST` none is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +113,26 @@ def build(catalogue: ContentTable, *, changed_at: str, until: datetime, refit: b
     )
 
 
-def catalogue_moved() -> bool:
-    """Whether the catalogue has changed since the snapshot that serves was made, or there is none of a catalogue."""
+def is_due() -> bool:
+    """Whether the catalogue has changed since the snapshot that serves was made, and a new one is worth its price.
+
+    What comes between two snapshots is in the memory of those who serve (`arrivals`), so a large catalogue need not be
+    written for every upload: it rests until it costs a small part of the time, unless the room for uploads runs out.
+    """
     folder = snapshot_files.current(_root())
+    if folder is None:
+        return content_embeddings.changed_at() != ""
     try:
-        known = "" if folder is None else snapshot_files.read_manifest(folder).catalogue_changed_at
+        known = snapshot_files.read_manifest(folder).catalogue_changed_at
+        if known == content_embeddings.changed_at():
+            return False
+        room = snapshot_files.room_of(folder)
     except SnapshotError:
         return True
-    return known != content_embeddings.changed_at()
+    if room.contents <= NO_REST or room.age_s >= REST_S * room.contents:
+        return True
+    half = room.free // 2
+    return len(queries.content_changes(content_embeddings.catalogue_moment(known), newest=half)) >= half
 
 
 def _previous() -> _Previous | None:

@@ -249,6 +249,26 @@ def load_growing(folder: Path) -> dict[str, NDArray[Any]]:
         raise SnapshotError(f"{folder} cannot be read: {error!r}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many contents a snapshot has, how many more it can take in, and how long ago it was written."""
+
+    contents: int
+    free: int
+    age_s: float
+
+
+def room_of(folder: Path) -> Room:
+    """The room of a snapshot, from the head of one file."""
+    try:
+        rows = len(np.load(folder / "active.npy", mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError) as error:
+        raise SnapshotError(f"{folder} cannot be read: {error!r}") from error
+    # The largest number of contents that comes with its free rows to so many.
+    contents = max((rows - 1_023) * 64 // 65, 0)
+    return Room(contents, rows - contents, time.time() - _written_at(folder))
+
+
 def free_rows(contents: int) -> int:
     """How many contents a snapshot of so many can take in after it was written (`extraction.growing`)."""
     return 1_024 + contents // 64

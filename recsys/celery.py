@@ -26,7 +26,7 @@ app.conf.beat_schedule = {
     for name, task, seconds in (
         # A counter is fresh within about a minute; the feed itself reads the log directly.
         ("materialize features", "features.tasks.materialize_features", MINUTE_S),
-        # Costs one query while nothing changed. An upload is retrievable within ten seconds, the writing included.
+        # Costs one query while nothing changed. Uploads do not wait for it: see `features.arrivals`.
         ("refresh the snapshot", "features.tasks.refresh_snapshot", 2.0),
         # What many people turn to is a trend within minutes.
         ("refresh trends", "features.tasks.refresh_trends", MINUTE_S),
