@@ -113,26 +113,35 @@ def build(catalogue: ContentTable, *, changed_at: str, until: datetime, refit: b
     )
 
 
+def catalogue_moved() -> bool:
+    """Whether the catalogue has changed since the snapshot that serves was made, or there is none of a catalogue."""
+    folder = snapshot_files.current(_root())
+    try:
+        known = "" if folder is None else snapshot_files.read_manifest(folder).catalogue_changed_at
+    except SnapshotError:
+        return True
+    return known != content_embeddings.changed_at()
+
+
 def is_due() -> bool:
-    """Whether the catalogue has changed since the snapshot that serves was made, and a new one is worth its price.
+    """Whether the catalogue has moved, and a new snapshot is worth its price.
 
     What comes between two snapshots is in the memory of those who serve (`arrivals`), so a large catalogue need not be
     written for every upload: it rests until it costs a small part of the time, unless the room for uploads runs out.
     """
-    folder = snapshot_files.current(_root())
-    if folder is None:
-        return content_embeddings.changed_at() != ""
+    if not catalogue_moved():
+        return False
     try:
-        known = snapshot_files.read_manifest(folder).catalogue_changed_at
-        if known == content_embeddings.changed_at():
-            return False
-        room = snapshot_files.room_of(folder)
+        folder = snapshot_files.current(_root())
+        if folder is None:
+            return True
+        known, room = snapshot_files.read_manifest(folder), snapshot_files.room_of(folder)
     except SnapshotError:
         return True
     if room.contents <= NO_REST or room.age_s >= REST_S * room.contents:
         return True
-    half = room.free // 2
-    return len(queries.content_changes(content_embeddings.catalogue_moment(known), newest=half)) >= half
+    half, since = room.free // 2, content_embeddings.catalogue_moment(known.catalogue_changed_at)
+    return len(queries.content_changes(since, newest=half)) >= half
 
 
 def _previous() -> _Previous | None:
