@@ -6,8 +6,8 @@ hand goes over HTTP, and each trial is timed from sending the change to holding 
 - **Event**: somebody without a past likes three clips of a category that their page hardly had; the next page must have
   more of it. Timed: event sent, page received. Beside it the limit: a row written and read again, and nothing else.
 - **New content**: registered by the API, one after another, faster than a snapshot is written; then asked for until the
-  latest uploads, its category, its creator and its own list of similar contents have it. How soon somebody was shown it
-  on the usual feed depends on how many upload and how many look; it is printed without a bar.
+  latest uploads, those of its category and of its creator, and its own list of similar contents have it. How soon
+  somebody was shown it on the usual feed depends on how many upload and how many look; it is printed without a bar.
 - **Hide**: see `freshness_hides`.
 """
 
@@ -239,10 +239,10 @@ def _for_you(api: Api, waiting: list[str]) -> set[str]:
 
 
 def _in_category(api: Api, waiting: list[str]) -> set[str]:
-    """Which of the ones that wait longest are on a page of their category."""
+    """Which of the ones that wait longest are among the latest of their category."""
     found = set()
     for name in waiting[:MOST_ASKED]:
-        page = api.feed(f"looker-{uuid4()}", surface="category", categories=_topic(name), limit=50)
+        page = api.feed(f"looker-{uuid4()}", surface="latest", categories=_topic(name), limit=50)
         found |= {item["content_id"] for item in page["items"]} & set(waiting)
     return found
 
