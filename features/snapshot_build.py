@@ -176,16 +176,21 @@ def catalogue_moved() -> bool:
 
 
 def _previous() -> _Previous | None:
-    """What serves now; None where there is nothing, or nothing usable: then all is made anew."""
+    """What serves now, or else the newest that could; None where there is none: then all is made anew."""
+    root = _root()
     try:
-        folder = snapshot_files.current(_root())
-        if folder is None:
-            return None
-        manifest = snapshot_files.read_manifest(folder)
-        return _Previous(manifest, snapshot_files.load(folder), ContentEncoder.load(folder))
-    except (SnapshotError, *snapshot_files.DAMAGE):
-        logger.exception("the content snapshot cannot be used; making all of it anew")
-        return None
+        pointed = snapshot_files.current(root)
+    except SnapshotError:
+        logger.exception("nobody knows which content snapshot serves")
+        pointed = None
+    for folder in dict.fromkeys([pointed, *snapshot_files.newest_first(root)]):
+        try:
+            if folder is not None:
+                manifest = snapshot_files.read_manifest(folder)
+                return _Previous(manifest, snapshot_files.load(folder), ContentEncoder.load(folder))
+        except (SnapshotError, *snapshot_files.DAMAGE):
+            logger.exception("the content snapshot %s cannot be used; making what it has anew", folder)
+    return None
 
 
 def _arrays(

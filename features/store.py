@@ -278,6 +278,8 @@ class _Current:
             found = None if folder is None else _loaded(folder)
             if found is None and before is None:
                 found = _newest_whole(root, other_than=folder)
+                if found is not None and folder is None and not self._complaint:
+                    self._complain("pointer", f"{root} has snapshots, and nothing says which one is to serve")
             self._served, self._tried = found or before, made
         if self._served is not None:
             self._apply(root, self._served, listed, anew=self._served is not before)
