@@ -369,9 +369,11 @@ def content_changes(since: datetime | None, *, newest: int | None = None) -> dic
     return dict(rows.values_list("content_id", "updated_at"))
 
 
-def known_contents(content_ids: Collection[str]) -> set[str]:
-    """Those of the ids that the catalogue has, whatever their moderation state."""
-    return set(Content.objects.filter(content_id__in=list(content_ids)).values_list("content_id", flat=True))
+def uploads(content_ids: Collection[str]) -> dict[str, tuple[float, float]]:
+    """When contents were uploaded, and their rows written last, in seconds since 1970 UTC; unknown ids are absent."""
+    rows = Content.objects.filter(content_id__in=list(content_ids))
+    moments = rows.values_list("content_id", "upload_timestamp", "updated_at")
+    return {content_id: (up.timestamp(), written.timestamp()) for content_id, up, written in moments}
 
 
 def content_sources(content_ids: Collection[str]) -> list[ContentSource]:

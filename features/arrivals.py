@@ -93,7 +93,7 @@ class _Since:
         if not arrived or time.monotonic() - self.asked_at < ERASED_S:
             return np.empty(0, np.int64)
         self.asked_at = time.monotonic()
-        return self.growing.forget(set(arrived) - queries.known_contents(arrived))
+        return self.growing.forget(set(arrived) - queries.uploads(arrived).keys())
 
 
 _lock = threading.Lock()
@@ -113,7 +113,7 @@ def refresh() -> Arrivals | None:
             _since.clear()
             try:
                 _since.append(_Since(base))
-            except (SnapshotError, OSError, ValueError, KeyError):
+            except (SnapshotError, *snapshot_files.DAMAGE):
                 # Its folder went meanwhile; there is a newer one.
                 logger.warning("the snapshot %s takes in nothing", base.version, exc_info=True)
                 return Arrivals(base, base, np.empty(0, np.int64))

@@ -23,8 +23,11 @@ SEQUENCES: Final = "learned sequences"
 def erase_content(content_id: str) -> dict[str, int]:
     """Forget a content: states, vectors, counts, trends, what its media showed; returns what went or changed, by table.
 
-    Snapshots that serve hide it at once (within `store.RECHECK_S` in every process), and the next one lacks it.
+    Snapshots that serve hide it at once (within `store.RECHECK_S` in every process), and the next one lacks it. What is
+    uploaded anew under the same id comes with the next snapshot made after that.
     """
+    # Before all else: a materialisation may hold the lock for minutes.
+    store.hide(content_id)
     # A tick that reads the same hours meanwhile would put back what goes here.
     with single_flight():
         with transaction.atomic():
@@ -38,7 +41,6 @@ def erase_content(content_id: str) -> dict[str, int]:
             gone |= trends.forget_thing("content", content_id)
         # The next snapshot learns again, from a log without it.
         gone[SEQUENCES] = int(learned_sequences.forget())
-        store.hide(content_id)
     return gone
 
 
@@ -53,12 +55,14 @@ def erase_user(user_id: str, *, first: datetime | None, last: datetime | None) -
     ----------
     first, last : moments of the user's first and last event; None where there is none
     """
-    gone = {SEQUENCES: int(learned_sequences.forget())} | trends.forget_thing("creator", user_id)
-    if first is None or last is None:
-        return gone | {"window_fill": 0}
-    start = datetime.fromtimestamp(first.timestamp() // WINDOW_S * WINDOW_S, UTC)
-    hours = windows.reopen(start, last + timedelta(microseconds=1), family=log_windows.FAMILY)
-    return gone | {"window_fill": hours}
+    # A snapshot that learns meanwhile would write the sequences again, with the user's.
+    with single_flight():
+        gone = {SEQUENCES: int(learned_sequences.forget())} | trends.forget_thing("creator", user_id)
+        if first is None or last is None:
+            return gone | {"window_fill": 0}
+        start = datetime.fromtimestamp(first.timestamp() // WINDOW_S * WINDOW_S, UTC)
+        hours = windows.reopen(start, last + timedelta(microseconds=1), family=log_windows.FAMILY)
+        return gone | {"window_fill": hours}
 
 
 def _without(hour: window_rows.Hour, content_id: str) -> window_rows.Hour:

@@ -27,7 +27,7 @@ from events import windows
 from events.catalogue_reader import CatalogueReader
 from events.queries import CountingLog, catalogue_table, counting_log, durations
 from events.windows import Window
-from features import content_embeddings, folding, log_windows, snapshot_build, window_rows
+from features import folding, log_windows, snapshot_build, window_rows
 from features.extraction.aggregates import WindowCounts
 from features.extraction.counting import count_windows
 from features.extraction.definitions import COUNTER_SET, WINDOW_S
@@ -109,12 +109,12 @@ def materialize(*, until: datetime, refit: bool = False, progress: Progress | No
     report = progress or _silent
     with single_flight():
         until = max(until, log_windows.newest_as_of() or until)
-        # In this order, see `snapshot_build.build`.
-        changed_at, catalogue = content_embeddings.changed_at(), catalogue_table()
+        source = snapshot_build.source(catalogue_table)
+        catalogue = source.catalogue
         lengths = zip(catalogue.content_id.tolist(), catalogue.duration_s.tolist(), strict=True)
         done = _fill(until, dict(lengths), report)
         report("snapshot", 0, 1)
-        built = snapshot_build.build(catalogue, changed_at=changed_at, until=until, refit=refit)
+        built = snapshot_build.build(source, until=until, refit=refit)
         report("snapshot", 1, 1)
     return MaterializeReport(
         windows=done.windows, events=done.events, states=done.states, encoded=built.encoded,
@@ -148,8 +148,7 @@ def refresh_snapshot(*, until: datetime) -> bool:
     if not snapshot_build.is_due():
         return False
     with single_flight():
-        changed_at, catalogue = content_embeddings.changed_at(), _catalogue.read()
-        return snapshot_build.build(catalogue, changed_at=changed_at, until=until, refit=False).written
+        return snapshot_build.build(snapshot_build.source(_catalogue.read), until=until, refit=False).written
 
 
 def _forget(start: datetime, end: datetime) -> None:

@@ -1,6 +1,7 @@
 """What one part of the store must not do to another: lose its counts, hold it up, or write beside it."""
 
 import re
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,12 +12,21 @@ from django.db import connection
 
 from events import partitions
 from events.ingestion import ingest
-from events.models import Event, WindowFill
+from events.models import Content, Event, WindowFill
 from events.queries import interactions_between, recent_history
-from features import log_windows, store, window_rows
-from features.erasure import erase_content
-from features.materialize import backfill, materialize
-from features.models import ContentFeatures, ContentWindow, PopulationWindow
+from features import content, learned_sequences, log_windows, store, trends, window_rows
+from features.erasure import erase_content, erase_user
+from features.materialize import backfill, materialize, refresh_snapshot
+from features.models import (
+    ContentAnalysis,
+    ContentFeatures,
+    ContentWindow,
+    Embedding,
+    PopulationWindow,
+    Trend,
+    TrendKind,
+    TrendPoint,
+)  # fmt: skip
 from tests.features.clips import CLIPS, NOW, days_of_events, raw, register, send
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,6 +98,105 @@ def test_nothing_else_writes_while_a_content_is_erased(snapshots, monkeypatch):
     monkeypatch.setattr(window_rows, "about", about)
     erase_content(CLIPS[5])
     assert kept == [True]
+
+
+class Held:
+    """Another connection that keeps an advisory lock until the block ends."""
+
+    def __init__(self, key):
+        self._key = key
+
+    def __enter__(self):
+        database = connection.settings_dict
+        self._connection = psycopg2.connect(
+            dbname=database["NAME"], user=database["USER"], password=database["PASSWORD"], host=database["HOST"],
+            port=database["PORT"],
+        )  # fmt: skip
+        with self._connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [self._key])
+
+    def __exit__(self, *_):
+        self._connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("key", "forget"),
+    [
+        (0x7EC5_0003, lambda: trends.forget_thing("content", CLIPS[5])),
+        (0x7EC5_0002, lambda: erase_user("u3", first=None, last=None)),
+        (0x7EC5_0002, lambda: erase_user("u3", first=NOW - timedelta(days=1), last=NOW)),
+    ],
+)
+def test_what_is_forgotten_waits_for_who_would_write_it_again(snapshots, key, forget):
+    learned_sequences.path().parent.mkdir(parents=True)
+    learned_sequences.path().write_bytes(b"")
+    done = threading.Event()
+
+    def run():
+        try:
+            forget()
+            done.set()
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    with Held(key):
+        thread.start()
+        assert not done.wait(0.5)
+        assert learned_sequences.path().exists()
+    thread.join()
+    assert done.is_set()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_contents_erased_while_everything_else_works_are_gone_at_the_end(snapshots, monkeypatch):
+    monkeypatch.setattr(store, "RECHECK_S", 0.0)
+    register(CLIPS)
+    send(days_of_events())
+    materialize(until=NOW)
+    erased, errors, over = CLIPS[::4], [], threading.Event()
+
+    def again(work):
+        try:
+            while not over.is_set():
+                work()
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    def erase():
+        for content_id in erased:
+            Event.objects.filter(content_id=content_id).delete()
+            Content.objects.filter(content_id=content_id).delete()
+            erase_content(content_id)
+            snapshot = store.snapshot()
+            assert content_id not in snapshot.row_of or not snapshot.active[snapshot.row_of[content_id]]
+        over.set()
+
+    busy = [
+        lambda: materialize(until=NOW), lambda: refresh_snapshot(until=NOW), lambda: trends.refresh(until=NOW),
+        lambda: content.register(now=NOW), lambda: content.analyse(now=NOW, budget_s=0.2), erase,
+    ]  # fmt: skip
+    threads = [threading.Thread(target=again, args=(work,)) for work in busy]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    content.analyse(now=NOW)
+    materialize(until=NOW)
+    trends.refresh(until=NOW)
+    store.forget()
+    snapshot = store.snapshot()
+    assert not set(erased) & set(snapshot.row_of)
+    assert len(snapshot) == len(CLIPS) - len(erased)
+    for model in (ContentFeatures, ContentAnalysis, Embedding):
+        assert not model.objects.filter(content_id__in=erased).exists(), model
+    for model in (Trend, TrendPoint):
+        assert not model.objects.filter(kind=TrendKind.CONTENT, name__in=erased).exists(), model
+    assert not ContentWindow.objects.filter(contents__overlap=erased).exists()
 
 
 def test_every_advisory_lock_has_a_key_of_its_own():
