@@ -5,8 +5,6 @@ message costs nothing, because the next tick finds the same work in the database
 """
 
 import os
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from celery import Celery
@@ -60,6 +58,3 @@ app.conf.beat_schedule = {
 def _stand_back(**_kwargs: Any) -> None:
     """Somebody waits for a page, and nobody for a tick; the worker's processes are forked later and inherit it."""
     os.nice(settings.TASK_NICENESS)
-    # Where Linux weighs sessions against each other, the niceness of a process counts within its own only.
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(settings.TASK_NICENESS), encoding="ascii")
