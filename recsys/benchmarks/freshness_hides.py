@@ -5,7 +5,8 @@ of the admin's list of contents; by its user, with an event or at the door for h
 the next page and a new walk are asked for, and for a moderator's hide also the walk of somebody else.
 """
 
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -32,18 +33,40 @@ def hide_trials(port: int, secret: str, staff: Callable[[], Staff], trials: int)
 
     def client(number: int) -> list[HideTrial]:
         api, moderator = Api.on(port, secret), staff()
-        return [_trial(api, moderator, at) for at in range(len(range(number, trials, CLIENTS)))]
+        return [_trial(api, moderator, held, at) for at in range(len(range(number, trials, CLIENTS)))]
 
+    held = Held()
     with ThreadPoolExecutor(CLIENTS) as pool:
         return [trial for made in pool.map(client, range(CLIENTS)) for trial in made]
 
 
-def _trial(api: Api, moderator: Staff, number: int) -> HideTrial:
+class Held:
+    """Contents that some client is hiding: another one that hid and showed it again meanwhile would prove nothing."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._contents: set[str] = set()
+
+    def take(self, choice: Sequence[str]) -> str:
+        """The first of the choice that nobody else holds."""
+        with self._lock:
+            content_id = next(each for each in choice if each not in self._contents)
+            self._contents.add(content_id)
+        return content_id
+
+    def give_back(self, content_id: str) -> None:
+        """Let others have it."""
+        with self._lock:
+            self._contents.remove(content_id)
+
+
+def _trial(api: Api, moderator: Staff, held: Held, number: int) -> HideTrial:
     door, user = DOORS[number % len(DOORS)], f"hider-{uuid4()}"
     first = api.feed(user, limit=10)
     second = api.feed(user, limit=10, cursor=first["next_cursor"])
     shown = ids(second)
-    target = shown[number % len(shown)]
+    start = number % len(shown)
+    target = held.take([*shown[start:], *shown[:start]])
     if door == "moderator":
         moderator.moderate(target, "hide")
     elif door == "event":
@@ -55,6 +78,7 @@ def _trial(api: Api, moderator: Staff, number: int) -> HideTrial:
     if door == "moderator":
         answers += [ids(api.feed(f"witness-{uuid4()}", surface=surface, limit=50)) for surface in ("for_you", "latest")]
         moderator.moderate(target, "make_active")
+    held.give_back(target)
     # A page that is not the old one less what was hidden proves nothing; other clients hide meanwhile, too.
     others = [each for each in shown if each != target]
     kept = sum(each in again for each in others)

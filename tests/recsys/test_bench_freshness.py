@@ -4,7 +4,7 @@ import pytest
 
 from recsys.benchmarks import feed_world, freshness
 from recsys.benchmarks.freshness import EventTrial
-from recsys.benchmarks.freshness_hides import HideTrial
+from recsys.benchmarks.freshness_hides import Held, HideTrial
 
 SIZE = feed_world.Size(contents=600, users=80, events=6_000)
 FOUND = {"latest": [2.0] * 20, "for_you": [60.0] * 20}
@@ -52,3 +52,11 @@ def test_a_single_hidden_content_that_is_shown_fails():
 
 def test_new_content_that_is_found_nowhere_fails():
     assert judged(found={"similar": [freshness.GAVE_UP_S] * 20})[1] == {"p99 s until new content is in similar"}
+
+
+def test_two_clients_never_hide_the_same_content_at_once():
+    held = Held()
+    assert held.take(["a", "b"]) == "a"
+    assert held.take(["a", "b"]) == "b"
+    held.give_back("a")
+    assert held.take(["a", "b"]) == "a"
