@@ -26,6 +26,12 @@ _PUT: Final = (
     "FROM STDIN (FORMAT binary)"
 )
 _SELECT: Final = "SELECT window_start, events, folded, contents, cells, counts FROM content_window"
+_HOURS_OF: Final = """
+    WITH days AS (SELECT DISTINCT day_start FROM content_features WHERE content_id = ANY(%(ids)s))
+    SELECT hours.window_start FROM days JOIN content_window hours
+        ON hours.window_start >= day_start AND hours.window_start < day_start + interval '1 day'
+    WHERE hours.folded AND EXISTS (SELECT FROM unnest(hours.contents) AS about (id) WHERE about.id = ANY(%(ids)s))
+"""
 _PUT_POPULATION: Final = (
     "COPY population_window (window_start, surfaces, watch, surface, watch_state, surface_state) "
     "FROM STDIN (FORMAT binary)"
@@ -145,6 +151,16 @@ def between(first: int, stop: int) -> Iterator[Hour]:
 def about(content_id: str) -> list[Hour]:
     """The rows that count a content."""
     return list(_read("%s = ANY(contents)", [content_id]))
+
+
+def complete_hours_of(content_ids: Collection[str]) -> list[datetime]:
+    """Starts of the hours that count any of some contents and that the states know.
+
+    Their days are found by the index content_features_once, so that only hours of those are looked into.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_HOURS_OF, {"ids": list(content_ids)})
+        return [start for (start,) in cursor.fetchall()]
 
 
 def unfolded(after: int) -> list[Hour]:

@@ -58,10 +58,11 @@ class Timeline:
 
 
 def timeline(log: Interactions, snapshot: ContentSnapshot) -> Timeline:
-    """Count a log for the contents of a snapshot; events about other contents count for nothing."""
+    """Count a log for the contents of a snapshot; of others only the watches count, as those of an unknown length."""
     rows = snapshot.rows(log.contents)
     counts = count_windows(log, content=rows, duration_s=snapshot.duration_s)
-    population = count_population(log, content=rows, duration_s=snapshot.duration_s)
+    others, lengths = np.where(rows < 0, len(snapshot), rows), np.append(snapshot.duration_s, np.float32(np.nan))
+    population = count_population(log, content=others, duration_s=lengths)
     # The hours of the population are all hours with any event.
     clock = LogClock.of(population.window)
     return Timeline(counts, fold_population(population, Population.empty(), clock=clock), clock, len(snapshot))
