@@ -48,8 +48,8 @@ def test_a_content_goes_from_every_table_and_the_command_says_how_much(filled):
     assert int(said.pop("content_window").removesuffix(" changed")) > 0
     assert said == {
         "content_features": f"{features} removed", "content_analysis": f"{analyses} removed",
-        "counted_length": f"{lengths} removed", "embedding": f"{vectors} removed", "trend_point": "1 removed", "trend": "1 removed",
-        "learned sequences": "1 removed",
+        "counted_length": f"{lengths} removed", "embedding": f"{vectors} removed",
+        "trend_point": "1 removed", "trend": "1 removed", "learned sequences": "1 removed",
     }  # fmt: skip
     assert not any(rows_of(GONE))
     assert rows_of(CLIPS[4]) == others
