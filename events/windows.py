@@ -38,6 +38,8 @@ _KNOW: Final = """
     INSERT INTO window_fill (family, window_start, state, events, started_at, attempts, error)
     SELECT %s, hour.start, 'started', hour.events, %s, 0, ''
     FROM unnest(%s::timestamptz[], %s::bigint[]) AS hour (start, events)
+    -- Its month may be dropped after it was listed: then there is nothing left to do it from.
+    WHERE date_trunc('month', hour.start AT TIME ZONE 'UTC') NOT IN (SELECT month FROM dropped_month)
     ON CONFLICT DO NOTHING
 """
 _START: Final = """
