@@ -199,9 +199,10 @@ def population_before(window: int) -> Population:
     )
 
 
-def population_counts(first: int) -> Population:
-    """The counts of the population in all hours from one on."""
-    rows = list(PopulationWindow.objects.filter(window_start__gte=moment(first)).order_by("window_start"))
+def population_counts(first: int, stop: int | None = None) -> Population:
+    """The counts of the population in all hours from one on, up to but without `stop`."""
+    found = PopulationWindow.objects.filter(window_start__gte=moment(first)).order_by("window_start")
+    rows = list(found if stop is None else found.filter(window_start__lt=moment(stop)))
     surfaces = sorted({name for row in rows for name in row.surfaces})
     at = {name: place for place, name in enumerate(surfaces)}
     surface = np.zeros((len(rows), len(surfaces), len(SURFACE_COUNTS)), np.float32)
