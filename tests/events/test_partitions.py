@@ -3,6 +3,7 @@
 import threading
 import uuid
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 
 import pytest
 from django.db import OperationalError, connection, transaction
@@ -236,3 +237,12 @@ def test_months_dropped_one_after_the_other_are_all_refused():
     late = [make_event(timestamp=f"2026-{month:02}-21T00:00:00Z") for month in (7, 5, 6, 11)]
     report = ingest(late, now=NOW, source="test")
     assert (report.accepted, [one.index for one in report.rejected]) == (1, [0, 1, 2])
+
+
+def test_months_dropped_before_anybody_noted_it_are_those_of_sessions_without_a_partition():
+    ingest([make_event(timestamp="2026-05-20T00:00:00Z"), make_event()], now=NOW, source="test")
+    sessions.rebuild_sessions(until=NOW)
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE event_2026_05")
+        cursor.execute(import_module("events.migrations.0012_dropped_months_and_stated_facts").DROPPED)
+    assert list(DroppedMonth.objects.values_list("month", flat=True)) == [date(2026, 5, 1)]
