@@ -329,18 +329,25 @@ def user_span(user_id: str) -> tuple[datetime, datetime] | None:
     return None if found["first"] is None else (found["first"], found["last"])
 
 
-def catalogue_table(*, changed_since: datetime | None = None) -> ContentTable:
+def catalogue_table(
+    *, changed_since: datetime | None = None, content_ids: Collection[str] | None = None
+) -> ContentTable:
     """The whole catalogue as columns, contents that are not active included; or what changed at or after a moment.
 
-    The latter is served by the index content_updated.
+    The latter is served by the index content_updated. With `content_ids` only those of them that there are.
     """
-    changed = "" if changed_since is None else "WHERE updated_at >= %s"
+    limits: dict[str, datetime | list[str]] = {}
+    if changed_since is not None:
+        limits["updated_at >= %s"] = changed_since
+    if content_ids is not None:
+        limits["content_id = ANY(%s)"] = list(content_ids)
+    where = f"WHERE {' AND '.join(limits)}" if limits else ""
     with connection.cursor() as cursor:
         # COLLATE "C" is the order in which Python and numpy sort text, whatever the server's locale.
         cursor.execute(
             "SELECT content_id, creator_id, metadata, language, date_part('epoch', upload_timestamp), duration_s, "  # noqa: S608
-            f"status = 'active' AND feed_eligible FROM content {changed} ORDER BY content_id COLLATE \"C\"",
-            [] if changed_since is None else [changed_since],
+            f"status = 'active' AND feed_eligible FROM content {where} ORDER BY content_id COLLATE \"C\"",
+            list(limits.values()),
         )
         rows = cursor.fetchall()
     ids, creators, metadata, languages, uploads, durations, active = zip(*rows, strict=True) if rows else ((),) * 7
@@ -371,9 +378,11 @@ def catalogue_changed_at() -> datetime | None:
     return newest
 
 
-def content_changes(since: datetime | None) -> dict[str, datetime]:
-    """Contents that changed at or after a moment, or all of them, and when each did."""
+def content_changes(since: datetime | None, *, newest: int | None = None) -> dict[str, datetime]:
+    """Contents that changed at or after a moment, or all of them, and when each did; at most the `newest` so many."""
     rows = Content.objects.all() if since is None else Content.objects.filter(updated_at__gte=since)
+    if newest is not None:
+        rows = rows.order_by("-updated_at")[:newest]
     return dict(rows.values_list("content_id", "updated_at"))
 
 

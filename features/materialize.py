@@ -142,9 +142,10 @@ def backfill(start: datetime, end: datetime, *, until: datetime, progress: Progr
 def refresh_snapshot(*, until: datetime) -> bool:
     """Write a new snapshot if the catalogue changed since the last one: an upload need not wait for its first events.
 
-    Returns whether it did. Otherwise this is one query and one small file.
+    A large catalogue rests in between (`snapshot_build.is_due`). Returns whether it did; otherwise this is a query or
+    two, and one small file.
     """
-    if not snapshot_build.catalogue_moved():
+    if not snapshot_build.is_due():
         return False
     with single_flight():
         return snapshot_build.build(snapshot_build.source(_catalogue.read), until=until, refit=False).written

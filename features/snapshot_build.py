@@ -17,6 +17,7 @@ import numpy as np
 from django.conf import settings
 from numpy.typing import NDArray
 
+from events import queries
 from events.columnar.interactions import ContentTable
 from events.queries import uploads
 from features import content_embeddings, hiding, learned_sequences, log_windows, snapshot_files, store, window_rows
@@ -40,6 +41,11 @@ SOLVED_HOURLY: Final = 1_000
 """Up to so many items a solution takes some tenths of a second; at 4,096, where it ends, it takes 64 times as long."""
 WORTH: Final = 0.01
 """Share of new events that is worth a solution over more items than that; less of them wait for the end of the day."""
+
+
+NO_REST: Final = 5_000
+REST_S: Final = 5e-4
+"""Per content: a snapshot of 100,000 takes some 7 s of a processor, and rests 50 s; up to `NO_REST` none is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +179,27 @@ def catalogue_moved() -> bool:
         return True
     erased = {each.content_id for each in hiding.read(root, pending) if each.content_id}
     return bool(erased) and known is not None and len(uploads(erased)) < len(erased)
+
+
+def is_due() -> bool:
+    """Whether the catalogue has moved, and a new snapshot is worth its price.
+
+    What comes between two snapshots is in the memory of those who serve (`arrivals`), so a large catalogue need not be
+    written for every upload: it rests until it costs a small part of the time, unless the room for uploads runs out.
+    """
+    if not catalogue_moved():
+        return False
+    try:
+        folder = snapshot_files.current(_root())
+        if folder is None:
+            return True
+        known, room = snapshot_files.read_manifest(folder), snapshot_files.room_of(folder)
+    except SnapshotError:
+        return True
+    if room.contents <= NO_REST or room.age_s >= REST_S * room.contents:
+        return True
+    half, since = room.free // 2, content_embeddings.catalogue_moment(known.catalogue_changed_at)
+    return len(queries.content_changes(since, newest=half)) >= half
 
 
 def _previous() -> _Previous | None:

@@ -3,7 +3,7 @@
     snapshots/CURRENT                        the name of the folder to serve from, replaced atomically
     snapshots/20261123T200000-3f2a9c.../     named after the moment and the hash of its files
         manifest.json                        what it was made from, and the SHA-256 of every file
-        counters.npy, embedding.npy, ...     arrays, memory-mapped by every web worker
+        counters.npy, embedding.npy, ...     arrays, memory-mapped by every web worker, with free rows behind
         ids.json                             content ids and vocabularies
         index.faiss, sequential.npz, word2vec.npz
         content_encoder.*, text_encoder.*        how contents become vectors, for those that come next
@@ -41,7 +41,7 @@ from features.embeddings.combine import ContentEncoder
 from features.embeddings.index import VectorIndex
 from features.embeddings.word2vec import ItemVectors
 from features.extraction.definitions import FEATURE_SET
-from features.extraction.snapshot import ContentSnapshot
+from features.extraction.snapshot import UNKNOWN, ContentSnapshot
 
 KEPT: Final = 3
 ABANDONED_S: Final = 3600.0
@@ -58,6 +58,9 @@ _ARRAYS: Final = (
     "creator", "category", "language", "upload_timestamp", "duration_s", "active", "embedding", "text_hash", "look",
     "counters", "features", "popularity", "watch", "surface",
 )  # fmt: skip
+_NOT_ROWS: Final = frozenset({"watch", "surface"})
+_FREE_ROW: Final = {"creator": UNKNOWN, "category": UNKNOWN, "language": UNKNOWN, "look": UNKNOWN, "duration_s": np.nan}
+"""What stands in the free rows, where it is not zero."""
 _TEXTS: Final = ("content_id", "creators", "categories", "languages", "surfaces")
 
 
@@ -246,11 +249,12 @@ def load(folder: Path) -> ContentSnapshot:
             raise SnapshotError(f"{folder / name} is damaged: its SHA-256 is {found[:12]}..., not {sha256[:12]}...")
     try:
         texts = json.loads((folder / _IDS).read_text(encoding="utf-8"))
+        rows = len(texts["content_id"])
         return ContentSnapshot(
             version=manifest.version,
             until=manifest.until,
             **{name: _column(texts[name]) for name in _TEXTS},
-            **{name: _mapped(folder / f"{name}.npy") for name in _ARRAYS},
+            **{name: _mapped(folder / f"{name}.npy", None if name in _NOT_ROWS else rows) for name in _ARRAYS},
             index=VectorIndex.load(folder / _INDEX),
             sequential=SequentialItemModel.load(folder),
             word_vectors=ItemVectors.load(folder),
@@ -260,9 +264,53 @@ def load(folder: Path) -> ContentSnapshot:
         raise SnapshotError(f"{folder} cannot be read: {error!r}") from error
 
 
+def load_growing(folder: Path) -> dict[str, NDArray[Any]]:
+    """The columns of a snapshot that was loaded before, with their free rows, to be written into by this process alone.
+
+    Pages that nobody writes into are those of the file; the others are this process's own, and the file stays as it is.
+    """
+    try:
+        return {
+            name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False))
+            for name in _ARRAYS
+            if name not in _NOT_ROWS
+        }
+    except DAMAGE as error:
+        raise SnapshotError(f"{folder} cannot be read: {error!r}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many contents a snapshot has, how many more it can take in, and how long ago it was written."""
+
+    contents: int
+    free: int
+    age_s: float
+
+
+def room_of(folder: Path) -> Room:
+    """The room of a snapshot, from the head of one file."""
+    try:
+        rows = len(np.load(folder / "active.npy", mmap_mode="r", allow_pickle=False))
+    except DAMAGE as error:
+        raise SnapshotError(f"{folder} cannot be read: {error!r}") from error
+    # The largest number of contents that comes with its free rows to so many.
+    contents = max((rows - 1_023) * 64 // 65, 0)
+    return Room(contents, rows - contents, time.time() - _written_at(folder))
+
+
+def free_rows(contents: int) -> int:
+    """How many contents a snapshot of so many can take in after it was written (`extraction.growing`)."""
+    return 1_024 + contents // 64
+
+
 def _write_files(folder: Path, arrays: SnapshotArrays, encoder: ContentEncoder) -> None:
     for name in _ARRAYS:
-        np.save(folder / f"{name}.npy", getattr(arrays, name), allow_pickle=False)
+        column = getattr(arrays, name)
+        if name not in _NOT_ROWS:
+            free = np.full((free_rows(len(column)), *column.shape[1:]), _FREE_ROW.get(name, 0), column.dtype)
+            column = np.concatenate([column, free])
+        np.save(folder / f"{name}.npy", column, allow_pickle=False)
     texts = {name: getattr(arrays, name).tolist() for name in _TEXTS}
     (folder / _IDS).write_text(json.dumps(texts), encoding="utf-8")
     encoder.save(folder)
@@ -348,11 +396,11 @@ def _sha256(path: Path) -> str:
         raise SnapshotError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _mapped(path: Path) -> NDArray[Any]:
-    """A memory-mapped array as a plain ndarray: the subclass would cost a microsecond at every look."""
+def _mapped(path: Path, rows: int | None) -> NDArray[Any]:
+    """The first rows of a mapped array as a plain ndarray: the subclass would cost a microsecond at every look."""
     if path.stat().st_size == 0:
         raise SnapshotError(f"{path} is empty")
-    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False)[:rows])
 
 
 def _column(values: list[str]) -> NDArray[Any]:

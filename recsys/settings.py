@@ -209,6 +209,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
     else {}
 )
 CELERY_TIMEZONE = "UTC"
+# How far workers stand back where the processor is too little for all: at 5 the web server gets three quarters of it.
+TASK_NICENESS = _count("TASK_NICENESS", 5, least=0)
 # One logging configuration for all processes: the one at the end of this file.
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 

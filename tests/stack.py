@@ -114,6 +114,8 @@ def _environment(var_dir: Path, port: int) -> dict[str, str]:
     env = {**os.environ, "RECSYS_VAR_DIR": str(var_dir), "WEB_PORT": str(port), "DEMO_PLAYER": "1", "NO_COLOR": "1"}
     # A busy machine must not decide which stages of a feed a test sees.
     env["FEED_BUDGET_MS"] = "5000"
+    # Nor how long the first model takes beside whatever else runs.
+    env["TASK_NICENESS"] = "0"
     env.pop("DJANGO_SETTINGS_MODULE", None)
     if os.environ.get("TEST_SERVERS") == "real":
         env["DATABASE_URL"] = _own_database(os.environ["DATABASE_URL"])
