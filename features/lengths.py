@@ -10,7 +10,7 @@ writes a content has nothing to do for this. Hours of months that the log has dr
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -18,6 +18,7 @@ from django.db import connection, transaction
 
 from events import windows
 from features import log_windows, window_rows
+from features.models import CountedLength
 
 # As two texts, which the driver hands over a hundred times faster than rows; no id contains the separator.
 _KNOWN: Final = "SELECT string_agg(content_id, E'\\x1f'), string_agg(duration_s::text, ',') FROM counted_length"
@@ -43,6 +44,7 @@ def reopen_changed(duration_of: Mapping[str, float]) -> int:
             windows.reopen_hours(
                 window_rows.complete_hours_of([ids[each] for each in moved]), family=log_windows.FAMILY
             )
+            _forget([ids[each] for each in moved if ids[each] in known])
             _remember({ids[each]: float(now[each]) for each in moved})
     return len(moved)
 
@@ -54,10 +56,13 @@ def _known() -> dict[str, float]:
     return dict(zip(ids.split("\x1f"), map(float, lengths.split(",")), strict=True)) if ids else {}
 
 
+def _forget(content_ids: Sequence[str]) -> None:
+    CountedLength.objects.filter(content_id__in=content_ids).delete()
+
+
 def _remember(lengths: Mapping[str, float]) -> None:
     # Ids hold no tab or line break, so the backslash is all that COPY would read as something else.
     told = [(each.replace("\\", "\\\\"), length) for each, length in lengths.items() if not np.isnan(length)]
     lines = [f"{content_id}\t{length!r}\n" for content_id, length in told]
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM counted_length WHERE content_id = ANY(%s)", [list(lengths)])
         cursor.copy_expert("COPY counted_length (content_id, duration_s) FROM STDIN", io.StringIO("".join(lines)))
