@@ -55,6 +55,7 @@ class Stock:
     new: NDArray[np.bool_] = field(init=False, repr=False)
     newcomers: Ids = field(init=False, repr=False)
     creator_group: NDArray[np.int64] = field(init=False, repr=False)
+    _due: dict[int, tuple[Ids, NDArray[np.int32]]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         belief = belief_of(self.snapshot)
@@ -67,8 +68,21 @@ class Stock:
 
     def due(self, people: int) -> Ids:
         """Rows of new contents that fewer than so many people have met, fewest first."""
-        met = self.belief.trials[self.newcomers]
-        return self.newcomers[: np.searchsorted(met, people, side="left")]
+        return self._due_of(people)[0]
+
+    def due_place(self, people: int) -> NDArray[np.int32]:
+        """Of each row its place in that list, negative for those that are not on it: int32 array (n,)."""
+        return self._due_of(people)[1]
+
+    def _due_of(self, people: int) -> tuple[Ids, NDArray[np.int32]]:
+        """Both, made once: the list may be a tenth of the catalogue."""
+        if people not in self._due:
+            met = self.belief.trials[self.newcomers]
+            rows = self.newcomers[: np.searchsorted(met, people, side="left")]
+            place = np.full(len(self.snapshot), -1, np.int32)
+            place[rows] = np.arange(len(rows), dtype=np.int32)
+            self._due[people] = rows, place
+        return self._due[people]
 
 
 @dataclass(frozen=True, slots=True)
