@@ -143,7 +143,8 @@ def assemble_many(
         past = pasts.slice(max(int(low), known - HISTORY_LIMIT), known)
         profile = (profiles or {}).get(log.users[who], STRANGER).known_at(moment)
         user_block[group], context_block[group] = _personal(
-            Recollection.of(past, snapshot), snapshot, rows[group], moment, sequential=models[int(np.searchsorted(cuts, moment, side="right"))],
+            Recollection.of(past, snapshot), snapshot, rows[group], moment,
+            sequential=models[int(np.searchsorted(cuts, moment, side="right"))],
             receptions=receptions[period[group[0]]], profile=profile, surface=where[group[0]],
         )  # fmt: skip
     return FeatureBlocks(user_block, content, context_block)

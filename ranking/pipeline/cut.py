@@ -1,9 +1,12 @@
 """Which candidates are worth the model's time: the best by the light score, and the first ones of every source.
 
-The sources propose several hundred candidates, of which a page shows ten, and the model is by far the dearest stage. The
-light score orders them for a hundredth of the price and agrees with the final score about who has no chance: it is a
-part of that score. Each source keeps its own first candidates whatever the light score says, because later stages need
-them: a share of the page for each source, the guarantee of new contents, and exploration.
+The sources propose several hundred candidates, of which a page shows ten, and the model is by far the dearest stage.
+The light score orders them for a tenth of the price and agrees with the final score about who has no chance: it is a
+part of that score. On the world of `bench feed`, 430 candidates cut to 120 keep 99 % of the ten
+that all of them would have given, and 0.9996 of their NDCG by the final score; 160 would keep 0.9997.
+
+Each source keeps its own first candidates whatever the light score says, because later stages need them: a share of the
+page for each source, the guarantee of new contents, and exploration.
 """
 
 from dataclasses import dataclass
@@ -18,7 +21,7 @@ from ranking.pipeline.stages import Ids, Mask, Scores
 class CutRules:
     """The model judges at most `most` candidates, among them the first `of_each` of every source."""
 
-    most: int = 150
+    most: int = 120
     of_each: int = 12
 
     def __post_init__(self) -> None:

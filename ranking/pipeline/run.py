@@ -52,8 +52,8 @@ class Pipeline:
     """One way to make a feed, as a literal that reads from top to bottom.
 
     `sources` carry their quota. `ranker` is None while there is no model. `trending` gives the order of last resort
-    among the surviving candidates. Filters run in the order given: cheapest first. `cut` limits what the ranker is asked
-    about; without it or without a ranker all candidates go on.
+    among the surviving candidates. Filters run in the order given: cheapest first. `cut` limits what the ranker is
+    asked about; without it or without a ranker all candidates go on.
     """
 
     sources: Sequence[tuple[CandidateSource, int]]

@@ -30,8 +30,8 @@ class GuaranteeRules:
 
 @dataclass(slots=True)
 class Guarantee:
-    """The re-ranker. `place` says of each row of the catalogue where it stands among those that were promised more people
-    than they have met, fewest first; negative for all others.
+    """The re-ranker. `place` says of each row of the catalogue where it stands among those that were promised more
+    people than they have met, fewest first; negative for all others.
 
     Those that the page shows anyhow help themselves; of the others the half that met the fewest shares the positions.
     Which of them a user gets, and where, follows from the user's id and from how much they have seen, and so is certain
