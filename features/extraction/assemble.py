@@ -184,6 +184,7 @@ def _content(
             until=moment,
             receptions=receptions,
             rows=rows[at],
+            held=timeline.held,
         )
         populations.append(receptions)
     return content, populations, period

@@ -32,26 +32,28 @@ class Timeline:
     counts : by content row
     population : states after each hour with events
     clock : the log's time
-    contents : rows there are
+    held : rows that have any counts, ascending; the others have none at any moment
     """
 
     counts: WindowCounts
     population: Population
     clock: LogClock
-    contents: int
+    held: NDArray[np.int64]
 
     def at(self, until: NDArray[np.float64]) -> Iterator[tuple[NDArray[np.float32], Receptions]]:
-        """Counters of all contents (contents, len(COUNTERS)) and the population, as of each moment.
+        """Counters of the held contents (held, len(COUNTERS)) and the population, as of each moment.
 
         Parameters
         ----------
         until : seconds since 1970 UTC, ascending: ends of hours; events at or after each do not count
         """
-        states, done = CounterStates.empty(self.contents), 0
+        states, done = CounterStates.empty(len(self.held)), 0
+        place = np.searchsorted(self.held, self.counts.content)
+        counts = WindowCounts(self.counts.window, place, self.counts.counts)
         for moment in until.tolist():
             hour = int(moment // WINDOW_S)
-            stop = int(np.searchsorted(self.counts.window, hour))
-            states, _ = fold(self.counts.rows(np.arange(done, stop)), states, clock=self.clock)
+            stop = int(np.searchsorted(counts.window, hour))
+            states, _ = fold(counts.rows(np.arange(done, stop)), states, clock=self.clock)
             done = stop
             receptions = self.population.at(int(np.searchsorted(self.population.window, hour)) - 1)
             yield states.at(moment, self.clock), receptions
@@ -64,4 +66,6 @@ def timeline(log: Interactions, snapshot: ContentSnapshot) -> Timeline:
     population = count_population(log, content=rows, duration_s=snapshot.duration_s)
     # The hours of the population are all hours with any event.
     clock = LogClock.of(population.window)
-    return Timeline(counts, fold_population(population, Population.empty(), clock=clock), clock, len(snapshot))
+    return Timeline(
+        counts, fold_population(population, Population.empty(), clock=clock), clock, np.unique(counts.content)
+    )
