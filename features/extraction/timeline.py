@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from events.columnar.interactions import Interactions
-from features.extraction.aggregates import CounterStates, WindowCounts, fold
+from features.extraction.aggregates import NEVER, CounterStates, WindowCounts, fold
 from features.extraction.counting import count_windows
 from features.extraction.definitions import WINDOW_S
 from features.extraction.log_clock import LogClock
@@ -67,18 +67,20 @@ class Timeline:
     counts : by content row
     population : states after each hour with events
     clock : the log's time
-    base : states of all contents before the first of the counts
+    held : content rows that have any counts or a state, ascending; the others have none at any moment
+    base : states of those before the first of the counts
     since : seconds since 1970 UTC, the first moment that can be asked for
     """
 
     counts: WindowCounts
     population: Population
     clock: LogClock
+    held: NDArray[np.int64]
     base: CounterStates
     since: float = 0.0
 
     def at(self, until: NDArray[np.float64]) -> Iterator[tuple[NDArray[np.float32], Receptions]]:
-        """Counters of all contents (contents, len(COUNTERS)) and the population, as of each moment.
+        """Counters of the held contents (held, len(COUNTERS)) and the population, as of each moment.
 
         Parameters
         ----------
@@ -91,10 +93,12 @@ class Timeline:
         if len(until) and until[0] < self.since:
             raise ForgottenError(float(until[0]), self.since)
         states, done = self.base, 0
+        place = np.searchsorted(self.held, self.counts.content)
+        counts = WindowCounts(self.counts.window, place, self.counts.counts)
         for moment in until.tolist():
             hour = int(moment // WINDOW_S)
-            stop = int(np.searchsorted(self.counts.window, hour))
-            states, _ = fold(self.counts.rows(np.arange(done, stop)), states, clock=self.clock)
+            stop = int(np.searchsorted(counts.window, hour))
+            states, _ = fold(counts.rows(np.arange(done, stop)), states, clock=self.clock)
             done = stop
             receptions = self.population.at(int(np.searchsorted(self.population.window, hour)) - 1)
             yield states.at(moment, self.clock), receptions
@@ -116,10 +120,18 @@ def timeline(log: Interactions, snapshot: ContentSnapshot, before: Remembered | 
     # The hours of the population are all hours with any event.
     if before is None:
         clock, nobody = LogClock.of(population.window), CounterStates.empty(len(snapshot))
-        return Timeline(counts, fold_population(population, Population.empty(), clock=clock), clock, nobody)
+        return _timeline(counts, fold_population(population, Population.empty(), clock=clock), clock, nobody)
     clock, last = LogClock.of(np.append(before.hours, population.window)), before.population.rows(_last(before))
     states = Population.joined([before.population, fold_population(population, last, clock=clock)])
-    return Timeline(WindowCounts.joined([before.counts, counts]), states, clock, before.states, before.since)
+    return _timeline(WindowCounts.joined([before.counts, counts]), states, clock, before.states, before.since)
+
+
+def _timeline(
+    counts: WindowCounts, population: Population, clock: LogClock, states: CounterStates, since: float = 0.0
+) -> Timeline:
+    """Only the contents that anybody met: of a large catalogue these are few."""
+    held = np.union1d(counts.content, np.flatnonzero(states.as_of != NEVER))
+    return Timeline(counts, population, clock, held, CounterStates(states.as_of[held], states.state[held]), since)
 
 
 def _last(before: Remembered) -> NDArray[np.int64]:
