@@ -13,7 +13,7 @@ from django.db import transaction
 from events import windows
 from features import learned_sequences, log_windows, store, trends, window_rows
 from features.extraction.definitions import SIGNALS, WINDOW_S
-from features.models import ContentAnalysis, ContentFeatures, Embedding
+from features.models import ContentAnalysis, ContentFeatures, CountedLength, Embedding
 from features.single_flight import single_flight
 
 SEQUENCES: Final = "learned sequences"
@@ -33,7 +33,7 @@ def erase_content(content_id: str) -> dict[str, int]:
         with transaction.atomic():
             gone = {
                 model._meta.db_table: model._default_manager.filter(content_id=content_id).delete()[0]
-                for model in (ContentFeatures, ContentAnalysis, Embedding)
+                for model in (ContentFeatures, ContentAnalysis, CountedLength, Embedding)
             }
             hours = window_rows.about(content_id)
             window_rows.put([_without(hour, content_id) for hour in hours])

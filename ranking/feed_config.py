@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, is_dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from ranking.pipeline.cut import CutRules
 from ranking.rerank.guarantee import GuaranteeRules
 from ranking.rerank.hybrid import FusionWeights
 from ranking.rerank.mix import MixRules
@@ -34,6 +35,7 @@ class FeedConfig:
     ----------
     for_you, category, trending : most candidates per source, in the order the sources are asked; see `surfaces.SOURCES`
     listed : most candidates of the surfaces that list
+    cut : how many candidates the model judges
     fusion : weights of the session's signals
     mix : caps on creators, sounds and topics
     exploration : budget and limits of Thompson sampling
@@ -47,6 +49,7 @@ class FeedConfig:
     category: Quotas = field(default_factory=lambda: _CATEGORY)
     trending: Quotas = field(default_factory=lambda: _TRENDING)
     listed: int = 300
+    cut: CutRules = field(default_factory=CutRules)
     fusion: FusionWeights = field(default_factory=FusionWeights)
     mix: MixRules = field(default_factory=MixRules)
     exploration: ThompsonConfig = field(default_factory=ThompsonConfig)

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from events.columnar.history import History
 from features import arrivals, store, trends
-from features.extraction import user
 from features.extraction.aggregates import smoothed_rate
 from features.extraction.assemble import FeatureBlocks, assemble
 from features.extraction.content import PRIOR_STRENGTH
 from features.extraction.definitions import COUNTER_COLUMN, FEATURE_SET, PRIOR_RATE
 from features.extraction.profile import Profile
 from features.extraction.snapshot import ContentSnapshot
+from features.extraction.user import Recollection, recollect
 from ranking.candidates.fresh import RECENT_S
 from ranking.pipeline.shelf import Shelf
 from ranking.pipeline.stages import Ids, Scores, Vector
@@ -56,6 +56,7 @@ class Stock:
     new: NDArray[np.bool_] = field(init=False, repr=False)
     newcomers: Ids = field(init=False, repr=False)
     creator_group: NDArray[np.int64] = field(init=False, repr=False)
+    _due: dict[int, tuple[Ids, NDArray[np.int32]]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "belief", belief_of(self.snapshot))
@@ -82,8 +83,21 @@ class Stock:
 
     def due(self, people: int) -> Ids:
         """Rows of new contents that fewer than so many people have met, fewest first."""
-        met = self.belief.trials[self.newcomers]
-        return self.newcomers[: np.searchsorted(met, people, side="left")]
+        return self._due_of(people)[0]
+
+    def due_place(self, people: int) -> NDArray[np.int32]:
+        """Of each row its place in that list, negative for those that are not on it: int32 array (n,)."""
+        return self._due_of(people)[1]
+
+    def _due_of(self, people: int) -> tuple[Ids, NDArray[np.int32]]:
+        """Both, made once: the list may be a tenth of the catalogue."""
+        if people not in self._due:
+            met = self.belief.trials[self.newcomers]
+            rows = self.newcomers[: np.searchsorted(met, people, side="left")]
+            place = np.full(len(self.snapshot), -1, np.int32)
+            place[rows] = np.arange(len(rows), dtype=np.int32)
+            self._due[people] = rows, place
+        return self._due[people]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,13 +228,21 @@ def successors_of(snapshot: ContentSnapshot) -> Callable[[Ids], Scores] | None:
     return scores
 
 
+def recollection_of(history: History, stock: Stock) -> Recollection | None:
+    """What the user's history comes to; None without one, and when it cannot be computed."""
+    if len(history) == 0:
+        return None
+    try:
+        return recollect(history, stock.snapshot)
+    except Exception:  # the feed copes with a stranger
+        logger.exception("a history cannot be read; serving as for a new user")
+        return None
+
+
 def taste_vector(history: History, stock: Stock) -> Vector | None:
     """The user's taste in the embedding space; None on a cold start, and when it cannot be computed."""
-    try:
-        return user.taste_vector(history, stock.snapshot)
-    except Exception:  # the feed copes with a stranger
-        logger.exception("no taste vector; serving as for a new user")
-        return None
+    recollection = recollection_of(history, stock)
+    return None if recollection is None else recollection.taste
 
 
 def trending_rows(shelf: Shelf) -> Ids:
@@ -245,13 +267,20 @@ class RankerFeatures:
         self._profile, self._surface = profile, surface
         self._rows = np.empty(0, np.int64)
         self._blocks: FeatureBlocks | None = None
+        self._recollection = None if stock is None else recollection_of(history, stock)
+
+    @property
+    def taste(self) -> Vector | None:
+        """The user's taste in the embedding space; None on a cold start, and when it cannot be computed."""
+        return None if self._recollection is None else self._recollection.taste
 
     def __call__(self, rows: Ids) -> FeatureBlocks:
         """Features of candidates, as the model ranker asks for them."""
         assert self._stock is not None, "without a stock there are no rows to ask about"
         blocks = assemble(
-            self._history, self._stock.snapshot, rows, now=self._now, profile=self._profile, surface=self._surface
-        )
+            self._history, self._stock.snapshot, rows, now=self._now, profile=self._profile, surface=self._surface,
+            recollection=self._recollection,
+        )  # fmt: skip
         self._rows, self._blocks = rows, blocks
         return blocks
 

@@ -24,7 +24,7 @@ from ranking.pipeline.shelf import UNKNOWN, SessionTaste, Shelf, session_taste
 from ranking.pipeline.stages import FeedQuery, Ids, Mask, Vector
 from ranking.ranker.valued import ValuedModel
 from ranking.rerank.hybrid import LightRanker, ModelRanker
-from ranking.shelves import RankerFeatures, Stock, taste_vector
+from ranking.shelves import RankerFeatures, Stock
 from ranking.surfaces import PIPELINES, Desk
 
 DEFAULT_ARM: Final = "default"
@@ -171,7 +171,7 @@ def shortlist(
     away = _Away.of(shelf, person)
     release = release or away.left < ENOUGH_PAGES * request.limit
     seen = away.rows(release=release)
-    taste, vector = _wish(request, person, stock)
+    taste, vector = _wish(request, person, stock, features.taste)
     query = FeedQuery(
         user_id=request.user_id,
         now=now,
@@ -251,8 +251,7 @@ def choose(found: Shortlist, request: FeedRequest, person: Person) -> Chosen:
 
 def known_rows(shelf: Shelf, content_ids: Iterable[str]) -> Ids:
     """Rows of the content ids that the shelf has, in the order given."""
-    rows = (shelf.row_of.get(each) for each in content_ids)
-    return np.array([row for row in rows if row is not None], np.int64)
+    return np.array([row for row in map(shelf.row_of.get, content_ids) if row is not None], np.int64)
 
 
 def _wanted(card: ContentCard, request: FeedRequest, person: Person) -> bool:
@@ -288,10 +287,11 @@ def _known(code_of: Mapping[str, int], names: frozenset[str]) -> list[int]:
     return [code_of[name] for name in names if name in code_of]
 
 
-def _wish(request: FeedRequest, person: Person, stock: Stock) -> tuple[SessionTaste, Vector | None]:
+def _wish(
+    request: FeedRequest, person: Person, stock: Stock, vector: Vector | None
+) -> tuple[SessionTaste, Vector | None]:
     """The user's taste; with a seed content, as if that one and its category had just been enjoyed a few times."""
     taste = session_taste(person.history, stock.shelf)
-    vector = taste_vector(person.history, stock) if len(person.history) else None
     if request.seed_content_id is None:
         return taste, vector
     row = stock.shelf.row_of.get(request.seed_content_id)

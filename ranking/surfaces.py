@@ -71,6 +71,7 @@ def for_you(desk: Desk) -> Pipeline:
         light_ranker=desk.light,
         trending=Popular(shelf),
         rerankers=_page_makers(desk),
+        cut=desk.config.cut,
     )
 
 
@@ -84,6 +85,7 @@ def category(desk: Desk) -> Pipeline:
         light_ranker=desk.light,
         trending=Popular(shelf),
         rerankers=_page_makers(desk),
+        cut=desk.config.cut,
     )
 
 
@@ -157,7 +159,7 @@ def _page_makers(desk: Desk) -> list[ReRanker]:
     due = desk.stock.due(config.guarantee.people)
     explores = share is None or share > 0.0
     if explores and len(due):
-        stages.append(Guarantee(due, config.guarantee))
+        stages.append(Guarantee(desk.stock.due_place(config.guarantee.people), config.guarantee))
     stages.append(Mix(shelf, desk.taste.evidence, rules))
     if explores:
         usual = config.exploration if share is None else replace(config.exploration, block=max(round(1.0 / share), 1))

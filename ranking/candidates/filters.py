@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ranking.pipeline.lookup import among
 from ranking.pipeline.shelf import Shelf
 from ranking.pipeline.stages import FeedQuery, Ids, Mask
 
@@ -34,7 +35,7 @@ class NotRefused:
 
     def keep(self, query: FeedQuery, candidates: Ids) -> Mask:
         """True where the user did not refuse the content."""
-        return np.asarray(~np.isin(candidates, self.refused), np.bool_)
+        return np.asarray(~among(candidates, self.refused), np.bool_)
 
 
 def codes_of(vocabulary: NDArray[np.object_], names: Iterable[str]) -> Ids:
@@ -57,7 +58,7 @@ class UnlikeSeen:
     def keep(self, query: FeedQuery, candidates: Ids) -> Mask:
         """True where nothing the user has seen looks the same."""
         look = self.shelf.look[query.seen]
-        return np.asarray(~np.isin(self.shelf.look[candidates], look[look >= 0]), np.bool_)
+        return np.asarray(~among(self.shelf.look[candidates], look[look >= 0]), np.bool_)
 
 
 @dataclass(slots=True)
@@ -68,4 +69,4 @@ class Unseen:
 
     def keep(self, query: FeedQuery, candidates: Ids) -> Mask:
         """True where the content is new to the user."""
-        return np.asarray(~np.isin(candidates, query.seen), np.bool_)
+        return np.asarray(~among(candidates, query.seen), np.bool_)

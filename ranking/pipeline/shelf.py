@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,7 +118,7 @@ class Shelf:
     def rows(self, content_ids: NDArray[np.object_]) -> Ids:
         """Rows of content ids, `UNKNOWN` for those the snapshot lacks."""
         row_of = self.row_of
-        return np.fromiter((row_of.get(each, UNKNOWN) for each in content_ids), np.int64, len(content_ids))
+        return np.array(list(map(row_of.get, content_ids.tolist(), repeat(UNKNOWN))), np.int64)
 
 
 @dataclass(frozen=True, slots=True)

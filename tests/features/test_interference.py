@@ -10,9 +10,9 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from events import partitions
+from events import partitions, windows
 from events.ingestion import ingest
-from events.models import Content, Event, WindowFill
+from events.models import Content, DeadLetter, Event, WindowFill
 from events.queries import interactions_between, recent_history
 from features import content, learned_sequences, log_windows, store, trends, window_rows
 from features.erasure import erase_content, erase_user
@@ -58,6 +58,67 @@ def test_a_backfill_leaves_the_counts_of_a_month_that_the_log_has_dropped(snapsh
     assert rows() == before
     send([raw("view", "u1", CLIPS[0], NOW + timedelta(minutes=1), watch_duration=3.0)], now=NOW + timedelta(minutes=5))
     assert materialize(until=NOW + timedelta(minutes=2)).windows == 1
+
+
+def a_month_that_was_counted_and_dropped():
+    """Counts of a month, and an event that comes for one of its hours after the log has dropped it."""
+    register(CLIPS)
+    old = [raw("view", f"u{n % 9}", CLIPS[n % 24], MONTHS_AGO + timedelta(hours=2 * n), watch_duration=5.0)
+           for n in range(50)]  # fmt: skip
+    send(old)
+    send(days_of_events())
+    materialize(until=NOW)
+    return raw("view", "straggler", CLIPS[0], MONTHS_AGO + timedelta(minutes=5), watch_duration=5.0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_late_event_of_a_dropped_month_is_refused_and_leaves_its_counts_alone(snapshots):
+    late = a_month_that_was_counted_and_dropped()
+    before = rows()
+    assert partitions.drop_expired(now=NOW, keep=1)
+    report = ingest([late], now=NOW, source="test")
+    assert (report.accepted, [one.code for one in report.rejected]) == (0, ["month_dropped"])
+    assert DeadLetter.objects.get().code == "month_dropped"
+    materialize(until=NOW)
+    assert rows() == before
+    backfill(MONTHS_AGO - timedelta(days=9), NOW, until=NOW)
+    assert rows() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_hour_that_was_due_when_its_month_was_dropped_is_not_counted_from_nothing(snapshots):
+    late = a_month_that_was_counted_and_dropped()
+    before = rows()
+    send([late])
+    listed = windows.open_windows(log_windows.FAMILY, until=NOW)
+    assert len(listed) == 1
+    assert partitions.drop_expired(now=NOW, keep=1)
+    asked = []
+    assert windows.work_off(log_windows.FAMILY, listed, asked.append, now=NOW) == []
+    assert asked == []
+    materialize(until=NOW)
+    assert rows() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_dropped_month_that_somebody_attaches_again_changes_no_counts(snapshots):
+    late = a_month_that_was_counted_and_dropped()
+    before = rows()
+    assert partitions.drop_expired(now=NOW, keep=1)
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE event_2026_09 PARTITION OF event FOR VALUES FROM ('2026-09-01') TO ('2026-10-01')")
+        cursor.execute(
+            "INSERT INTO event (event_id, event_type, user_id, content_id, additional_info, timestamp, received_at) "
+            "VALUES (%s, 'like', 'u1', %s, '{}', %s, %s)",
+            [late["event_id"], late["content_id"], late["timestamp"], NOW],
+        )
+    try:
+        assert materialize(until=NOW).windows == 0
+        assert rows() == before
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE event_2026_09")
+        partitions.forget()
 
 
 @pytest.mark.django_db
