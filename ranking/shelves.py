@@ -79,6 +79,8 @@ class Stock:
         # Of those that nobody has met the latest, which no list has had the time to show.
         order = np.lexsort((-self.snapshot.upload_timestamp[rows], belief.trials[rows]))
         object.__setattr__(self, "newcomers", rows[order])
+        # A copy shares what was made of other newcomers.
+        object.__setattr__(self, "_due", {})
         object.__setattr__(self, "creator_group", creator_groups(self.snapshot, belief))
 
     def due(self, people: int) -> Ids:

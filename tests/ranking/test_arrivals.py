@@ -155,6 +155,8 @@ def test_when_the_snapshot_catches_up_nothing_is_doubled_or_lost(kept):
 
 
 def test_the_mended_stock_is_the_one_that_would_be_made_anew(kept):
+    # Asked for before: what a stock remembers of its newcomers is no other stock's.
+    current_stock().due_place(50)
     for number, hours in enumerate((1, 40, 400, 2)):
         upload(f"neon-new-{number}", creator=f"maker-{number}", at=NOW - timedelta(hours=hours))
         refresh_stock()
@@ -167,6 +169,7 @@ def test_the_mended_stock_is_the_one_that_would_be_made_anew(kept):
         assert np.array_equal(getattr(mended.shelf, name), getattr(anew.shelf, name)), name
     for name in ("new", "newcomers", "creator_group"):
         assert np.array_equal(getattr(mended, name), getattr(anew, name)), name
+    assert np.array_equal(mended.due_place(50), anew.due_place(50))
     assert (mended.shelf.categories, mended.shelf.creators) == (anew.shelf.categories, anew.shelf.creators)
 
 
