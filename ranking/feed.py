@@ -131,7 +131,7 @@ def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *,
     withheld = frozenset(refused(history)) | request.exclude
     if request.seed_content_id is not None:
         withheld |= {request.seed_content_id}
-    profile = profiles.from_documents(past.demographics, past.preferences, changed_at=past.profile_at)
+    profile = profiles.from_documents(past.demographics, past.preferences)
     return Person(
         history=history if profiling else History.empty(),
         profile=profile if profiling else profiles.stranger(),

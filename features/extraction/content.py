@@ -110,6 +110,24 @@ def _of(rows: NDArray[np.int64], counted: NDArray[np.int64], counters: NDArray[n
     return found
 
 
+def newcomer_block(
+    duration_s: NDArray[np.float32], total: NDArray[np.float64], receptions: Receptions, catalogue_size: int
+) -> NDArray[np.float32]:
+    """The rows that `content_block` has for contents nobody has met, of creators and categories that nobody knows.
+
+    Parameters
+    ----------
+    duration_s : float32 array (n,), NaN where unknown
+    total : float64 array (len(COUNTERS),), sums over the catalogue
+    catalogue_size : contents uploaded by the moment of the counters
+    """
+    nothing = np.zeros((len(duration_s), len(total)))
+    columns: dict[str, NDArray[np.float64] | float] = {**_own(nothing, total, duration_s, receptions, catalogue_size)}
+    for kind in ("creator", "category"):
+        columns |= _group(kind, nothing, total)
+    return stack("content", columns | {"creator_contents": 0.0}, len(duration_s))
+
+
 def _own(
     mine: NDArray[np.float64],
     total: NDArray[np.float64],

@@ -6,21 +6,56 @@ the same log gives training the same bits that served. Serving lags by the minut
 hour has ended; what it went by is logged with every page (`Served.counted_until`), and `assemble_many` takes it. What
 happens within the running hour reaches a page through the user's own events, which are never behind, through trends,
 and through the popularity of a snapshot, which is no feature.
+
+Where the beginning of the log is gone, a timeline goes on from what the store kept of it (`Remembered`). What lies even
+before that is refused: a moment whose past is not known would look like the first day of the system.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from events.columnar.interactions import Interactions
-from features.extraction.aggregates import CounterStates, WindowCounts, fold
+from features.extraction.aggregates import NEVER, CounterStates, WindowCounts, fold
 from features.extraction.counting import count_windows
 from features.extraction.definitions import WINDOW_S
 from features.extraction.log_clock import LogClock
 from features.extraction.population import Population, Receptions, count_population, fold_population
 from features.extraction.snapshot import ContentSnapshot
+
+
+class ForgottenError(LookupError):
+    """Nobody knows any more what was known at this moment."""
+
+    def __init__(self, moment: float, since: float) -> None:
+        asked, first = (datetime.fromtimestamp(each, UTC).isoformat() for each in (moment, since))
+        super().__init__(f"counters as of {asked} cannot be computed: what is kept of the log begins at {first}")
+        self.moment, self.since = moment, since
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What is kept of a time whose events are gone.
+
+    Attributes
+    ----------
+    hours : int64 array, numbers of all hours with events before `end`, ascending
+    since : seconds since 1970 UTC, the first moment that can be asked for: the one that `states` hold for
+    states : of all contents, before the hours of `counts`
+    counts : of the last hours before `end`, by content row
+    population : states after the last hour before those of `counts`, and after each of those
+    end : seconds since 1970 UTC; from here on the log has every event
+    """
+
+    hours: NDArray[np.int64]
+    since: float
+    states: CounterStates
+    counts: WindowCounts
+    population: Population
+    end: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +67,19 @@ class Timeline:
     counts : by content row
     population : states after each hour with events
     clock : the log's time
-    held : rows that have any counts, ascending; the others have none at any moment
+    base : states of all contents before the first of the counts
+    since : seconds since 1970 UTC, the first moment that can be asked for
     """
 
     counts: WindowCounts
     population: Population
     clock: LogClock
-    held: NDArray[np.int64]
+    base: CounterStates
+    since: float = 0.0
+
+    def held(self) -> NDArray[np.int64]:
+        """Rows that have any counts, ascending; the others, most of a large catalogue, have none at any moment."""
+        return np.union1d(self.counts.content, np.flatnonzero(self.base.as_of > NEVER))
 
     def at(self, until: NDArray[np.float64]) -> Iterator[tuple[NDArray[np.float32], Receptions]]:
         """Counters of the held contents (held, len(COUNTERS)) and the population, as of each moment.
@@ -46,9 +87,16 @@ class Timeline:
         Parameters
         ----------
         until : seconds since 1970 UTC, ascending: ends of hours; events at or after each do not count
+
+        Raises
+        ------
+        ForgottenError : one lies before `since`
         """
-        states, done = CounterStates.empty(len(self.held)), 0
-        place = np.searchsorted(self.held, self.counts.content)
+        if len(until) and until[0] < self.since:
+            raise ForgottenError(float(until[0]), self.since)
+        held, done = self.held(), 0
+        states = CounterStates(self.base.as_of[held], self.base.state[held])
+        place = np.searchsorted(held, self.counts.content)
         counts = WindowCounts(self.counts.window, place, self.counts.counts)
         for moment in until.tolist():
             hour = int(moment // WINDOW_S)
@@ -59,13 +107,28 @@ class Timeline:
             yield states.at(moment, self.clock), receptions
 
 
-def timeline(log: Interactions, snapshot: ContentSnapshot) -> Timeline:
-    """Count a log for the contents of a snapshot; events about other contents count for nothing."""
+def timeline(log: Interactions, snapshot: ContentSnapshot, before: Remembered | None = None) -> Timeline:
+    """Count a log for the contents of a snapshot; of others only the watches count, as those of an unknown length.
+
+    Parameters
+    ----------
+    before : what is kept of the time before `before.end`; the log counts from there on only
+    """
+    if before is not None:
+        log = log.rows(slice(int(np.searchsorted(log.timestamp, before.end)), None))
     rows = snapshot.rows(log.contents)
     counts = count_windows(log, content=rows, duration_s=snapshot.duration_s)
-    population = count_population(log, content=rows, duration_s=snapshot.duration_s)
+    others, lengths = np.where(rows < 0, len(snapshot), rows), np.append(snapshot.duration_s, np.float32(np.nan))
+    population = count_population(log, content=others, duration_s=lengths)
     # The hours of the population are all hours with any event.
-    clock = LogClock.of(population.window)
-    return Timeline(
-        counts, fold_population(population, Population.empty(), clock=clock), clock, np.unique(counts.content)
-    )
+    if before is None:
+        clock, nobody = LogClock.of(population.window), CounterStates.empty(len(snapshot))
+        return Timeline(counts, fold_population(population, Population.empty(), clock=clock), clock, nobody)
+    clock, last = LogClock.of(np.append(before.hours, population.window)), before.population.rows(_last(before))
+    states = Population.joined([before.population, fold_population(population, last, clock=clock)])
+    return Timeline(WindowCounts.joined([before.counts, counts]), states, clock, before.states, before.since)
+
+
+def _last(before: Remembered) -> NDArray[np.int64]:
+    """The last hour of the population that is kept, if any is."""
+    return np.arange(len(before.population))[-1:]
