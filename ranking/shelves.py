@@ -72,6 +72,7 @@ class Stock:
         return grown
 
     def _know_newcomers(self) -> None:
+        object.__setattr__(self, "_due", {})
         belief = self.belief
         new = new_contents(self.snapshot, belief)
         rows = np.flatnonzero(new)
@@ -96,7 +97,7 @@ class Stock:
         if people not in self._due:
             met = self.belief.trials[self.newcomers]
             rows = self.newcomers[: np.searchsorted(met, people, side="left")]
-            place = np.full(len(self.snapshot), -1, np.int32)
+            place = np.full(len(self.new), -1, np.int32)
             place[rows] = np.arange(len(rows), dtype=np.int32)
             self._due[people] = rows, place
         return self._due[people]

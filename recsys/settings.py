@@ -223,9 +223,6 @@ FEED_BUDGET_MS = _count("FEED_BUDGET_MS", 200, least=1)
 # Feeds in work per web process; further ones are refused at once. Below the threads of a process, so that events are
 # still taken in.
 FEED_MAX_IN_WORK = _count("FEED_MAX_IN_WORK", 12, least=1)
-# Of those, so many are made at once, while the others wait their turn. More than one, because a feed waits for the
-# database a quarter of its time; more than the default pay where the database is far away.
-FEED_AT_ONCE = _count("FEED_AT_ONCE", 3, least=1)
 SNAPSHOT_DIR = VAR_DIR / "snapshots"
 # The demo player acts for any user id it is given, so it is off unless the data is the embedded default's own.
 DEMO_PLAYER = _flag("DEMO_PLAYER", EMBEDDED)

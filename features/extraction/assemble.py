@@ -169,7 +169,7 @@ def _content(
     distinct, period = np.unique(until, return_inverse=True)
     order = np.argsort(period, kind="stable")
     bounds = np.searchsorted(period[order], np.arange(len(distinct) + 1))
-    populations = []
+    populations, held = [], timeline.held()
     states = zip(distinct.tolist(), timeline.at(distinct), pairwise(bounds.tolist()), strict=True)
     for moment, (counters, receptions), (start, stop) in states:
         at = order[start:stop]
@@ -184,7 +184,7 @@ def _content(
             until=moment,
             receptions=receptions,
             rows=rows[at],
-            held=timeline.held,
+            held=held,
         )
         populations.append(receptions)
     return content, populations, period

@@ -67,17 +67,19 @@ class Timeline:
     counts : by content row
     population : states after each hour with events
     clock : the log's time
-    held : content rows that have any counts or a state, ascending; the others have none at any moment
-    base : states of those before the first of the counts
+    base : states of all contents before the first of the counts
     since : seconds since 1970 UTC, the first moment that can be asked for
     """
 
     counts: WindowCounts
     population: Population
     clock: LogClock
-    held: NDArray[np.int64]
     base: CounterStates
     since: float = 0.0
+
+    def held(self) -> NDArray[np.int64]:
+        """Rows that have any counts, ascending; the others, most of a large catalogue, have none at any moment."""
+        return np.union1d(self.counts.content, np.flatnonzero(self.base.as_of > NEVER))
 
     def at(self, until: NDArray[np.float64]) -> Iterator[tuple[NDArray[np.float32], Receptions]]:
         """Counters of the held contents (held, len(COUNTERS)) and the population, as of each moment.
@@ -92,8 +94,9 @@ class Timeline:
         """
         if len(until) and until[0] < self.since:
             raise ForgottenError(float(until[0]), self.since)
-        states, done = self.base, 0
-        place = np.searchsorted(self.held, self.counts.content)
+        held, done = self.held(), 0
+        states = CounterStates(self.base.as_of[held], self.base.state[held])
+        place = np.searchsorted(held, self.counts.content)
         counts = WindowCounts(self.counts.window, place, self.counts.counts)
         for moment in until.tolist():
             hour = int(moment // WINDOW_S)
@@ -120,18 +123,10 @@ def timeline(log: Interactions, snapshot: ContentSnapshot, before: Remembered | 
     # The hours of the population are all hours with any event.
     if before is None:
         clock, nobody = LogClock.of(population.window), CounterStates.empty(len(snapshot))
-        return _timeline(counts, fold_population(population, Population.empty(), clock=clock), clock, nobody)
+        return Timeline(counts, fold_population(population, Population.empty(), clock=clock), clock, nobody)
     clock, last = LogClock.of(np.append(before.hours, population.window)), before.population.rows(_last(before))
     states = Population.joined([before.population, fold_population(population, last, clock=clock)])
-    return _timeline(WindowCounts.joined([before.counts, counts]), states, clock, before.states, before.since)
-
-
-def _timeline(
-    counts: WindowCounts, population: Population, clock: LogClock, states: CounterStates, since: float = 0.0
-) -> Timeline:
-    """Only the contents that anybody met: of a large catalogue these are few."""
-    held = np.union1d(counts.content, np.flatnonzero(states.as_of != NEVER))
-    return Timeline(counts, population, clock, held, CounterStates(states.as_of[held], states.state[held]), since)
+    return Timeline(WindowCounts.joined([before.counts, counts]), states, clock, before.states, before.since)
 
 
 def _last(before: Remembered) -> NDArray[np.int64]:
