@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 from django.db import connection, transaction
+from django.db.models import F
 from django.utils import timezone
 from psycopg2.extras import execute_values
 
@@ -42,6 +43,7 @@ class NewContent:
     age_rating: str = EVERYONE
     geo_allow: Sequence[str] = ()
     geo_deny: Sequence[str] = ()
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +57,18 @@ class NewProfile:
 
 _UPSERT_CONTENT = """
     INSERT INTO content (content_id, creator_id, upload_timestamp, metadata, status, duration_s, language, media_url,
-                         thumbnail_url, age_rating, geo_allow, geo_deny, updated_at)
+                         thumbnail_url, age_rating, geo_allow, geo_deny, expires_at, updated_at)
     VALUES %s
     ON CONFLICT (content_id) DO UPDATE SET
         creator_id = EXCLUDED.creator_id, upload_timestamp = EXCLUDED.upload_timestamp, metadata = EXCLUDED.metadata,
         duration_s = EXCLUDED.duration_s, language = EXCLUDED.language, media_url = EXCLUDED.media_url,
         thumbnail_url = EXCLUDED.thumbnail_url, age_rating = EXCLUDED.age_rating, geo_allow = EXCLUDED.geo_allow,
-        geo_deny = EXCLUDED.geo_deny, updated_at = EXCLUDED.updated_at
+        geo_deny = EXCLUDED.geo_deny, expires_at = EXCLUDED.expires_at, updated_at = EXCLUDED.updated_at
     RETURNING (xmax = 0)
 """
 _INSERT_CONTENT = """
     INSERT INTO content (content_id, creator_id, upload_timestamp, metadata, status, duration_s, language, media_url,
-                         thumbnail_url, age_rating, geo_allow, geo_deny, updated_at)
+                         thumbnail_url, age_rating, geo_allow, geo_deny, expires_at, updated_at)
     VALUES %s ON CONFLICT (content_id) DO NOTHING RETURNING true
 """
 _UPSERT_PROFILE = """
@@ -205,6 +207,18 @@ def impose(
     return False
 
 
+def note_expired(*, now: datetime) -> int:
+    """Mark contents as changed whose end has come since they last changed; returns how many.
+
+    Whoever asks what may be shown needs no mark, as the end is compared with the database's clock each time. This is
+    for those who read what changed, which an end that comes by itself does not: snapshots.
+
+    Served by the index content_expires.
+    """
+    ended = Content.objects.filter(expires_at__lte=now, updated_at__lt=F("expires_at"))
+    return ended.update(updated_at=now)
+
+
 def set_suspension(user_id: str, *, suspended: bool, until: datetime | None = None) -> None:
     """Suspend a user until a moment (None: without an end) or end it; the contents leave or rejoin the next feed."""
     if suspended:
@@ -231,6 +245,7 @@ def _content_row(content: NewContent) -> tuple[object, ...]:
         content.age_rating,
         list(content.geo_allow),
         list(content.geo_deny),
+        content.expires_at,
         timezone.now(),
     )
 

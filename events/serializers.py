@@ -92,6 +92,9 @@ class ContentBody(StrictSerializer):
     )
     geo_allow = CountriesField(required=False, help_text="The only countries it is shown in; empty for all.")
     geo_deny = CountriesField(required=False, help_text="Countries it is not shown in.")
+    expires_at = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="From then on nobody is shown it, at once and everywhere."
+    )
     metadata = FreeObject(required=False)
 
     def validate_duration_s(self, value: float | None) -> float | None:
@@ -119,6 +122,7 @@ class ContentAnswer(serializers.Serializer[Any]):
     age_rating = serializers.CharField()
     geo_allow = serializers.ListField(child=serializers.CharField())
     geo_deny = serializers.ListField(child=serializers.CharField())
+    expires_at = serializers.DateTimeField(allow_null=True)
     metadata = serializers.JSONField()
 
 

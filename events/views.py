@@ -3,6 +3,8 @@
 A door parses, calls one service and renders. Only doors ask for the time.
 """
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -114,7 +116,7 @@ class ContentView(BodyView):
     def get(self, request: Request, content_id: str) -> Response:
         content = queries.content(valid_id(content_id, field="content_id"))
         # What moderation took away is gone for end users; the host app still sees its state.
-        if content is None or not (credential_from(request).is_server or content["status"] == "active"):
+        if content is None or not (credential_from(request).is_server or _is_shown(content)):
             raise NotFound(f"there is no content with the id {content_id!a}", content_id=content_id)
         return Response(ContentAnswer(content).data)
 
@@ -240,6 +242,11 @@ def readyz(request: HttpRequest) -> JsonResponse:
     except Error:
         return JsonResponse({"status": "unavailable", "checks": {"database": "unavailable"}}, status=503)
     return JsonResponse({"status": "ok", "checks": {"database": "ok"}})
+
+
+def _is_shown(content: Mapping[str, Any]) -> bool:
+    ends: datetime | None = content["expires_at"]
+    return content["status"] == "active" and (ends is None or ends > timezone.now())
 
 
 def _named(request: Request, field: str) -> str:

@@ -66,7 +66,7 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
     start = time.perf_counter()
     binding = cursors.binding_of(request.user_id, request.walk_parameters)
     if request.cursor is None:
-        place = Cursor(request_id or uuid4(), 0, binding)
+        place = Cursor(request_id or uuid4(), 0, binding, request.stated)
     else:
         place = cursors.read(request.cursor, binding=binding, now=now)
     # Before the user's lock is taken: a new snapshot takes its time to load.
@@ -178,6 +178,7 @@ def _make(
         has_more=has_more,
         account=found.account,
         next_cursor=cursors.sign(place.after, served_at=now) if has_more else None,
+        expires_at=cursors.end_of(now) if has_more else None,
     )
     if logged:
         seen = features.served([item.content_id for item in items])
@@ -211,5 +212,6 @@ def _replay(delivered: tuple[queries.DeliveredRow, ...], request: FeedRequest, p
         has_more=has_more,
         account=Account(),
         next_cursor=cursors.sign(place.after, served_at=served_at) if has_more else None,
+        expires_at=cursors.end_of(served_at) if has_more else None,
         replayed=True,
     )  # fmt: skip

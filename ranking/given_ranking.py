@@ -115,7 +115,7 @@ def _reasons(content_ids: Collection[str], viewer: Viewer, *, reveal: bool) -> d
     known = content_cards(missing) if missing and reveal else {}
     for each in missing:
         card = known.get(each)
-        reasons[each] = "unknown" if card is None else "withdrawn" if card.status != "active" else "restricted"
+        reasons[each] = "unknown" if card is None else "withdrawn" if not card.is_shown else "restricted"
     return reasons
 
 

@@ -10,6 +10,11 @@ from ranking.feed_request import Explanation, Feed
 LEVELS = ("ranked", "light", "trending", "latest")
 
 
+CONTENT_FIELDS = (
+    "creator_id", "caption", "tags", "category", "duration_s", "language", "media_url", "thumbnail_url",
+)  # fmt: skip
+
+
 class FeedContent(serializers.Serializer[Any]):
     """What a player needs of one content."""
 
@@ -74,7 +79,15 @@ class FeedAnswer(serializers.Serializer[Any]):
     repeats = serializers.BooleanField(help_text="True when the page had to show something again.")
     has_more = serializers.BooleanField()
     next_cursor = serializers.CharField(allow_null=True, help_text="Of the next page; null where there is none.")
+    expires_at = serializers.DateTimeField(allow_null=True, help_text="Until when `next_cursor` is good.")
     took_ms = serializers.FloatField()
+
+
+def trimmed(answer: dict[str, Any], include: frozenset[str]) -> dict[str, Any]:
+    """An answer with only these facts of its contents; an empty set leaves it as it is."""
+    for item in answer["items"] if include else ():
+        item["content"] = {name: value for name, value in item["content"].items() if name in include}
+    return answer
 
 
 def as_json(feed: Feed, *, took_ms: float) -> dict[str, Any]:
@@ -108,6 +121,7 @@ def as_json(feed: Feed, *, took_ms: float) -> dict[str, Any]:
         "repeats": feed.repeats,
         "has_more": feed.has_more,
         "next_cursor": feed.next_cursor,
+        "expires_at": None if feed.expires_at is None else feed.expires_at.isoformat().replace("+00:00", "Z"),
         "took_ms": round(took_ms, 2),
     }
 

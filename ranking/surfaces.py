@@ -24,7 +24,6 @@ from ranking.rerank.calibration import Calibration
 from ranking.rerank.diversity import Diversity
 from ranking.rerank.fairness import CreatorFairness
 from ranking.rerank.guarantee import Guarantee
-from ranking.rerank.hybrid import LightRanker
 from ranking.rerank.mix import Mix
 from ranking.rerank.orders import ByTrend, ByUpload
 from ranking.rerank.thompson import Thompson
@@ -42,7 +41,7 @@ class Desk:
     shelf: Shelf
     taste: SessionTaste
     ranker: Ranker | None
-    light: LightRanker
+    light: Ranker
     refused_rows: Ids
     rising: Ids
     follows: Ids

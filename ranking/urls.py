@@ -11,6 +11,7 @@ urlpatterns = [
     path("", player_views.player, name="player"),
     path("player/token", player_views.player_token, name="player-token"),
     path("api/v1/feed", views.FeedView.as_view(), name="feed"),
+    path("api/v1/feed/next", views.FeedNextView.as_view(), name="feed-next"),
     path("api/v1/rank", api_views.RankView.as_view(), name="rank"),
     path("api/v1/trending", api_views.TrendingView.as_view(), name="trending"),
     path("api/v1/categories", api_views.CategoriesView.as_view(), name="categories"),
