@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 from psycopg2.extras import execute_values
 
@@ -96,6 +96,39 @@ def register_contents(contents: Iterable[NewContent], *, keep_known: bool = Fals
     """
     rows = {content.content_id: _content_row(content) for content in contents}
     return _write(_INSERT_CONTENT if keep_known else _UPSERT_CONTENT, rows)
+
+
+def change_content(content_id: str, changes: Mapping[str, Any]) -> bool:
+    """Change some facts of a content; keys of `metadata` are changed by name, and None takes one away. False: unknown.
+
+    The row is held meanwhile, so that of two changes at once neither is lost.
+    """
+    with transaction.atomic():
+        content = Content.objects.select_for_update().filter(content_id=content_id).first()
+        if content is None:
+            return False
+        for name, value in changes.items():
+            setattr(content, name, _merged(content.metadata, value) if name == "metadata" else value)
+        content.save(update_fields=[*changes, "updated_at"])
+    return True
+
+
+def end_content(content_id: str, *, now: datetime) -> bool:
+    """Let a content end now, unless it has ended before; False where there is none. Registering it again revives it."""
+    running = Content.objects.filter(content_id=content_id).filter(Q(expires_at=None) | Q(expires_at__gt=now))
+    return bool(running.update(expires_at=now, updated_at=now)) or Content.objects.filter(pk=content_id).exists()
+
+
+def change_profile(user_id: str, changes: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Change keys of a user's documents by name, and None takes one away; False for a user without a profile."""
+    with transaction.atomic():
+        profile = UserProfile.objects.select_for_update().filter(user_id=user_id).first()
+        if profile is None:
+            return False
+        for name, value in changes.items():
+            setattr(profile, name, _merged(getattr(profile, name), value))
+        profile.save(update_fields=[*changes, "updated_at"])
+    return True
 
 
 def update_profile(profile: NewProfile) -> bool:
@@ -248,6 +281,12 @@ def _content_row(content: NewContent) -> tuple[object, ...]:
         content.expires_at,
         timezone.now(),
     )
+
+
+def _merged(known: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A document with some keys changed, those that change to None taken out."""
+    merged = {**(known if isinstance(known, dict) else {}), **changes}
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 def _json(value: Mapping[str, Any]) -> str:

@@ -108,6 +108,16 @@ class ContentBody(StrictSerializer):
         return value
 
 
+class ContentChange(ContentBody):
+    """Some facts of a content; what is left out stays. A status is moderation's business, and cannot be changed."""
+
+    status = None  # type: ignore[assignment]  # takes the inherited field out
+    metadata = FreeObject(required=False, help_text="Changed key by key; null takes one away.")
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(partial=True, **options)
+
+
 class ContentAnswer(serializers.Serializer[Any]):
     """A content as stored."""
 
@@ -141,6 +151,30 @@ class UserAnswer(serializers.Serializer[Any]):
     preferences = serializers.JSONField()
 
 
+class ContentEntry(ContentBody):
+    """A content of a batch."""
+
+    content_id = IdField()
+
+
+class ContentBatch(StrictSerializer):
+    """Contents to add or replace; each is judged by itself."""
+
+    contents = ContentEntry(many=True)
+
+
+class UserEntry(UserBody):
+    """A user of a batch."""
+
+    user_id = IdField()
+
+
+class UserBatch(StrictSerializer):
+    """Users to add or replace; each is judged by itself."""
+
+    users = UserEntry(many=True)
+
+
 class ClientTokenBody(StrictSerializer):
     """For whom a token is wanted, and for how long."""
 
@@ -161,6 +195,14 @@ class RejectionAnswer(serializers.Serializer[Any]):
     index = serializers.IntegerField()
     code = serializers.CharField()
     detail = serializers.CharField()
+
+
+class BatchAnswer(serializers.Serializer[Any]):
+    """What became of a batch of the catalogue."""
+
+    created = serializers.IntegerField()
+    replaced = serializers.IntegerField()
+    rejected = RejectionAnswer(many=True)
 
 
 class IngestAnswer(serializers.Serializer[Any]):

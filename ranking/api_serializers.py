@@ -122,6 +122,40 @@ class CategoriesAnswer(serializers.Serializer[Any]):
     as_of = serializers.DateTimeField(allow_null=True, help_text="Moment of the counts; null for this moment.")
 
 
+class DoneAnswer(serializers.Serializer[Any]):
+    """One event of a user."""
+
+    event_type = serializers.CharField()
+    content_id = serializers.CharField(allow_null=True)
+    creator_id = serializers.CharField(allow_null=True)
+    timestamp = serializers.DateTimeField()
+    watch_s = serializers.FloatField(allow_null=True, help_text="Seconds watched.")
+    surface = serializers.CharField(allow_null=True)
+
+
+class HistoryAnswer(serializers.Serializer[Any]):
+    """What a user did, newest first."""
+
+    user_id = serializers.CharField()
+    items = DoneAnswer(many=True)
+
+
+class MergeBody(StrictSerializer):
+    """Which device becomes whom."""
+
+    anonymous_id = IdField(help_text="With or without `anon:`.")
+    user_id = IdField(required=False, help_text="May be left out with an end-user token.")
+
+
+class MergeAnswer(serializers.Serializer[Any]):
+    """What changed hands; zeros where there was nothing."""
+
+    user_id = serializers.CharField()
+    events = serializers.IntegerField(min_value=0)
+    served = serializers.IntegerField(min_value=0, help_text="Positions of pages.")
+    stated = serializers.BooleanField(help_text="Whether preferences were joined.")
+
+
 class SuggestedCreatorAnswer(serializers.Serializer[Any]):
     """One creator to follow."""
 
