@@ -32,7 +32,7 @@ from features import profiles
 from ranking import cursors, queries, telemetry
 from ranking.cursors import Cursor
 from ranking.explain import explain
-from ranking.feed_config import USUAL
+from ranking.feed_config import config_of
 from ranking.feed_request import MAX_ITEMS, SURFACES, Feed, FeedItem, FeedRequest
 from ranking.pipeline.memory import remember
 from ranking.pipeline.run import Account
@@ -110,9 +110,10 @@ def _report(feed: Feed, start: float) -> None:
 
 
 def _supplies(stock: Stock | None, pointer: Pointer | None) -> Supplies:
+    config = config_of(settings.FEED_EXPLORER)
     if stock is None or len(stock.shelf) == 0:
-        return Supplies(None, None, np.empty(0, np.int64))
-    return Supplies(stock, serving_of(pointer), trending_rows(stock.shelf))
+        return Supplies(None, None, np.empty(0, np.int64), config)
+    return Supplies(stock, serving_of(pointer), trending_rows(stock.shelf), config)
 
 
 def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *, now: datetime) -> Person:
@@ -182,7 +183,7 @@ def _make(
     )
     if logged:
         seen = features.served([item.content_id for item in items])
-        log_page(feed, request, seen, walk_id=place.walk, arm=DEFAULT_ARM, config=USUAL.version, now=now)
+        log_page(feed, request, seen, walk_id=place.walk, arm=DEFAULT_ARM, config=supplies.config.version, now=now)
     return feed
 
 

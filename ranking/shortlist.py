@@ -17,7 +17,7 @@ from events.errors import InvalidRequest
 from events.queries import ContentCard, content, eligible_cards, newest_contents
 from features.extraction import Profile
 from ranking.candidates.expressions import parse_boosts, parse_filter
-from ranking.feed_config import USUAL
+from ranking.feed_config import USUAL, FeedConfig
 from ranking.feed_request import NO_FIGURES, FeedRequest, Figures
 from ranking.pipeline.memory import Memory
 from ranking.pipeline.moves import Move
@@ -77,6 +77,7 @@ class Supplies:
     stock: Stock | None
     model: ValuedModel | None
     rising: Ids
+    config: FeedConfig = USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,7 @@ def shortlist(
         size=min(request.limit + SPARE, len(shelf)),
         seed=seed,
     )
-    light = LightRanker(shelf, taste, np.empty(0, np.int64), USUAL.fusion)
+    light = LightRanker(shelf, taste, np.empty(0, np.int64), supplies.config.fusion)
     ranker = None if supplies.model is None else ModelRanker(supplies.model, features, light)
     follows = np.array(_known(stock.snapshot.creator_of, person.follows), np.int64)
     judges: tuple[Ranker | None, Ranker] = (ranker, light)
@@ -195,7 +196,7 @@ def shortlist(
         added = _added(request, stock, now)
         judges = (None if ranker is None else Boosted(ranker, added), Boosted(light, added))
     pipeline = PIPELINES[request.surface](
-        Desk(request, stock, shelf, taste, *judges, away.withheld, supplies.rising, follows)
+        Desk(request, stock, shelf, taste, *judges, away.withheld, supplies.rising, follows, supplies.config)
     )
     result = run(query, pipeline, catalogue_size=len(shelf), timer=time.perf_counter, deadline=deadline)
     level = result.version if result.version in {"latest", "trending"} else result.level

@@ -14,6 +14,7 @@ from ranking.candidates.listings import Newest
 from ranking.candidates.popular import Popular
 from ranking.candidates.sequential import Sequential
 from ranking.candidates.trending import Trending
+from ranking.explorers import EXPLORERS, Budget
 from ranking.feed_config import USUAL, FeedConfig, Quotas
 from ranking.feed_request import FeedRequest
 from ranking.pipeline.run import Pipeline
@@ -26,7 +27,6 @@ from ranking.rerank.fairness import CreatorFairness
 from ranking.rerank.guarantee import Guarantee
 from ranking.rerank.mix import Mix
 from ranking.rerank.orders import ByTrend, ByUpload
-from ranking.rerank.thompson import Thompson
 from ranking.shelves import Stock
 
 LEAST_THETA: Final = 0.05
@@ -159,9 +159,6 @@ def _page_makers(desk: Desk) -> list[ReRanker]:
         stages.append(Guarantee(due, config.guarantee))
     stages.append(Mix(shelf, desk.taste.evidence, rules))
     if explores:
-        usual = config.exploration if share is None else replace(config.exploration, block=max(round(1.0 / share), 1))
-        # What is guaranteed is part of the budget: one position in 20 for it leaves one in 20 of one in 10.
-        left = 1.0 / usual.block - (1.0 / config.guarantee.block if len(due) else 0.0)
-        budget = replace(usual, block=round(1.0 / left)) if left > 0.0 else usual
-        stages.append(Thompson([desk.stock.belief], desk.stock.new, budget))
+        explorer = EXPLORERS[config.explorer]
+        stages.append(explorer(desk.stock, shelf, config, Budget(share, guaranteed=len(due) > 0)))
     return stages
