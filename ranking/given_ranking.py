@@ -19,6 +19,7 @@ from events.errors import InvalidRequest
 from events.queries import content_cards, eligible_cards
 from features import profiles
 from ranking.candidates.given import Given
+from ranking.feed_config import USUAL
 from ranking.pipeline.run import Pipeline, run
 from ranking.pipeline.shelf import session_taste
 from ranking.pipeline.stages import FeedQuery, Ids, Judgement, Scores
@@ -133,7 +134,7 @@ def _judge(stock: Stock, viewer: Viewer, rows: Ids, request: RankRequest, *, now
         size=len(rows),
         seed=0,
     )
-    light = LightRanker(shelf, taste, np.empty(0, np.int64))
+    light = LightRanker(shelf, taste, USUAL.fusion)
     blocks = RankerFeatures(past, stock, now=now, profile=profile, surface=SURFACE)
     pipeline = Pipeline(
         sources=[(Given(rows), len(rows))],

@@ -16,6 +16,7 @@ from events.columnar.history import History
 from events.errors import InvalidRequest
 from events.queries import ContentCard, content, eligible_cards, newest_contents
 from features.extraction import Profile
+from features.looks import looks_among
 from ranking.candidates.expressions import parse_boosts, parse_filter
 from ranking.feed_config import USUAL, FeedConfig
 from ranking.feed_request import NO_FIGURES, FeedRequest, Figures
@@ -188,7 +189,7 @@ def shortlist(
         size=min(request.limit + SPARE, len(shelf)),
         seed=seed,
     )
-    light = LightRanker(shelf, taste, np.empty(0, np.int64), supplies.config.fusion)
+    light = LightRanker(shelf, taste, supplies.config.fusion)
     ranker = None if supplies.model is None else ModelRanker(supplies.model, features, light)
     follows = np.array(_known(stock.snapshot.creator_of, person.follows), np.int64)
     judges: tuple[Ranker | None, Ranker] = (ranker, light)
@@ -208,17 +209,23 @@ def shortlist(
 
 
 def latest(request: FeedRequest, person: Person, *, release: bool, account: Account) -> Shortlist:
-    """Newest uploads straight from the database: unseen ones first, then those of the least recent contact."""
+    """Newest uploads straight from the database: unseen ones first, then those of the least recent contact.
+
+    Of copies one is shown, and none of what was met; which of them are copies is asked by a query of its own.
+    """
     seen, waiting = person.memory.seen, person.memory.waiting
     gone = person.withheld | person.memory.walked
-    newest = [each for each in newest_contents(LATEST_DEPTH, person.audience) if each not in gone]
-    new = [each for each in newest if each not in seen and each not in waiting]
+    every = newest_contents(LATEST_DEPTH, person.audience)
+    look = looks_among(every)
+    met = {look[each] for each in every if each in look and (each in seen or each in gone)}
+    newest = [each for each in every if each not in gone]
+    fresh = [each for each in newest if each not in seen and look.get(each) not in met]
+    new = [each for each in fresh if each not in waiting]
     release = release or len(new) < ENOUGH_PAGES * request.limit
-    if release:
-        new = [each for each in newest if each not in seen]
     again = sorted((each for each in newest if each in seen), key=lambda each: seen[each])
-    picks = chain((Pick(each, "latest", ("latest",)) for each in new), map(_again, again))
-    return Shortlist(picks, "latest", "latest", release, account)
+    picks = (Pick(each, "latest", ("latest",)) for each in (fresh if release else new))
+    listed = (replace(pick, look=look.get(pick.content_id, UNKNOWN)) for pick in chain(picks, map(_again, again)))
+    return Shortlist(listed, "latest", "latest", release, account)
 
 
 def choose(found: Shortlist, request: FeedRequest, person: Person, *, now: datetime) -> Chosen:

@@ -190,6 +190,21 @@ class TestCopies:
         assert len(set(shown) & ocean) == 1
         assert len(shown) == 49, "one of them and all the others"
 
+    def test_without_a_snapshot_they_are_one_content_as_well(self, catalogue, viewer):
+        newest = newest_contents(64)
+        for number, group in enumerate([newest[:6], newest[6:9], newest[30:32]]):
+            for each in group:
+                ContentAnalysis.objects.create(
+                    content_id=each, perceptual_hashes=[0xFFFF << 16 * number] * 4, analysed_at=NOW,
+                    source_updated_at=NOW,
+                )  # fmt: skip
+        viewer.watch(newest[30])
+        first = page(viewer, 20)
+        assert first.fallback_level == "latest"
+        shown = ids(first) + ids(page(viewer, 40))
+        assert len(set(shown) & set(newest[:6])) == len(set(shown) & set(newest[6:9])) == 1
+        assert newest[31] not in shown, "a copy of what was watched"
+
     def test_what_was_seen_or_delivered_on_the_walk_has_no_copies_left(self, snapshot, viewer):
         self.copies_of({"ocean-00", "ocean-01"}, {"neon-00", "neon-01"})
         viewer.watch("ocean-00")
