@@ -21,7 +21,11 @@ urlpatterns = [
     path("api/v1/contents", views.NamedContentView.as_view(), name="named-content"),
     path("api/v1/users/<path:user_id>/preferences", user_views.PreferencesView.as_view(), name="preferences"),
     path("api/v1/users/<path:user_id>/interests", user_views.InterestsView.as_view(), name="interests"),
-    path("api/v1/users/<path:user_id>/follows/<path:creator_id>", user_views.FollowView.as_view(), name="follows"),
+    path(
+        "api/v1/users/<path:user_id>/follows/<path:creator_id>",
+        user_views.RelatedView.as_view(relation="follows"),
+        name="follows",
+    ),
     path(
         "api/v1/users/<path:user_id>/blocks/<path:creator_id>",
         user_views.ShunnedView.as_view(how="blocks"),
@@ -32,7 +36,11 @@ urlpatterns = [
         user_views.ShunnedView.as_view(how="mutes"),
         name="mutes",
     ),
-    path("api/v1/users/<path:user_id>/hidden/<path:content_id>", user_views.HiddenView.as_view(), name="hidden"),
+    path(
+        "api/v1/users/<path:user_id>/hidden/<path:content_id>",
+        user_views.RelatedView.as_view(relation="hidden"),
+        name="hidden",
+    ),
     path("api/v1/users/batch", batch_views.UserBatchView.as_view(), name="user-batch"),
     path("api/v1/users", views.NamedUserView.as_view(), name="named-user"),
     path("api/v1/users/<path:user_id>", views.UserView.as_view(), name="user"),

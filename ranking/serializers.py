@@ -5,6 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from events.queries import ContentCard
 from ranking.feed_request import Explanation, Feed
 
 LEVELS = ("ranked", "light", "trending", "latest")
@@ -15,7 +16,7 @@ CONTENT_FIELDS = (
 )  # fmt: skip
 
 
-class FeedContent(serializers.Serializer[Any]):
+class CardAnswer(serializers.Serializer[Any]):
     """What a player needs of one content."""
 
     creator_id = serializers.CharField()
@@ -65,7 +66,7 @@ class FeedItemAnswer(serializers.Serializer[Any]):
     sources = serializers.ListField(child=serializers.CharField(), help_text="Every source that proposed it.")
     score = serializers.FloatField()
     model_version = serializers.CharField()
-    content = FeedContent()
+    content = CardAnswer()
     explanation = ExplanationAnswer(required=False, help_text="With explain=true only.")
 
 
@@ -81,6 +82,20 @@ class FeedAnswer(serializers.Serializer[Any]):
     next_cursor = serializers.CharField(allow_null=True, help_text="Of the next page; null where there is none.")
     expires_at = serializers.DateTimeField(allow_null=True, help_text="Until when `next_cursor` is good.")
     took_ms = serializers.FloatField()
+
+
+def card_json(card: ContentCard) -> dict[str, Any]:
+    """A card as plain values."""
+    return {
+        "creator_id": card.creator_id,
+        "caption": card.caption,
+        "tags": list(card.tags),
+        "category": card.category,
+        "duration_s": card.duration_s,
+        "language": card.language,
+        "media_url": card.media_url,
+        "thumbnail_url": card.thumbnail_url,
+    }
 
 
 def trimmed(answer: dict[str, Any], include: frozenset[str]) -> dict[str, Any]:
@@ -102,16 +117,7 @@ def as_json(feed: Feed, *, took_ms: float) -> dict[str, Any]:
                 "sources": list(item.sources),
                 "score": round(item.score, 6),
                 "model_version": item.model_version,
-                "content": {
-                    "creator_id": item.content.creator_id,
-                    "caption": item.content.caption,
-                    "tags": list(item.content.tags),
-                    "category": item.content.category,
-                    "duration_s": item.content.duration_s,
-                    "language": item.content.language,
-                    "media_url": item.content.media_url,
-                    "thumbnail_url": item.content.thumbnail_url,
-                },
+                "content": card_json(item.content),
                 **({} if item.explanation is None else {"explanation": _explained(item.explanation, item.propensity)}),
             }
             for item in feed.items

@@ -1,6 +1,6 @@
 """The pipeline of each surface, as literals that read from top to bottom. An experiment arm is another like these."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -60,64 +60,43 @@ SOURCES: Final[Mapping[str, Callable[[Desk], CandidateSource]]] = {
 """Sources by the name that quotas give them."""
 
 
-def for_you(desk: Desk) -> Pipeline:
-    """The default: what suits this user."""
-    shelf = desk.shelf
+def guessed(desk: Desk, quotas: Quotas) -> Pipeline:
+    """What suits this user, of all or of some categories, whose quotas hold what fills small ones."""
     return Pipeline(
-        sources=_sources(desk, desk.config.for_you),
+        sources=_sources(desk, quotas),
         filters=_filters(desk),
         ranker=desk.ranker,
         light_ranker=desk.light,
-        trending=Popular(shelf),
+        trending=Popular(desk.shelf),
         rerankers=_page_makers(desk),
     )
 
 
-def category(desk: Desk) -> Pipeline:
-    """Some categories, as this user would like them; what is listed beside the guesses fills small categories."""
-    shelf = desk.shelf
+def ordered(desk: Desk, sources: Sequence[tuple[CandidateSource, int]], order: Ranker) -> Pipeline:
+    """A promised order, the same for everybody, and so without a model and without re-ranking."""
     return Pipeline(
-        sources=_sources(desk, desk.config.category),
-        filters=_filters(desk),
-        ranker=desk.ranker,
-        light_ranker=desk.light,
-        trending=Popular(shelf),
-        rerankers=_page_makers(desk),
-    )
-
-
-def trending(desk: Desk) -> Pipeline:
-    """What rises, strongest first, then what many enjoy; the same for everybody."""
-    shelf = desk.shelf
-    return Pipeline(
-        sources=_sources(desk, desk.config.trending),
+        sources=sources,
         filters=_filters(desk),
         ranker=None,
-        light_ranker=ByTrend(shelf, desk.rising),
-        trending=Popular(shelf),
+        light_ranker=order,
+        trending=Popular(desk.shelf),
         rerankers=[],
     )
 
 
 def listing(desk: Desk) -> Pipeline:
     """Latest upload first: of all, of the creators a user follows, or of one creator, as the shelf was thinned."""
-    shelf = desk.shelf
-    return Pipeline(
-        sources=[(Newest(shelf, desk.request.surface), desk.config.listed)],
-        filters=_filters(desk),
-        ranker=None,
-        light_ranker=ByUpload(shelf),
-        trending=Popular(shelf),
-        rerankers=[],
-    )
+    source = Newest(desk.shelf, desk.request.surface)
+    return ordered(desk, [(source, desk.config.listed)], ByUpload(desk.shelf))
 
 
 PIPELINES: Final[Mapping[str, Callable[[Desk], Pipeline]]] = {
-    "for_you": for_you,
+    "for_you": lambda desk: guessed(desk, desk.config.for_you),
     "following": listing,
-    "trending": trending,
+    # What rises, strongest first, then what many enjoy.
+    "trending": lambda desk: ordered(desk, _sources(desk, desk.config.trending), ByTrend(desk.shelf, desk.rising)),
     "latest": listing,
-    "category": category,
+    "category": lambda desk: guessed(desk, desk.config.category),
     "creator": listing,
 }
 
