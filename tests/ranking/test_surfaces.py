@@ -1,6 +1,5 @@
 """What each surface and each parameter does to a page, and what must not be on it, whatever the surface."""
 
-import uuid
 from datetime import timedelta
 
 import numpy as np
@@ -13,18 +12,8 @@ from events.queries import content, newest_contents
 from features import store, trends
 from features.materialize import materialize
 from features.models import ContentAnalysis
-from ranking.feed import SURFACES, Feed, FeedRequest, build_feed
-from tests.ranking.feeds import CLIPS_EACH, FAMILIES, NOW, Viewer, event, family_of
-
-
-def page(viewer: Viewer, limit: int = 10, **request) -> Feed:
-    viewer.now += timedelta(seconds=1)
-    request_id = uuid.uuid5(uuid.NAMESPACE_OID, f"{viewer.user_id} {viewer.now}")
-    return build_feed(FeedRequest(viewer.user_id, limit, **request), now=viewer.now, request_id=request_id)
-
-
-def ids(feed: Feed) -> list[str]:
-    return [item.content_id for item in feed.items]
+from ranking.feed import SURFACES, FeedRequest, build_feed
+from tests.ranking.feeds import CLIPS_EACH, FAMILIES, NOW, Viewer, event, family_of, ids, page
 
 
 def limit_content(content_id: str, **limits) -> None:
