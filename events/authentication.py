@@ -81,6 +81,12 @@ def ensure_scope(credential: Credential, scope: str) -> None:
     raise Forbidden("only a server key may do this; an end-user token may not", code="server_key_required")
 
 
+def ensure_server(request: Request) -> None:
+    """Raise Forbidden where not a server key asks, for what one user may not do for others."""
+    if not credential_from(request).is_server:
+        raise Forbidden("only a server key may do this; an end-user token may not", code="server_key_required")
+
+
 def bearer_of(request: HttpRequest) -> Credential | None:
     """What the Authorization header proves, None where it names no bearer; raises what `credential_of` raises."""
     scheme, _, secret = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")

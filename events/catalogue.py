@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 from django.db import connection, transaction
+from django.db.models import F, Q
 from django.utils import timezone
 from psycopg2.extras import execute_values
 
@@ -42,6 +43,7 @@ class NewContent:
     age_rating: str = EVERYONE
     geo_allow: Sequence[str] = ()
     geo_deny: Sequence[str] = ()
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +57,18 @@ class NewProfile:
 
 _UPSERT_CONTENT = """
     INSERT INTO content (content_id, creator_id, upload_timestamp, metadata, status, duration_s, language, media_url,
-                         thumbnail_url, age_rating, geo_allow, geo_deny, updated_at)
+                         thumbnail_url, age_rating, geo_allow, geo_deny, expires_at, updated_at)
     VALUES %s
     ON CONFLICT (content_id) DO UPDATE SET
         creator_id = EXCLUDED.creator_id, upload_timestamp = EXCLUDED.upload_timestamp, metadata = EXCLUDED.metadata,
         duration_s = EXCLUDED.duration_s, language = EXCLUDED.language, media_url = EXCLUDED.media_url,
         thumbnail_url = EXCLUDED.thumbnail_url, age_rating = EXCLUDED.age_rating, geo_allow = EXCLUDED.geo_allow,
-        geo_deny = EXCLUDED.geo_deny, updated_at = EXCLUDED.updated_at
+        geo_deny = EXCLUDED.geo_deny, expires_at = EXCLUDED.expires_at, updated_at = EXCLUDED.updated_at
     RETURNING (xmax = 0)
 """
 _INSERT_CONTENT = """
     INSERT INTO content (content_id, creator_id, upload_timestamp, metadata, status, duration_s, language, media_url,
-                         thumbnail_url, age_rating, geo_allow, geo_deny, updated_at)
+                         thumbnail_url, age_rating, geo_allow, geo_deny, expires_at, updated_at)
     VALUES %s ON CONFLICT (content_id) DO NOTHING RETURNING true
 """
 _UPSERT_PROFILE = """
@@ -94,6 +96,39 @@ def register_contents(contents: Iterable[NewContent], *, keep_known: bool = Fals
     """
     rows = {content.content_id: _content_row(content) for content in contents}
     return _write(_INSERT_CONTENT if keep_known else _UPSERT_CONTENT, rows)
+
+
+def change_content(content_id: str, changes: Mapping[str, Any]) -> bool:
+    """Change some facts of a content; keys of `metadata` are changed by name, and None takes one away. False: unknown.
+
+    The row is held meanwhile, so that of two changes at once neither is lost.
+    """
+    with transaction.atomic():
+        content = Content.objects.select_for_update().filter(content_id=content_id).first()
+        if content is None:
+            return False
+        for name, value in changes.items():
+            setattr(content, name, _merged(content.metadata, value) if name == "metadata" else value)
+        content.save(update_fields=[*changes, "updated_at"])
+    return True
+
+
+def end_content(content_id: str, *, now: datetime) -> bool:
+    """Let a content end now, unless it has ended before; False where there is none. Registering it again revives it."""
+    running = Content.objects.filter(content_id=content_id).filter(Q(expires_at=None) | Q(expires_at__gt=now))
+    return bool(running.update(expires_at=now, updated_at=now)) or Content.objects.filter(pk=content_id).exists()
+
+
+def change_profile(user_id: str, changes: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Change keys of a user's documents by name, and None takes one away; False for a user without a profile."""
+    with transaction.atomic():
+        profile = UserProfile.objects.select_for_update().filter(user_id=user_id).first()
+        if profile is None:
+            return False
+        for name, value in changes.items():
+            setattr(profile, name, _merged(getattr(profile, name), value))
+        profile.save(update_fields=[*changes, "updated_at"])
+    return True
 
 
 def update_profile(profile: NewProfile) -> bool:
@@ -206,6 +241,18 @@ def impose(
     return False
 
 
+def note_expired(*, now: datetime) -> int:
+    """Mark contents as changed whose end has come since they last changed; returns how many.
+
+    Whoever asks what may be shown needs no mark, as the end is compared with the database's clock each time. This is
+    for those who read what changed, which an end that comes by itself does not: snapshots.
+
+    Served by the index content_expires.
+    """
+    ended = Content.objects.filter(expires_at__lte=now, updated_at__lt=F("expires_at"))
+    return ended.update(updated_at=now)
+
+
 def set_suspension(user_id: str, *, suspended: bool, until: datetime | None = None) -> None:
     """Suspend a user until a moment (None: without an end) or end it; the contents leave or rejoin the next feed."""
     if suspended:
@@ -232,8 +279,15 @@ def _content_row(content: NewContent) -> tuple[object, ...]:
         content.age_rating,
         list(content.geo_allow),
         list(content.geo_deny),
+        content.expires_at,
         timezone.now(),
     )
+
+
+def _merged(known: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A document with some keys changed, those that change to None taken out."""
+    merged = {**(known if isinstance(known, dict) else {}), **changes}
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 def _json(value: Mapping[str, Any]) -> str:

@@ -133,7 +133,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
         case ApiError():
             answer = _answer(error.status, error.code, error.message, error.details, error.headers)
         case exceptions.ValidationError():
-            answer = _answer(400, "invalid_fields", _first_fault(error.detail), {"fields": error.detail})
+            answer = _answer(400, "invalid_fields", first_fault(error.detail), {"fields": error.detail})
         case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
             # The framework turns these into 403 for a view that authenticates by itself, as the beacon does.
             code = str(error.get_codes())
@@ -205,7 +205,7 @@ def _answer(
     return Response(error_body(code, message, details), status=status, headers=headers)
 
 
-def _first_fault(detail: Any) -> str:
+def first_fault(detail: Any) -> str:
     """A sentence for people out of the framework's nested fault lists."""
     path: list[str] = []
     while isinstance(detail, dict | list) and detail:

@@ -8,7 +8,8 @@ def active_by_category() -> dict[str, int]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT metadata->>'category' AS category, count(*) FROM content "
-            "WHERE status = 'active' AND jsonb_typeof(metadata->'category') = 'string' AND metadata->>'category' <> '' "
+            "WHERE status = 'active' AND (expires_at IS NULL OR expires_at > statement_timestamp()) "
+            "AND jsonb_typeof(metadata->'category') = 'string' AND metadata->>'category' <> '' "
             "GROUP BY category"
         )
         return dict(cursor.fetchall())

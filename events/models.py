@@ -78,6 +78,9 @@ class Content(models.Model):
         models.CharField(max_length=2), default=list, db_default=[], blank=True,
         help_text="Countries that moderation closed to it.",
     )  # fmt: skip
+    expires_at = models.DateTimeField(
+        null=True, blank=True, help_text="From then on nobody is shown it; empty for no end."
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -87,6 +90,8 @@ class Content(models.Model):
             models.Index(fields=["-upload_timestamp"], name="content_newest", condition=models.Q(status="active")),
             # queries.catalogue_changed_at and content_changes: every few seconds, what is new or changed.
             models.Index(fields=["updated_at"], name="content_updated"),
+            # catalogue.note_expired: every minute, what has ended.
+            models.Index(fields=["expires_at"], name="content_expires", condition=models.Q(expires_at__isnull=False)),
         )
         constraints = (
             models.CheckConstraint(

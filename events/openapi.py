@@ -1,13 +1,17 @@
 """What the generated API description cannot see by itself: the bearer credential and the fields of each event type."""
 
+from collections.abc import Callable
 from typing import Any, Final, get_args
 
 import msgspec
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework.views import APIView
 
 from events.cleaning.schema import AnyEvent
 
 DESCRIPTION: Final = "A server key (`sk_...`), an end-user token, or a publishable key (`pk_...`) of a listed origin."
+_VERBS: Final = {"get": "Read", "put": "Add or replace", "patch": "Change some facts of", "delete": "End"}
 _IMPORT_ONLY: Final = ("long_view", "time_estimated")
 EXAMPLE_BATCH: Final = {
     "events": [
@@ -42,6 +46,24 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
         del auto_schema
         return {"type": "http", "scheme": "bearer", "description": DESCRIPTION}
+
+
+def named(noun: str, parameter: OpenApiParameter) -> Callable[[type[APIView]], type[APIView]]:
+    """Describe a view like the one it inherits from, but for the id, which is in the query."""
+
+    def describe(view: type[APIView]) -> type[APIView]:
+        told = {
+            method: extend_schema(
+                operation_id=f"{verb.split()[0].lower()}_named_{noun}",
+                summary=f"{verb} a {noun} whose id ends like a route",
+                parameters=[parameter],
+            )
+            for method, verb in _VERBS.items()
+            if hasattr(view, method)
+        }
+        return extend_schema_view(**told)(view)
+
+    return describe
 
 
 def batch_schema(*, with_token: bool = False) -> dict[str, Any]:

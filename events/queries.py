@@ -93,7 +93,7 @@ _SELECT_COUNTING: Final = """
 
 @dataclass(frozen=True, slots=True)
 class ContentCard:
-    """What a feed shows of one content."""
+    """What a feed shows of one content. `uploaded_s` in seconds since 1970 UTC; `expired` at the moment of reading."""
 
     content_id: str
     creator_id: str
@@ -105,6 +105,13 @@ class ContentCard:
     media_url: str
     thumbnail_url: str
     status: str
+    uploaded_s: float
+    expired: bool
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether it is neither withdrawn nor expired."""
+        return self.status == "active" and not self.expired
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,7 +353,8 @@ def catalogue_table(
         # COLLATE "C" is the order in which Python and numpy sort text, whatever the server's locale.
         cursor.execute(
             "SELECT content_id, creator_id, metadata, language, date_part('epoch', upload_timestamp), duration_s, "  # noqa: S608
-            f"status = 'active' AND feed_eligible FROM content {where} ORDER BY content_id COLLATE \"C\"",
+            "status = 'active' AND feed_eligible AND (expires_at IS NULL OR expires_at > statement_timestamp()) "
+            f'FROM content {where} ORDER BY content_id COLLATE "C"',
             list(limits.values()),
         )
         rows = cursor.fetchall()
@@ -551,17 +559,20 @@ def counts() -> Counts:
 def _released(rows: QuerySet[Content]) -> QuerySet[Content]:
     """Those of some contents that moderation lets into feeds at this moment, by the database's clock."""
     suspended = Suspension.objects.filter(user_id=OuterRef("creator_id")).filter(Q(until=None) | Q(until__gt=Now()))
-    return rows.filter(~Exists(suspended), status="active", feed_eligible=True)
+    current = Q(expires_at=None) | Q(expires_at__gt=Now())
+    return rows.filter(~Exists(suspended), current, status="active", feed_eligible=True)
 
 
 _SELECT_CARDS: Final = """
     SELECT content_id, creator_id, metadata, duration_s, language, media_url, thumbnail_url, status, age_rating,
-           imposed_age_rating, geo_allow, geo_deny || imposed_geo_deny
+           imposed_age_rating, geo_allow, geo_deny || imposed_geo_deny, date_part('epoch', upload_timestamp),
+           coalesce(expires_at <= statement_timestamp(), false)
     FROM content WHERE content_id = ANY(%s)
 """
 # `_released` in the words of the database; a test holds them together.
 _RELEASED: Final = """
-    AND status = 'active' AND feed_eligible AND NOT EXISTS (
+    AND status = 'active' AND feed_eligible AND (expires_at IS NULL OR expires_at > statement_timestamp())
+    AND NOT EXISTS (
         SELECT FROM suspension
         WHERE suspension.user_id = content.creator_id AND (until IS NULL OR until > statement_timestamp()))
 """
@@ -578,14 +589,15 @@ def _cards(content_ids: Collection[str], audience: Audience | None) -> dict[str,
     cards = {}
     for content_id, creator_id, metadata, duration_s, language, media, thumbnail, status, *limited in rows:
         caption, tags, category = _described(metadata)
-        own_rating, imposed_rating, allow, deny = limited
+        own_rating, imposed_rating, allow, deny, uploaded_s, expired = limited
         limits = Restrictions(stricter(own_rating, imposed_rating), tuple(allow), tuple(deny))
         facts = {"creator_id": creator_id, "category": category, "language": language}
         if audience is not None and not audience.may_see(limits, **facts):
             continue
         cards[content_id] = ContentCard(
-            content_id, creator_id, caption, tags, category, duration_s, language, media, thumbnail, status
-        )
+            content_id, creator_id, caption, tags, category, duration_s, language, media, thumbnail, status,
+            uploaded_s, expired,
+        )  # fmt: skip
     return cards
 
 

@@ -92,6 +92,9 @@ class ContentBody(StrictSerializer):
     )
     geo_allow = CountriesField(required=False, help_text="The only countries it is shown in; empty for all.")
     geo_deny = CountriesField(required=False, help_text="Countries it is not shown in.")
+    expires_at = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="From then on nobody is shown it, at once and everywhere."
+    )
     metadata = FreeObject(required=False)
 
     def validate_duration_s(self, value: float | None) -> float | None:
@@ -103,6 +106,16 @@ class ContentBody(StrictSerializer):
         if value and not is_language(value):
             raise serializers.ValidationError(f"must be a language tag such as en or pt-BR; got {value!a}")
         return value
+
+
+class ContentChange(ContentBody):
+    """Some facts of a content; what is left out stays. A status is moderation's business, and cannot be changed."""
+
+    status = None  # type: ignore[assignment]  # takes the inherited field out
+    metadata = FreeObject(required=False, help_text="Changed key by key; null takes one away.")
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(partial=True, **options)
 
 
 class ContentAnswer(serializers.Serializer[Any]):
@@ -119,6 +132,7 @@ class ContentAnswer(serializers.Serializer[Any]):
     age_rating = serializers.CharField()
     geo_allow = serializers.ListField(child=serializers.CharField())
     geo_deny = serializers.ListField(child=serializers.CharField())
+    expires_at = serializers.DateTimeField(allow_null=True)
     metadata = serializers.JSONField()
 
 
@@ -135,6 +149,30 @@ class UserAnswer(serializers.Serializer[Any]):
     user_id = serializers.CharField()
     demographics = serializers.JSONField()
     preferences = serializers.JSONField()
+
+
+class ContentEntry(ContentBody):
+    """A content of a batch."""
+
+    content_id = IdField()
+
+
+class ContentBatch(StrictSerializer):
+    """Contents to add or replace; each is judged by itself."""
+
+    contents = ContentEntry(many=True)
+
+
+class UserEntry(UserBody):
+    """A user of a batch."""
+
+    user_id = IdField()
+
+
+class UserBatch(StrictSerializer):
+    """Users to add or replace; each is judged by itself."""
+
+    users = UserEntry(many=True)
 
 
 class ClientTokenBody(StrictSerializer):
@@ -157,6 +195,14 @@ class RejectionAnswer(serializers.Serializer[Any]):
     index = serializers.IntegerField()
     code = serializers.CharField()
     detail = serializers.CharField()
+
+
+class BatchAnswer(serializers.Serializer[Any]):
+    """What became of a batch of the catalogue."""
+
+    created = serializers.IntegerField()
+    replaced = serializers.IntegerField()
+    rejected = RejectionAnswer(many=True)
 
 
 class IngestAnswer(serializers.Serializer[Any]):

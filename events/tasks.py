@@ -11,7 +11,7 @@ from celery import shared_task
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from events import dead_letters, hour_counts, letter_work, partitions, sessions, traffic
+from events import catalogue, dead_letters, hour_counts, letter_work, partitions, sessions, traffic
 
 logger = logging.getLogger(__name__)
 # Below the minute of the schedule: no two ticks work on the same letters, and a worker is free for others in between.
@@ -29,6 +29,12 @@ def rebuild_sessions(until: str | None = None) -> None:
 def mark_automated() -> None:
     """Find out who behaved like a program."""
     traffic.mark_automated(until=timezone.now())
+
+
+@shared_task(name="events.tasks.note_expired", acks_late=True)
+def note_expired() -> None:
+    """Let snapshots know which contents have ended."""
+    catalogue.note_expired(now=timezone.now())
 
 
 @shared_task(name="events.tasks.maintain_partitions", acks_late=True)

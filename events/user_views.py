@@ -131,54 +131,37 @@ class ShunnedView(APIView):
         return _standing(user_id, self.how, creator_id, active=present, changed=changed)
 
 
-class FollowView(APIView):
-    """One creator whom a user follows."""
+class RelatedView(APIView):
+    """One creator whom a user follows, or one content that they hid; `relation` comes from the route."""
 
     permission_classes = (require_scope("events:write"),)
+    relation: relations.Relation = "follows"
 
     @extend_schema(
-        summary="Follow a creator", request=None, responses={200: RelationAnswer, **REFUSALS, 404: ErrorAnswer}
+        summary="Follow a creator, or hide a content",
+        request=None,
+        responses={200: RelationAnswer, **REFUSALS, 404: ErrorAnswer},
     )
-    def put(self, request: Request, user_id: str, creator_id: str) -> Response:
-        return _related(request, user_id, valid_id(creator_id, field="creator_id"), "follows", present=True)
+    def put(self, request: Request, user_id: str, **target: str) -> Response:
+        return self._set(request, user_id, target, present=True)
 
     @extend_schema(
-        summary="Stop following a creator", request=None, responses={200: RelationAnswer, **REFUSALS, 404: ErrorAnswer}
-    )
-    def delete(self, request: Request, user_id: str, creator_id: str) -> Response:
-        return _related(request, user_id, valid_id(creator_id, field="creator_id"), "follows", present=False)
-
-
-class HiddenView(APIView):
-    """One content that a user does not want to see."""
-
-    permission_classes = (require_scope("events:write"),)
-
-    @extend_schema(
-        summary="Hide a content", request=None, responses={200: RelationAnswer, **REFUSALS, 404: ErrorAnswer}
-    )
-    def put(self, request: Request, user_id: str, content_id: str) -> Response:
-        return _related(request, user_id, valid_id(content_id, field="content_id"), "hidden", present=True)
-
-    @extend_schema(
-        summary="Take hiding a content back",
+        summary="Stop following a creator, or take hiding a content back",
         description="A report of the same content stays, and keeps it away.",
         request=None,
         responses={200: RelationAnswer, **REFUSALS, 404: ErrorAnswer},
     )
-    def delete(self, request: Request, user_id: str, content_id: str) -> Response:
-        return _related(request, user_id, valid_id(content_id, field="content_id"), "hidden", present=False)
+    def delete(self, request: Request, user_id: str, **target: str) -> Response:
+        return self._set(request, user_id, target, present=False)
 
-
-def _related(
-    request: Request, user_id: str, target_id: str, relation: relations.Relation, *, present: bool
-) -> Response:
-    user_id = acting_user(request, user_id)
-    anonymous = credential_from(request).kind == "publishable"
-    changed = relations.set_relation(
-        user_id, target_id, relation, present=present, now=timezone.now(), anonymous=anonymous
-    )
-    return _standing(user_id, relation, target_id, active=present, changed=changed)
+    def _set(self, request: Request, user_id: str, target: dict[str, str], *, present: bool) -> Response:
+        ((field, given),) = target.items()
+        user_id, target_id = acting_user(request, user_id), valid_id(given, field=field)
+        anonymous = credential_from(request).kind == "publishable"
+        changed = relations.set_relation(
+            user_id, target_id, self.relation, present=present, now=timezone.now(), anonymous=anonymous
+        )
+        return _standing(user_id, self.relation, target_id, active=present, changed=changed)
 
 
 def _standing(user_id: str, relation: str, target_id: str, *, active: bool, changed: bool) -> Response:

@@ -3,6 +3,8 @@
 A door parses, calls one service and renders. Only doors ask for the time.
 """
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from events import api_examples as examples
 from events import catalogue, client_tokens, intake, openapi, queries, throttling
 from events.authentication import (
     acting_user,
@@ -27,12 +30,14 @@ from events.authentication import (
     valid_id,
 )
 from events.bodies import Batch, BatchBody, BeaconBody, JsonBody, ensure_length
+from events.cleaning.schema import show
 from events.errors import Forbidden, InvalidRequest, NotFound
 from events.serializers import (
     ClientTokenAnswer,
     ClientTokenBody,
     ContentAnswer,
     ContentBody,
+    ContentChange,
     ErrorAnswer,
     IngestAnswer,
     UserAnswer,
@@ -105,17 +110,18 @@ class BeaconView(BodyView):
 
 
 class ContentView(BodyView):
-    """One content of the catalogue."""
+    """One content of the catalogue; `NamedContentView` is the same with the id in the query."""
 
     parser_classes = (JsonBody,)
     permission_classes = (require_scope("content:read", write="content:write"),)
 
     @extend_schema(summary="Read a content", responses={200: ContentAnswer, **REFUSALS, 404: ErrorAnswer})
-    def get(self, request: Request, content_id: str) -> Response:
-        content = queries.content(valid_id(content_id, field="content_id"))
+    def get(self, request: Request, content_id: str | None = None) -> Response:
+        content_id = _named(request, content_id, "content_id")
+        content = queries.content(content_id)
         # What moderation took away is gone for end users; the host app still sees its state.
-        if content is None or not (credential_from(request).is_server or content["status"] == "active"):
-            raise NotFound(f"there is no content with the id {content_id!a}", content_id=content_id)
+        if content is None or not (credential_from(request).is_server or _is_shown(content)):
+            raise _no_content(content_id)
         return Response(ContentAnswer(content).data)
 
     @extend_schema(
@@ -123,85 +129,87 @@ class ContentView(BodyView):
         request=ContentBody,
         responses={200: ContentAnswer, 201: ContentAnswer, **BODY_REFUSALS, 404: ErrorAnswer},
     )
-    def put(self, request: Request, content_id: str) -> Response:
-        valid_id(content_id, field="content_id")
+    def put(self, request: Request, content_id: str | None = None) -> Response:
+        content_id = _named(request, content_id, "content_id")
         body = ContentBody(data=request.data)
         body.is_valid(raise_exception=True)
         facts = {"upload_timestamp": timezone.now(), **body.validated_data}
         created = catalogue.register_content(catalogue.NewContent(content_id, **facts))
         return Response(ContentAnswer(queries.content(content_id)).data, status=201 if created else 200)
 
+    @extend_schema(
+        summary="Change some facts of a content",
+        description="What is left out stays. Keys of `metadata` are changed by name; null takes one away.",
+        request=ContentChange,
+        responses={200: ContentAnswer, **BODY_REFUSALS, 404: ErrorAnswer},
+        examples=[examples.CONTENT_CHANGE],
+    )
+    def patch(self, request: Request, content_id: str | None = None) -> Response:
+        content_id = _named(request, content_id, "content_id")
+        body = ContentChange(data=request.data)
+        body.is_valid(raise_exception=True)
+        if not catalogue.change_content(content_id, body.validated_data):
+            raise _no_content(content_id)
+        return Response(ContentAnswer(queries.content(content_id)).data)
+
+    @extend_schema(
+        summary="Take a content out of every feed",
+        description="It expires now (`expires_at`): nobody is shown it any more, on open cursors neither, while "
+        "figures and the log stay. Putting it again brings it back. It is safe to repeat.",
+        responses={204: None, **REFUSALS, 404: ErrorAnswer},
+    )
+    def delete(self, request: Request, content_id: str | None = None) -> Response:
+        content_id = _named(request, content_id, "content_id")
+        if not catalogue.end_content(content_id, now=timezone.now()):
+            raise _no_content(content_id)
+        return Response(status=204)
+
 
 class UserView(BodyView):
-    """One user's profile."""
+    """One user's profile; `NamedUserView` is the same with the id in the query."""
 
     parser_classes = (JsonBody,)
     permission_classes = (require_scope("users:read", write="users:write"),)
 
     @extend_schema(summary="Read a user", responses={200: UserAnswer, **REFUSALS, 404: ErrorAnswer})
-    def get(self, request: Request, user_id: str) -> Response:
-        profile = queries.profile(acting_user(request, user_id))
-        if profile is None:
-            raise NotFound(f"there is no user with the id {user_id!a}", user_id=user_id)
-        return Response(UserAnswer(profile).data)
+    def get(self, request: Request, user_id: str | None = None) -> Response:
+        return _profile(acting_user(request, _named(request, user_id, "user_id")))
 
     @extend_schema(
         summary="Add or replace a user",
         request=UserBody,
         responses={200: UserAnswer, 201: UserAnswer, **BODY_REFUSALS, 404: ErrorAnswer},
     )
-    def put(self, request: Request, user_id: str) -> Response:
-        user_id = acting_user(request, user_id)
+    def put(self, request: Request, user_id: str | None = None) -> Response:
+        user_id = acting_user(request, _named(request, user_id, "user_id"))
         body = UserBody(data=request.data)
         body.is_valid(raise_exception=True)
         created = catalogue.update_profile(catalogue.NewProfile(user_id, **body.validated_data))
-        return Response(UserAnswer(queries.profile(user_id)).data, status=201 if created else 200)
+        return _profile(user_id, status=201 if created else 200)
+
+    @extend_schema(
+        summary="Change some facts of a user",
+        description="Keys of `demographics` and `preferences` are changed by name; null takes one away.",
+        request=UserBody,
+        responses={200: UserAnswer, **BODY_REFUSALS, 404: ErrorAnswer},
+        examples=[examples.USER_CHANGE],
+    )
+    def patch(self, request: Request, user_id: str | None = None) -> Response:
+        user_id = acting_user(request, _named(request, user_id, "user_id"))
+        body = UserBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        catalogue.change_profile(user_id, body.validated_data)
+        return _profile(user_id)
 
 
+@openapi.named("content", CONTENT_ID)
 class NamedContentView(ContentView):
     """One content, named in the query: for ids that end like a route."""
 
-    @extend_schema(
-        operation_id="read_named_content",
-        summary="Read a content whose id ends like a route",
-        parameters=[CONTENT_ID],
-        responses={200: ContentAnswer, **REFUSALS, 404: ErrorAnswer},
-    )
-    def get(self, request: Request) -> Response:  # type: ignore[override]  # the id is in the query
-        return super().get(request, _named(request, "content_id"))
 
-    @extend_schema(
-        operation_id="put_named_content",
-        summary="Add or replace a content whose id ends like a route",
-        parameters=[CONTENT_ID],
-        request=ContentBody,
-        responses={200: ContentAnswer, 201: ContentAnswer, **BODY_REFUSALS, 404: ErrorAnswer},
-    )
-    def put(self, request: Request) -> Response:  # type: ignore[override]
-        return super().put(request, _named(request, "content_id"))
-
-
+@openapi.named("user", USER_ID)
 class NamedUserView(UserView):
     """One user's profile, named in the query: for ids that end like a route."""
-
-    @extend_schema(
-        operation_id="read_named_user",
-        summary="Read a user whose id ends like a route",
-        parameters=[USER_ID],
-        responses={200: UserAnswer, **REFUSALS, 404: ErrorAnswer},
-    )
-    def get(self, request: Request) -> Response:  # type: ignore[override]  # the id is in the query
-        return super().get(request, _named(request, "user_id"))
-
-    @extend_schema(
-        operation_id="put_named_user",
-        summary="Add or replace a user whose id ends like a route",
-        parameters=[USER_ID],
-        request=UserBody,
-        responses={200: UserAnswer, 201: UserAnswer, **BODY_REFUSALS, 404: ErrorAnswer},
-    )
-    def put(self, request: Request) -> Response:  # type: ignore[override]
-        return super().put(request, _named(request, "user_id"))
 
 
 class ClientTokenView(BodyView):
@@ -242,8 +250,25 @@ def readyz(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok", "checks": {"database": "ok"}})
 
 
-def _named(request: Request, field: str) -> str:
-    return valid_id(request.query_params.get(field, ""), field=field)
+def _is_shown(content: Mapping[str, Any]) -> bool:
+    ends: datetime | None = content["expires_at"]
+    return content["status"] == "active" and (ends is None or ends > timezone.now())
+
+
+def _named(request: Request, given: str | None, field: str) -> str:
+    """The id in the path, else the one in the query."""
+    return valid_id(request.query_params.get(field, "") if given is None else given, field=field)
+
+
+def _no_content(content_id: str) -> NotFound:
+    return NotFound(f"there is no content with the id {show(content_id)}", content_id=content_id)
+
+
+def _profile(user_id: str, *, status: int = 200) -> Response:
+    profile = queries.profile(user_id)
+    if profile is None:
+        raise NotFound(f"there is no user with the id {show(user_id)}", user_id=user_id)
+    return Response(UserAnswer(profile).data, status=status)
 
 
 def _accepted(report: dict[str, Any]) -> Response:

@@ -249,7 +249,7 @@ def _judged(kind: TrendKind, platform: _Platform) -> list[Trend]:
         names = [name for (name,) in cursor.fetchall()]
     if kind is TrendKind.CONTENT:
         # What the catalogue withdrew, or does not know yet, cannot be shown, so it is no trend either.
-        active = {each for each, card in content_cards(names).items() if card.status == "active"}
+        active = {each for each, card in content_cards(names).items() if card.is_shown}
         names = [each for each in names if each in active]
     share = platform.ordinary(kind, 0, len(platform.people))
     found = judge(_people(kind, names, platform), platform.people, ordinary=share)

@@ -103,3 +103,32 @@ STATS: Final = _answer(
     "A clip of a quiet creator",
     {"content_id": "clip-17", "total": _FIGURES, "last_7d": _FIGURES, "as_of": "2026-11-24T20:00:00Z"},
 )
+MERGE_BODY: Final = OpenApiExample(
+    "Mia has logged in",
+    value={"anonymous_id": "7d1f0c2e-9a55-4b7e-8f10-2b6c", "user_id": "mia"},
+    request_only=True,
+)
+MERGE: Final = OpenApiExample(
+    "What she had done before",
+    value={"user_id": "mia", "events": 214, "served": 80, "stated": False},
+    response_only=True,
+    status_codes=["200"],
+)
+HISTORY: Final = OpenApiExample(
+    "A clip of eight seconds, watched",
+    value={
+        "user_id": "mia",
+        "items": [
+            {
+                "event_type": "view",
+                "content_id": "clip-17",
+                "creator_id": None,
+                "timestamp": "2026-11-20T18:00:00Z",
+                "watch_s": 8.0,
+                "surface": "for_you",
+            }
+        ],
+    },
+    response_only=True,
+    status_codes=["200"],
+)

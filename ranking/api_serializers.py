@@ -4,28 +4,15 @@ from typing import Any
 
 from rest_framework import serializers
 
-from events.queries import ContentCard
 from events.serializers import IdField, StrictSerializer
 from ranking.given_ranking import MAX_GIVEN, Ranking
 from ranking.hot import KINDS, Hot
+from ranking.serializers import CardAnswer, card_json
 from ranking.similar import SimilarPage
 
 REASONS = (
     "unknown", "withdrawn", "restricted", "blocked_creator", "muted_creator", "muted_category", "too_new",
 )  # fmt: skip
-
-
-class CardAnswer(serializers.Serializer[Any]):
-    """What a page shows of one content."""
-
-    creator_id = serializers.CharField()
-    caption = serializers.CharField()
-    tags = serializers.ListField(child=serializers.CharField())
-    category = serializers.CharField()
-    duration_s = serializers.FloatField(allow_null=True)
-    language = serializers.CharField()
-    media_url = serializers.CharField()
-    thumbnail_url = serializers.CharField()
 
 
 class SimilarItemAnswer(serializers.Serializer[Any]):
@@ -122,6 +109,40 @@ class CategoriesAnswer(serializers.Serializer[Any]):
     as_of = serializers.DateTimeField(allow_null=True, help_text="Moment of the counts; null for this moment.")
 
 
+class DoneAnswer(serializers.Serializer[Any]):
+    """One event of a user."""
+
+    event_type = serializers.CharField()
+    content_id = serializers.CharField(allow_null=True)
+    creator_id = serializers.CharField(allow_null=True)
+    timestamp = serializers.DateTimeField()
+    watch_s = serializers.FloatField(allow_null=True, help_text="Seconds watched.")
+    surface = serializers.CharField(allow_null=True)
+
+
+class HistoryAnswer(serializers.Serializer[Any]):
+    """What a user did, newest first."""
+
+    user_id = serializers.CharField()
+    items = DoneAnswer(many=True)
+
+
+class MergeBody(StrictSerializer):
+    """Which device becomes whom."""
+
+    anonymous_id = IdField(help_text="With or without `anon:`.")
+    user_id = IdField(required=False, help_text="May be left out with an end-user token.")
+
+
+class MergeAnswer(serializers.Serializer[Any]):
+    """What changed hands; zeros where there was nothing."""
+
+    user_id = serializers.CharField()
+    events = serializers.IntegerField(min_value=0)
+    served = serializers.IntegerField(min_value=0, help_text="Positions of pages.")
+    stated = serializers.BooleanField(help_text="Whether preferences were joined.")
+
+
 class SuggestedCreatorAnswer(serializers.Serializer[Any]):
     """One creator to follow."""
 
@@ -162,20 +183,6 @@ class ContentStatsAnswer(serializers.Serializer[Any]):
     total = FiguresAnswer()
     last_7d = FiguresAnswer()
     as_of = serializers.DateTimeField(allow_null=True, help_text="Up to where the log is counted.")
-
-
-def card_json(card: ContentCard) -> dict[str, Any]:
-    """A card as plain values."""
-    return {
-        "creator_id": card.creator_id,
-        "caption": card.caption,
-        "tags": list(card.tags),
-        "category": card.category,
-        "duration_s": card.duration_s,
-        "language": card.language,
-        "media_url": card.media_url,
-        "thumbnail_url": card.thumbnail_url,
-    }
 
 
 def similar_json(page: SimilarPage) -> dict[str, Any]:

@@ -30,6 +30,8 @@ from ranking.api_serializers import (
     ranking_json,
     similar_json,
 )
+from ranking.candidates.expressions import parse_filter
+from ranking.feed_params import expression
 from ranking.given_ranking import RankRequest, rank
 from ranking.hot import HALF_LIFE, KINDS, MAX_HOT, HotRequest, categories, hot
 from ranking.query_params import country, one_of, only, whole_number, words
@@ -58,13 +60,14 @@ class SimilarView(APIView):
             OpenApiParameter("user_id", str, description="Leaves out what this user has seen, refused or muted."),
             OpenApiParameter("category", str, many=True, explode=True, description="Only these; may be repeated."),
             OpenApiParameter("language", str, many=True, explode=True, description="As in en; may be repeated."),
+            OpenApiParameter("filter", str, description="A condition on contents, as that of `/feed`."),
         ],
         responses={200: SimilarAnswer, **REFUSALS, 404: ErrorAnswer},
         examples=[examples.SIMILAR],
     )
     def get(self, request: Request, content_id: str) -> Response:
         params = request.query_params
-        only(params, ("count", "user_id", "category", "language"))
+        only(params, ("count", "user_id", "category", "language", "filter"))
         user_id = params.get("user_id")
         wanted = SimilarRequest(
             valid_id(content_id, field="content_id"),
@@ -73,6 +76,7 @@ class SimilarView(APIView):
             user_id=None if user_id is None else acting_user(request, user_id),
             categories=words(params, "category"),
             languages=frozenset(primary(each) for each in words(params, "language")),
+            filter=expression("filter", params["filter"], parse_filter) if "filter" in params else "",
         )
         return Response(similar_json(similar(wanted, now=timezone.now())))
 

@@ -4,13 +4,14 @@ A request without a cursor begins a walk, whose id is that of its first page. A 
 and the page's id follows from the two. So whoever comes with the same cursor finds the page it led to before, and two
 that come at once make the same page: its id is unique in the log.
 
-It says nothing that its owner does not know; user and parameters are in it as a short keyed digest.
+It says nothing that its owner does not know. User and parameters are in it as a short keyed digest, and unusual
+parameters as they are, so that the next page needs the cursor alone.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -21,18 +22,25 @@ from django.utils.crypto import salted_hmac
 from events.errors import InvalidRequest
 
 LIFETIME: Final = timedelta(hours=2)
-MAX_CHARS: Final = 400
+MAX_STATED: Final = 1_200
+"""Characters of parameters that a cursor carries at most; a walk by longer ones names them with every page."""
+MAX_CHARS: Final = 2_400
 MAX_PAGE: Final = 1_000_000
 _SALT: Final = "ranking.cursors"
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Page `page` of a walk, 0 for its first; `binding` digests whose walk it is and by which parameters."""
+    """Page `page` of a walk, 0 for its first.
+
+    `binding` digests whose walk it is and by which parameters; `stated` is what parameters were not the usual ones,
+    None where they are too long to be carried.
+    """
 
     walk: UUID
     page: int
     binding: str
+    stated: Mapping[str, Any] | None = field(default_factory=dict)
 
     @property
     def request_id(self) -> UUID:
@@ -45,7 +53,7 @@ class Cursor:
     @property
     def after(self) -> "Cursor":
         """The page behind this one."""
-        return Cursor(self.walk, self.page + 1, self.binding)
+        return Cursor(self.walk, self.page + 1, self.binding, self.stated)
 
 
 def binding_of(user_id: str, parameters: Mapping[str, Any]) -> str:
@@ -56,8 +64,16 @@ def binding_of(user_id: str, parameters: Mapping[str, Any]) -> str:
 
 def sign(cursor: Cursor, *, served_at: datetime) -> str:
     """The cursor as text; it ends `LIFETIME` after the page that carries it was made."""
-    ends = int((served_at + LIFETIME).timestamp())
-    return signing.Signer(salt=_SALT).sign_object([cursor.walk.hex, cursor.page, cursor.binding, ends])
+    ends = int(end_of(served_at).timestamp())
+    content: list[Any] = [cursor.walk.hex, cursor.page, cursor.binding, ends]
+    if cursor.stated:
+        content.append(cursor.stated if len(json.dumps(cursor.stated)) <= MAX_STATED else None)
+    return signing.Signer(salt=_SALT).sign_object(content)
+
+
+def end_of(served_at: datetime) -> datetime:
+    """Until when the cursor of a page is good."""
+    return served_at + LIFETIME
 
 
 def read(text: str, *, binding: str, now: datetime) -> Cursor:
@@ -66,13 +82,27 @@ def read(text: str, *, binding: str, now: datetime) -> Cursor:
     Raises
     ------
     InvalidRequest
-        `invalid_cursor` where it was not made here, `cursor_expired`, or `cursor_mismatch` where it belongs to another
-        user or to other parameters.
+        `cursor_mismatch` where it belongs to another user or to other parameters, else as `opened`.
+    """
+    cursor = opened(text, now=now)
+    if cursor.binding != binding:
+        message = "cursor belongs to another user or to other parameters; only exclude_ids and explain may change"
+        raise InvalidRequest(message, code="cursor_mismatch", field="cursor")
+    return cursor
+
+
+def opened(text: str, *, now: datetime) -> Cursor:
+    """The cursor in a text, whosever it is.
+
+    Raises
+    ------
+    InvalidRequest
+        `invalid_cursor` where it was not made here, or `cursor_expired`.
     """
     try:
         if len(text) > MAX_CHARS:
             raise signing.BadSignature
-        walk, page, bound, ends = signing.Signer(salt=_SALT).unsign_object(text)
+        walk, page, binding, ends, *stated = signing.Signer(salt=_SALT).unsign_object(text)
     # What is not signed here may be anything, base64 and JSON that do not decode included.
     except (signing.BadSignature, ValueError):
         message = f"cursor was not made by this server, or was changed: {text[:40]!a}"
@@ -80,7 +110,4 @@ def read(text: str, *, binding: str, now: datetime) -> Cursor:
     if now.timestamp() > ends:
         message = f"cursor ended {int(now.timestamp() - ends)} s ago; ask without one to start anew"
         raise InvalidRequest(message, code="cursor_expired", field="cursor")
-    if bound != binding:
-        message = "cursor belongs to another user or to other parameters; only exclude_ids and explain may change"
-        raise InvalidRequest(message, code="cursor_mismatch", field="cursor")
-    return Cursor(UUID(hex=walk), page, bound)
+    return Cursor(UUID(hex=walk), page, binding, stated[0] if stated else {})

@@ -8,8 +8,8 @@ contents. A page that a cursor led to before is not made again: it is read from 
 more.
 
 Queries per page: all about the user and which model serves; eligibility and cards of the shortlist; the log of the
-page; at most once a second the trends. Only a page whose shortlist is withdrawn in large part asks again, and one that
-explains itself asks for captions.
+page; at most once a second the trends. Only a page whose shortlist is withdrawn in large part asks again, one of the
+newest uploads asks which of them are copies, and one that explains itself asks for captions.
 """
 
 import logging
@@ -32,7 +32,7 @@ from features import profiles
 from ranking import cursors, queries, telemetry
 from ranking.cursors import Cursor
 from ranking.explain import explain
-from ranking.feed_config import USUAL
+from ranking.feed_config import config_of
 from ranking.feed_request import MAX_ITEMS, SURFACES, Feed, FeedItem, FeedRequest
 from ranking.pipeline.memory import remember
 from ranking.pipeline.run import Account
@@ -66,7 +66,7 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
     start = time.perf_counter()
     binding = cursors.binding_of(request.user_id, request.walk_parameters)
     if request.cursor is None:
-        place = Cursor(request_id or uuid4(), 0, binding)
+        place = Cursor(request_id or uuid4(), 0, binding, request.stated)
     else:
         place = cursors.read(request.cursor, binding=binding, now=now)
     # Before the user's lock is taken: a new snapshot takes its time to load.
@@ -110,9 +110,10 @@ def _report(feed: Feed, start: float) -> None:
 
 
 def _supplies(stock: Stock | None, pointer: Pointer | None) -> Supplies:
+    config = config_of(settings.FEED_EXPLORER)
     if stock is None or len(stock.shelf) == 0:
-        return Supplies(None, None, np.empty(0, np.int64))
-    return Supplies(stock, serving_of(pointer), trending_rows(stock.shelf))
+        return Supplies(None, None, np.empty(0, np.int64), config)
+    return Supplies(stock, serving_of(pointer), trending_rows(stock.shelf), config)
 
 
 def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *, now: datetime) -> Person:
@@ -178,10 +179,11 @@ def _make(
         has_more=has_more,
         account=found.account,
         next_cursor=cursors.sign(place.after, served_at=now) if has_more else None,
+        expires_at=cursors.end_of(now) if has_more else None,
     )
     if logged:
         seen = features.served([item.content_id for item in items])
-        log_page(feed, request, seen, walk_id=place.walk, arm=DEFAULT_ARM, config=USUAL.version, now=now)
+        log_page(feed, request, seen, walk_id=place.walk, arm=DEFAULT_ARM, config=supplies.config.version, now=now)
     return feed
 
 
@@ -211,5 +213,6 @@ def _replay(delivered: tuple[queries.DeliveredRow, ...], request: FeedRequest, p
         has_more=has_more,
         account=Account(),
         next_cursor=cursors.sign(place.after, served_at=served_at) if has_more else None,
+        expires_at=cursors.end_of(served_at) if has_more else None,
         replayed=True,
     )  # fmt: skip

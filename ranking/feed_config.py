@@ -7,16 +7,20 @@ changes with it; nobody has to remember to raise one.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
 
 from ranking.pipeline.cut import CutRules
+from ranking.rerank.exploration import ExplorationConfig
 from ranking.rerank.guarantee import GuaranteeRules
 from ranking.rerank.hybrid import FusionWeights
+from ranking.rerank.kdpp import DiverseConfig
 from ranking.rerank.mix import MixRules
 from ranking.rerank.thompson import ThompsonConfig
 
+EXPLORERS: Final = ("thompson", "linear", "epsilon_greedy", "diverse")
 Quotas = Mapping[str, int]
 _FOR_YOU: Final = MappingProxyType(
     {"sequential": 150, "content_based": 150, "popular": 100, "trending": 50, "fresh": 50, "following": 50}
@@ -38,7 +42,9 @@ class FeedConfig:
     cut : how many candidates the model judges
     fusion : weights of the session's signals
     mix : caps on creators, sounds and topics
-    exploration : budget and limits of Thompson sampling
+    explorer : which stage tries something out; see `explorers`. Of those that keep to a budget, Thompson sampling by
+        content costs least
+    exploration, epsilon, diverse : budget and limits of Thompson sampling, of epsilon-greedy and of diverse pages
     guarantee : exposure every new content gets
     theta : weight of the value against diversity
     fairness_loss : share of a page's worth that fair exposure of creators may cost; at 0.01 somebody who watches one
@@ -52,7 +58,10 @@ class FeedConfig:
     cut: CutRules = field(default_factory=CutRules)
     fusion: FusionWeights = field(default_factory=FusionWeights)
     mix: MixRules = field(default_factory=MixRules)
+    explorer: str = "thompson"
     exploration: ThompsonConfig = field(default_factory=ThompsonConfig)
+    epsilon: ExplorationConfig = field(default_factory=ExplorationConfig)
+    diverse: DiverseConfig = field(default_factory=DiverseConfig)
     guarantee: GuaranteeRules = field(default_factory=GuaranteeRules)
     theta: float = 2.0
     fairness_loss: float = 0.002
@@ -63,6 +72,8 @@ class FeedConfig:
         for name, quota in [("listed", self.listed), *quotas]:
             if quota < 1:
                 raise ValueError(f"the quota of {name} must be at least 1, got {quota}; leave the source out instead")
+        if self.explorer not in EXPLORERS:
+            raise ValueError(f"explorer must be one of {', '.join(EXPLORERS)}, got {self.explorer!r}")
         object.__setattr__(self, "version", _version_of(self))
 
 
@@ -81,3 +92,9 @@ def _plain(value: Any) -> Any:
 
 
 USUAL: Final = FeedConfig()
+
+
+@cache
+def config_of(explorer: str) -> FeedConfig:
+    """The usual configuration with another explorer; the usual one itself where it is not another."""
+    return USUAL if explorer == USUAL.explorer else replace(USUAL, explorer=explorer)

@@ -14,6 +14,11 @@ CODES: Final[Mapping[str, str]] = {
     "cursor_expired": "400: the cursor is too old; begin a new walk",
     "cursor_mismatch": "400: the cursor is another user's, or its walk had other parameters",
     "invalid_request": "400: anything else that cannot be understood, such as an impossible user id",
+    "parse_error": "400: with POST, a body that is no JSON",
+    "length_required": "411: with POST, a body of unknown length",
+    "body_too_large": "413: with POST, a body that is too long",
+    "unsupported_media_type": "415: with POST, a body of another type",
+    "unsupported_encoding": "415: with POST, a body packed with anything but gzip",
     "unauthorized": "401: no credential",
     "invalid_key": "401: a key nobody made, or that was revoked",
     "invalid_token": "401: a token nobody made, or that was changed",
@@ -30,10 +35,11 @@ _RULES: Final = """
 The next page for one user, best first. Every event changes the very next page.
 
 Walk through the feed by `next_cursor`; asking without a cursor begins a new walk, as a refresh does, and so does a
-client whose walk ended (`next_cursor` is null). A walk never repeats what it delivered. Nothing that another walk
-delivered, on whatever device, comes again while two pages of contents are left that never were on a page; then what
-the user has not met is offered again. What they have met (any event about it, also a swipe within the first second)
-comes only when nothing else is left, longest ago first (`repeats` says so). What they hid or reported never does.
+client whose walk ended (`next_cursor` is null). `/feed/next` needs the cursor alone. A walk never repeats what it
+delivered. Nothing that another walk delivered, on whatever device, comes again while two pages of contents are left
+that never were on a page; then what the user has not met is offered again. What they have met (any event about it, also
+a swipe within the first second) comes only when nothing else is left, longest ago first (`repeats` says so). What they
+hid or reported never does.
 
 Whether an item may be shown is asked of the database for every page: moderation, age, country, language, blocked and
 muted creators, muted categories. An age or a country that is not known hides what is limited by it.
@@ -45,6 +51,24 @@ with Retry-After.
 An error is `{"error": {"code", "message", "details"}}` with one of these codes:
 """
 DESCRIPTION: Final = _RULES + "\n".join(f"- `{code}`: {meaning}" for code, meaning in CODES.items())
+
+NEXT_DESCRIPTION: Final = (
+    "The page that `next_cursor` leads to. The cursor carries the walk's parameters, so it is enough; the rules, codes "
+    "and the answer are those of `/feed`. The same cursor always gives the same page. A walk whose filter, boost and "
+    "lists are longer than a cursor carries is refused here with `missing_parameter`; `/feed` continues it, by all of "
+    "its parameters and the cursor."
+)
+BODY_EXAMPLE: Final = OpenApiExample(
+    "Short clips of the sea, new ones first",
+    request_only=True,
+    value={
+        "user_id": "mia",
+        "limit": 10,
+        "exclude_ids": ["clip-17"],
+        "filter": 'category = "ocean" and duration_s <= 30',
+        "boost": "age_h < 24 => 0.5",
+    },
+)
 
 _ITEM: Final[Mapping[str, Any]] = {
     "content_id": "clip-17",
@@ -71,6 +95,7 @@ _PAGE: Final[Mapping[str, Any]] = {
     "fallback_level": "ranked",
     "repeats": False,
     "has_more": True,
+    "expires_at": "2026-11-20T20:00:00Z",
     "next_cursor": "WyIwZjFmN2I4ZTZmNWY0ZDBlOWQwYTRiMWY1ZTJkOWMxMSIsMSwiYTNmIiwxNzk1NTk1NjQzXQ:6cNn8...",
     "took_ms": 6.3,
 }
@@ -98,7 +123,7 @@ def _refusal(name: str, status: str, code: str, message: str, details: Mapping[s
 EXAMPLES: Final = [
     _page("A page of one"),
     _page("Explained", items=[{**_ITEM, "explanation": _EXPLANATION}]),
-    _page("The last page of a walk", has_more=False, next_cursor=None),
+    _page("The last page of a walk", has_more=False, next_cursor=None, expires_at=None),
     _refusal(
         "A value that is none", "400", "invalid_limit", "limit must be a whole number from 1 to 50; got '51'",
         {"field": "limit"},

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.urls import reverse
 
 from ranking.feed import preview
-from ranking.feed_config import USUAL
+from ranking.feed_config import config_of
 from ranking.feed_request import Explanation, Feed, FeedItem, FeedRequest
 from ranking.pipeline.moves import Move
 
@@ -57,7 +58,7 @@ def feed_page(user_id: str, surface: str, *, now: datetime) -> FeedPage:
     return FeedPage(
         user_id=user_id,
         feed=feed,
-        config=USUAL.version,
+        config=config_of(settings.FEED_EXPLORER).version,
         items=tuple(map(_row, feed.items)),
         sources=tuple(sources),
         dropped=account.dropped,

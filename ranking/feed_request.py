@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,6 +28,8 @@ class FeedRequest:
     country : ISO 3166 alpha-2 in capitals, before what the profile says; "" leaves it to the profile
     diversity, exploration : 0 to 1; None for the usual
     max_per_creator : on this page; None leaves it to the usual mix
+    filter : a condition on contents, "" for none; see `candidates.expressions`
+    boost : what raises or lowers the score of some contents, "" for nothing
     profiling : whether the user's past may choose; without it, only what was delivered and refused is remembered
     explain : whether each item says why it is there
     """
@@ -44,6 +47,8 @@ class FeedRequest:
     diversity: float | None = None
     exploration: float | None = None
     max_per_creator: int | None = None
+    filter: str = ""
+    boost: str = ""
     profiling: bool = True
     explain: bool = False
 
@@ -71,8 +76,26 @@ class FeedRequest:
             "diversity": self.diversity,
             "exploration": self.exploration,
             "max_per_creator": self.max_per_creator,
+            "filter": self.filter,
+            "boost": self.boost,
             "profiling": self.profiling,
         }
+
+    @property
+    def stated(self) -> Mapping[str, Any]:
+        """Those of the walk's parameters that are not the usual ones: what its cursors carry."""
+        return {name: value for name, value in self.walk_parameters.items() if value != _USUAL[name]}
+
+    @classmethod
+    def continued(
+        cls, user_id: str, cursor: str, stated: Mapping[str, Any], *, exclude: frozenset[str], explain: bool
+    ) -> "FeedRequest":
+        """The request for a further page of the walk whose cursor carried `stated`."""
+        lists = {name: frozenset(stated[name]) for name in ("categories", "languages") if name in stated}
+        return cls(user_id, cursor=cursor, exclude=exclude, explain=explain, **{**stated, **lists})
+
+
+_USUAL: Final = FeedRequest("").walk_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +154,11 @@ class FeedItem:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """One answered page. `account` says what happened on the way; `replayed` that it was delivered before."""
+    """One answered page.
+
+    `account` says what happened on the way; `expires_at` until when `next_cursor` is good; `replayed` that the page was
+    delivered before.
+    """
 
     request_id: UUID
     items: tuple[FeedItem, ...]
@@ -141,4 +168,5 @@ class Feed:
     has_more: bool
     account: Account
     next_cursor: str | None = None
+    expires_at: datetime | None = None
     replayed: bool = False

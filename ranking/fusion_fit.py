@@ -42,8 +42,10 @@ def fit_fusion(
     if min(label.sum(), len(label) - label.sum()) < LEAST_ANSWERS:
         return Fusion({}, None)
     base = FusionWeights()
-    factors = fit_factors(_value(ranker, reading, held_out, policy), signals_of(held_out.features), label, base=base)
-    value, signals = _value(ranker, reading, test, policy), signals_of(test.features)
+    factors = fit_factors(
+        standardised_value(ranker, reading, held_out, policy), signals_of(held_out.features), label, base=base
+    )
+    value, signals = standardised_value(ranker, reading, test, policy), signals_of(test.features)
     answers = test.labels.of(PRIMARY).astype(np.int8)
     before = offline.auc(answers, fused(value, signals, base))
     after = offline.auc(answers, fused(value, signals, scaled(base, factors)))
@@ -70,7 +72,7 @@ def signals_of(features: FeatureMatrix) -> dict[str, Floats]:
     }
 
 
-def _value(ranker: FittedRanker, reading: Reading, examples: TrainingSet, policy: Policy) -> Floats:
+def standardised_value(ranker: FittedRanker, reading: Reading, examples: TrainingSet, policy: Policy) -> Floats:
     """Standardised value of each example for its user's segment."""
     heads = reading.read(ranker.outputs(examples.features), examples.duration_s)
     segment: NDArray[np.int64] = np.array([SEGMENTS.index(segment_of(row)) for row in examples.features.user])

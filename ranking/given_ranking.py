@@ -19,6 +19,7 @@ from events.errors import InvalidRequest
 from events.queries import content_cards, eligible_cards
 from features import profiles
 from ranking.candidates.given import Given
+from ranking.feed_config import USUAL
 from ranking.pipeline.run import Pipeline, run
 from ranking.pipeline.shelf import session_taste
 from ranking.pipeline.stages import FeedQuery, Ids, Judgement, Scores
@@ -115,7 +116,7 @@ def _reasons(content_ids: Collection[str], viewer: Viewer, *, reveal: bool) -> d
     known = content_cards(missing) if missing and reveal else {}
     for each in missing:
         card = known.get(each)
-        reasons[each] = "unknown" if card is None else "withdrawn" if card.status != "active" else "restricted"
+        reasons[each] = "unknown" if card is None else "withdrawn" if not card.is_shown else "restricted"
     return reasons
 
 
@@ -133,7 +134,7 @@ def _judge(stock: Stock, viewer: Viewer, rows: Ids, request: RankRequest, *, now
         size=len(rows),
         seed=0,
     )
-    light = LightRanker(shelf, taste, np.empty(0, np.int64))
+    light = LightRanker(shelf, taste, USUAL.fusion)
     blocks = RankerFeatures(past, stock, now=now, profile=profile, surface=SURFACE)
     pipeline = Pipeline(
         sources=[(Given(rows), len(rows))],

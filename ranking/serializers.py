@@ -5,12 +5,18 @@ from typing import Any
 
 from rest_framework import serializers
 
+from events.queries import ContentCard
 from ranking.feed_request import Explanation, Feed
 
 LEVELS = ("ranked", "light", "trending", "latest")
 
 
-class FeedContent(serializers.Serializer[Any]):
+CONTENT_FIELDS = (
+    "creator_id", "caption", "tags", "category", "duration_s", "language", "media_url", "thumbnail_url",
+)  # fmt: skip
+
+
+class CardAnswer(serializers.Serializer[Any]):
     """What a player needs of one content."""
 
     creator_id = serializers.CharField()
@@ -60,7 +66,7 @@ class FeedItemAnswer(serializers.Serializer[Any]):
     sources = serializers.ListField(child=serializers.CharField(), help_text="Every source that proposed it.")
     score = serializers.FloatField()
     model_version = serializers.CharField()
-    content = FeedContent()
+    content = CardAnswer()
     explanation = ExplanationAnswer(required=False, help_text="With explain=true only.")
 
 
@@ -74,7 +80,29 @@ class FeedAnswer(serializers.Serializer[Any]):
     repeats = serializers.BooleanField(help_text="True when the page had to show something again.")
     has_more = serializers.BooleanField()
     next_cursor = serializers.CharField(allow_null=True, help_text="Of the next page; null where there is none.")
+    expires_at = serializers.DateTimeField(allow_null=True, help_text="Until when `next_cursor` is good.")
     took_ms = serializers.FloatField()
+
+
+def card_json(card: ContentCard) -> dict[str, Any]:
+    """A card as plain values."""
+    return {
+        "creator_id": card.creator_id,
+        "caption": card.caption,
+        "tags": list(card.tags),
+        "category": card.category,
+        "duration_s": card.duration_s,
+        "language": card.language,
+        "media_url": card.media_url,
+        "thumbnail_url": card.thumbnail_url,
+    }
+
+
+def trimmed(answer: dict[str, Any], include: frozenset[str]) -> dict[str, Any]:
+    """An answer with only these facts of its contents; an empty set leaves it as it is."""
+    for item in answer["items"] if include else ():
+        item["content"] = {name: value for name, value in item["content"].items() if name in include}
+    return answer
 
 
 def as_json(feed: Feed, *, took_ms: float) -> dict[str, Any]:
@@ -89,16 +117,7 @@ def as_json(feed: Feed, *, took_ms: float) -> dict[str, Any]:
                 "sources": list(item.sources),
                 "score": round(item.score, 6),
                 "model_version": item.model_version,
-                "content": {
-                    "creator_id": item.content.creator_id,
-                    "caption": item.content.caption,
-                    "tags": list(item.content.tags),
-                    "category": item.content.category,
-                    "duration_s": item.content.duration_s,
-                    "language": item.content.language,
-                    "media_url": item.content.media_url,
-                    "thumbnail_url": item.content.thumbnail_url,
-                },
+                "content": card_json(item.content),
                 **({} if item.explanation is None else {"explanation": _explained(item.explanation, item.propensity)}),
             }
             for item in feed.items
@@ -108,6 +127,7 @@ def as_json(feed: Feed, *, took_ms: float) -> dict[str, Any]:
         "repeats": feed.repeats,
         "has_more": feed.has_more,
         "next_cursor": feed.next_cursor,
+        "expires_at": None if feed.expires_at is None else feed.expires_at.isoformat().replace("+00:00", "Z"),
         "took_ms": round(took_ms, 2),
     }
 

@@ -9,23 +9,28 @@ from itertools import chain, islice
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from events.cleaning.audience import Audience, primary
 from events.columnar.history import History
 from events.errors import InvalidRequest
 from events.queries import ContentCard, content, eligible_cards, newest_contents
 from features.extraction import Profile
-from ranking.feed_config import USUAL
+from features.looks import looks_among
+from ranking.candidates.expressions import parse_boosts, parse_filter
+from ranking.feed_config import USUAL, FeedConfig
 from ranking.feed_request import NO_FIGURES, FeedRequest, Figures
 from ranking.pipeline.memory import Memory
 from ranking.pipeline.moves import Move
 from ranking.pipeline.run import Account, Run, run
 from ranking.pipeline.shelf import UNKNOWN, SessionTaste, Shelf, session_taste
-from ranking.pipeline.stages import FeedQuery, Ids, Mask, Vector
+from ranking.pipeline.stages import FeedQuery, Ids, Mask, Ranker, Vector
 from ranking.ranker.valued import ValuedModel
+from ranking.rerank.boosted import Boosted
 from ranking.rerank.hybrid import LightRanker, ModelRanker
 from ranking.shelves import RankerFeatures, Stock
 from ranking.surfaces import PIPELINES, Desk
+from ranking.tables import SnapshotTable, passing
 
 DEFAULT_ARM: Final = "default"
 SPARE: Final = 10
@@ -73,6 +78,7 @@ class Supplies:
     stock: Stock | None
     model: ValuedModel | None
     rising: Ids
+    config: FeedConfig = USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +141,7 @@ def select(
 
     def attempt(*, release: bool) -> tuple[Shortlist, Chosen]:
         found = shortlist(request, person, supplies, features, release=release, seed=seed, now=now, deadline=deadline)
-        return found, choose(found, request, person)
+        return found, choose(found, request, person, now=now)
 
     found, chosen = attempt(release=False)
     new = sum(pick.source != SEEN_AGAIN for pick in chosen.picks)
@@ -144,7 +150,7 @@ def select(
     if not chosen.picks and found.level != "latest":
         # It has a rule of its own for what waits: a snapshot of which nothing is left says nothing about the catalogue.
         found = latest(request, person, release=False, account=found.account)
-        chosen = choose(found, request, person)
+        chosen = choose(found, request, person, now=now)
     return found, chosen
 
 
@@ -166,7 +172,7 @@ def shortlist(
     stock = supplies.stock
     if stock is None or len(stock.shelf) == 0:
         return latest(request, person, release=release, account=Account())
-    allowed = _allowed(request, person, stock)
+    allowed = _allowed(request, person, stock, now)
     shelf = stock.shelf if allowed is None else stock.shelf.only(allowed)
     away = _Away.of(shelf, person)
     release = release or away.left < ENOUGH_PAGES * request.limit
@@ -183,11 +189,15 @@ def shortlist(
         size=min(request.limit + SPARE, len(shelf)),
         seed=seed,
     )
-    light = LightRanker(shelf, taste, np.empty(0, np.int64), USUAL.fusion)
+    light = LightRanker(shelf, taste, supplies.config.fusion)
     ranker = None if supplies.model is None else ModelRanker(supplies.model, features, light)
     follows = np.array(_known(stock.snapshot.creator_of, person.follows), np.int64)
+    judges: tuple[Ranker | None, Ranker] = (ranker, light)
+    if request.boost:
+        added = _added(request, stock, now)
+        judges = (None if ranker is None else Boosted(ranker, added), Boosted(light, added))
     pipeline = PIPELINES[request.surface](
-        Desk(request, stock, shelf, taste, ranker, light, away.withheld, supplies.rising, follows)
+        Desk(request, stock, shelf, taste, *judges, away.withheld, supplies.rising, follows, supplies.config)
     )
     result = run(query, pipeline, catalogue_size=len(shelf), timer=time.perf_counter, deadline=deadline)
     level = result.version if result.version in {"latest", "trending"} else result.level
@@ -199,20 +209,26 @@ def shortlist(
 
 
 def latest(request: FeedRequest, person: Person, *, release: bool, account: Account) -> Shortlist:
-    """Newest uploads straight from the database: unseen ones first, then those of the least recent contact."""
+    """Newest uploads straight from the database: unseen ones first, then those of the least recent contact.
+
+    Of copies one is shown, and none of what was met; which of them are copies is asked by a query of its own.
+    """
     seen, waiting = person.memory.seen, person.memory.waiting
     gone = person.withheld | person.memory.walked
-    newest = [each for each in newest_contents(LATEST_DEPTH, person.audience) if each not in gone]
-    new = [each for each in newest if each not in seen and each not in waiting]
+    every = newest_contents(LATEST_DEPTH, person.audience)
+    look = looks_among(every)
+    met = {look[each] for each in every if each in look and (each in seen or each in gone)}
+    newest = [each for each in every if each not in gone]
+    fresh = [each for each in newest if each not in seen and look.get(each) not in met]
+    new = [each for each in fresh if each not in waiting]
     release = release or len(new) < ENOUGH_PAGES * request.limit
-    if release:
-        new = [each for each in newest if each not in seen]
     again = sorted((each for each in newest if each in seen), key=lambda each: seen[each])
-    picks = chain((Pick(each, "latest", ("latest",)) for each in new), map(_again, again))
-    return Shortlist(picks, "latest", "latest", release, account)
+    picks = (Pick(each, "latest", ("latest",)) for each in (fresh if release else new))
+    listed = (replace(pick, look=look.get(pick.content_id, UNKNOWN)) for pick in chain(picks, map(_again, again)))
+    return Shortlist(listed, "latest", "latest", release, account)
 
 
-def choose(found: Shortlist, request: FeedRequest, person: Person) -> Chosen:
+def choose(found: Shortlist, request: FeedRequest, person: Person, *, now: datetime) -> Chosen:
     """The first picks that may be shown at this moment, as many as asked for, with their cards.
 
     One query, unless the database withdraws more than the spare ones: then further picks are checked. Withdrawing a
@@ -234,8 +250,9 @@ def choose(found: Shortlist, request: FeedRequest, person: Person) -> Chosen:
             more = more or bool(picks)
             break
         eligible = eligible_cards([pick.content_id for pick in picks], person.audience)
+        passed = eligible if not request.filter else passing(eligible, request.filter, now)
         for pick in picks:
-            card = eligible.get(pick.content_id)
+            card = passed.get(pick.content_id)
             if card is None or not _wanted(card, request, person):
                 continue
             if len(chosen) == request.limit:
@@ -261,10 +278,22 @@ def _wanted(card: ContentCard, request: FeedRequest, person: Person) -> bool:
     )
 
 
-def _allowed(request: FeedRequest, person: Person, stock: Stock) -> Mask | None:
+def _added(request: FeedRequest, stock: Stock, now: datetime) -> NDArray[np.float32]:
+    """What the request's boosts add to the score of every content."""
+    table = SnapshotTable(stock.snapshot, now.timestamp())
+    added = np.zeros(table.size, np.float32)
+    for boost in parse_boosts(request.boost):
+        surely, _ = boost.condition.masks(table)
+        added[surely] += boost.by
+    return added
+
+
+def _allowed(request: FeedRequest, person: Person, stock: Stock, now: datetime) -> Mask | None:
     """Which rows this request may show, as far as the snapshot knows; None for all."""
     snapshot, audience = stock.snapshot, person.audience
     masks: list[Mask] = []
+    if request.filter:
+        masks.append(parse_filter(request.filter).masks(SnapshotTable(snapshot, now.timestamp()))[1])
     if request.categories:
         masks.append(np.isin(snapshot.category, _codes(snapshot.categories.tolist(), request.categories)))
     if audience.categories:

@@ -18,10 +18,12 @@ from events.cleaning.schema import show
 from events.errors import NotFound
 from events.queries import ContentCard
 from ranking.candidates.alike import alike, of_same_kind
+from ranking.candidates.expressions import parse_filter
 from ranking.candidates.filters import codes_of
 from ranking.pipeline.shelf import UNKNOWN
 from ranking.pipeline.stages import Mask
 from ranking.shelves import Stock, current_stock
+from ranking.tables import SnapshotTable, passing
 from ranking.viewer import Viewer, viewer_of
 
 MAX_SIMILAR: Final = 50
@@ -32,13 +34,14 @@ _DEPTH: Final = 150
 
 @dataclass(frozen=True, slots=True)
 class SimilarRequest:
-    """Like what, how many, for whom; empty sets allow every category and language."""
+    """Like what, how many, for whom; empty sets allow every category and language, an empty `filter` everything."""
 
     content_id: str
     count: int = 10
     user_id: str | None = None
     categories: frozenset[str] = frozenset()
     languages: frozenset[str] = frozenset()
+    filter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +73,15 @@ def similar(request: SimilarRequest, *, now: datetime) -> SimilarPage:
     NotFound : the content is unknown or not active
     """
     seed = queries.content_cards([request.content_id]).get(request.content_id)
-    if seed is None or seed.status != "active":
+    if seed is None or not seed.is_shown:
         raise NotFound(f"there is no content with the id {show(request.content_id)}", content_id=request.content_id)
     viewer = viewer_of(request.user_id, now=now)
     stock = current_stock()
-    candidates = list(_unique(_candidates(request, seed, viewer, stock), without={seed.content_id, *viewer.met}))
+    found = _candidates(request, seed, viewer, stock, now)
+    candidates = list(_unique(found, without={seed.content_id, *viewer.met}))
     cards = queries.eligible_cards([each.content_id for each in candidates[:MOST_CHECKED]], viewer.audience)
+    if request.filter:
+        cards = passing(cards, request.filter, now)
     items: list[tuple[Candidate, ContentCard]] = []
     creators: set[str] = set()
     for candidate in candidates:
@@ -90,12 +96,14 @@ def similar(request: SimilarRequest, *, now: datetime) -> SimilarPage:
     return SimilarPage(seed.content_id, tuple(items), level, stock.snapshot.version if stock else "")
 
 
-def _candidates(request: SimilarRequest, seed: ContentCard, viewer: Viewer, stock: Stock | None) -> Iterator[Candidate]:
+def _candidates(
+    request: SimilarRequest, seed: ContentCard, viewer: Viewer, stock: Stock | None, now: datetime
+) -> Iterator[Candidate]:
     if stock is None or len(stock.shelf) == 0:
         yield from (Candidate(each, "latest") for each in queries.newest_contents(MOST_CHECKED, viewer.audience))
         return
     shelf = stock.shelf
-    allowed = viewer.may_see(stock) & _asked_for(request, stock)
+    allowed = viewer.may_see(stock) & _asked_for(request, stock, now)
     row = shelf.row_of.get(seed.content_id, UNKNOWN)
     if row >= 0:
         found = alike(shelf, row, _DEPTH, allowed)
@@ -111,12 +119,14 @@ def _candidates(request: SimilarRequest, seed: ContentCard, viewer: Viewer, stoc
                 yield Candidate(shelf.content_id[near], source)
 
 
-def _asked_for(request: SimilarRequest, stock: Stock) -> Mask:
-    """Rows of the categories and languages asked for."""
+def _asked_for(request: SimilarRequest, stock: Stock, now: datetime) -> Mask:
+    """Rows of the categories and languages asked for, for which the filter may hold."""
     snapshot = stock.snapshot
     asked = np.ones(len(snapshot), np.bool_)
     if request.categories:
         asked &= np.isin(snapshot.category, codes_of(snapshot.categories, request.categories))
+    if request.filter:
+        asked &= parse_filter(request.filter).masks(SnapshotTable(snapshot, now.timestamp()))[1]
     if request.languages:
         spoken = [code for code, tag in enumerate(snapshot.languages) if primary(tag) in request.languages]
         asked &= np.isin(snapshot.language, spoken)

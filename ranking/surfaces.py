@@ -1,6 +1,6 @@
 """The pipeline of each surface, as literals that read from top to bottom. An experiment arm is another like these."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,6 +14,7 @@ from ranking.candidates.listings import Newest
 from ranking.candidates.popular import Popular
 from ranking.candidates.sequential import Sequential
 from ranking.candidates.trending import Trending
+from ranking.explorers import EXPLORERS, Budget
 from ranking.feed_config import USUAL, FeedConfig, Quotas
 from ranking.feed_request import FeedRequest
 from ranking.pipeline.run import Pipeline
@@ -24,10 +25,8 @@ from ranking.rerank.calibration import Calibration
 from ranking.rerank.diversity import Diversity
 from ranking.rerank.fairness import CreatorFairness
 from ranking.rerank.guarantee import Guarantee
-from ranking.rerank.hybrid import LightRanker
 from ranking.rerank.mix import Mix
 from ranking.rerank.orders import ByTrend, ByUpload
-from ranking.rerank.thompson import Thompson
 from ranking.shelves import Stock
 
 LEAST_THETA: Final = 0.05
@@ -42,7 +41,7 @@ class Desk:
     shelf: Shelf
     taste: SessionTaste
     ranker: Ranker | None
-    light: LightRanker
+    light: Ranker
     refused_rows: Ids
     rising: Ids
     follows: Ids
@@ -61,66 +60,44 @@ SOURCES: Final[Mapping[str, Callable[[Desk], CandidateSource]]] = {
 """Sources by the name that quotas give them."""
 
 
-def for_you(desk: Desk) -> Pipeline:
-    """The default: what suits this user."""
-    shelf = desk.shelf
+def guessed(desk: Desk, quotas: Quotas) -> Pipeline:
+    """What suits this user, of all or of some categories, whose quotas hold what fills small ones."""
     return Pipeline(
-        sources=_sources(desk, desk.config.for_you),
+        sources=_sources(desk, quotas),
         filters=_filters(desk),
         ranker=desk.ranker,
         light_ranker=desk.light,
-        trending=Popular(shelf),
+        trending=Popular(desk.shelf),
         rerankers=_page_makers(desk),
         cut=desk.config.cut,
     )
 
 
-def category(desk: Desk) -> Pipeline:
-    """Some categories, as this user would like them; what is listed beside the guesses fills small categories."""
-    shelf = desk.shelf
+def ordered(desk: Desk, sources: Sequence[tuple[CandidateSource, int]], order: Ranker) -> Pipeline:
+    """A promised order, the same for everybody, and so without a model and without re-ranking."""
     return Pipeline(
-        sources=_sources(desk, desk.config.category),
-        filters=_filters(desk),
-        ranker=desk.ranker,
-        light_ranker=desk.light,
-        trending=Popular(shelf),
-        rerankers=_page_makers(desk),
-        cut=desk.config.cut,
-    )
-
-
-def trending(desk: Desk) -> Pipeline:
-    """What rises, strongest first, then what many enjoy; the same for everybody."""
-    shelf = desk.shelf
-    return Pipeline(
-        sources=_sources(desk, desk.config.trending),
+        sources=sources,
         filters=_filters(desk),
         ranker=None,
-        light_ranker=ByTrend(shelf, desk.rising),
-        trending=Popular(shelf),
+        light_ranker=order,
+        trending=Popular(desk.shelf),
         rerankers=[],
     )
 
 
 def listing(desk: Desk) -> Pipeline:
     """Latest upload first: of all, of the creators a user follows, or of one creator, as the shelf was thinned."""
-    shelf = desk.shelf
-    return Pipeline(
-        sources=[(Newest(shelf, desk.request.surface), desk.config.listed)],
-        filters=_filters(desk),
-        ranker=None,
-        light_ranker=ByUpload(shelf),
-        trending=Popular(shelf),
-        rerankers=[],
-    )
+    source = Newest(desk.shelf, desk.request.surface)
+    return ordered(desk, [(source, desk.config.listed)], ByUpload(desk.shelf))
 
 
 PIPELINES: Final[Mapping[str, Callable[[Desk], Pipeline]]] = {
-    "for_you": for_you,
+    "for_you": lambda desk: guessed(desk, desk.config.for_you),
     "following": listing,
-    "trending": trending,
+    # What rises, strongest first, then what many enjoy.
+    "trending": lambda desk: ordered(desk, _sources(desk, desk.config.trending), ByTrend(desk.shelf, desk.rising)),
     "latest": listing,
-    "category": category,
+    "category": lambda desk: guessed(desk, desk.config.category),
     "creator": listing,
 }
 
@@ -162,9 +139,6 @@ def _page_makers(desk: Desk) -> list[ReRanker]:
         stages.append(Guarantee(desk.stock.due_place(config.guarantee.people), config.guarantee))
     stages.append(Mix(shelf, desk.taste.evidence, rules))
     if explores:
-        usual = config.exploration if share is None else replace(config.exploration, block=max(round(1.0 / share), 1))
-        # What is guaranteed is part of the budget: one position in 20 for it leaves one in 20 of one in 10.
-        left = 1.0 / usual.block - (1.0 / config.guarantee.block if len(due) else 0.0)
-        budget = replace(usual, block=round(1.0 / left)) if left > 0.0 else usual
-        stages.append(Thompson([desk.stock.belief], desk.stock.new, budget))
+        explorer = EXPLORERS[config.explorer]
+        stages.append(explorer(desk.stock, shelf, config, Budget(share, guaranteed=len(due) > 0)))
     return stages

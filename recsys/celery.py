@@ -37,6 +37,8 @@ app.conf.beat_schedule = {
         ("analyse contents", "features.tasks.analyse_contents", 5.0),
         ("apply feedback to profiles", "features.tasks.apply_feedback", MINUTE_S),
         ("rebuild sessions", "events.tasks.rebuild_sessions", MINUTE_S),
+        # Feeds compare the end themselves; this keeps what has ended out of the next snapshot.
+        ("note expired contents", "events.tasks.note_expired", MINUTE_S),
         ("mark automated traffic", "events.tasks.mark_automated", 5 * MINUTE_S),
         # A report made in the player is in the queue, and counts towards hiding, within half a minute.
         ("take reports", "dashboards.moderation_tasks.take_reports", MINUTE_S / 2),

@@ -223,6 +223,8 @@ FEED_BUDGET_MS = _count("FEED_BUDGET_MS", 200, least=1)
 # Feeds in work per web process; further ones are refused at once. Below the threads of a process, so that events are
 # still taken in.
 FEED_MAX_IN_WORK = _count("FEED_MAX_IN_WORK", 12, least=1)
+# Which stage of a feed tries something out; `ranking.explorers` says what each does, `bench exploration` what it costs.
+FEED_EXPLORER = _one_of("FEED_EXPLORER", "thompson", ("thompson", "linear", "epsilon_greedy", "diverse"))
 SNAPSHOT_DIR = VAR_DIR / "snapshots"
 # The demo player acts for any user id it is given, so it is off unless the data is the embedded default's own.
 DEMO_PLAYER = _flag("DEMO_PLAYER", EMBEDDED)

@@ -54,7 +54,9 @@ TRANSIT: Final = timedelta(seconds=1)
 # Players round, and a catalogue may know the length to the second only.
 WATCH_SLACK_S: Final = 0.5
 # At least 16 characters: who knows a device id may read its feed, so it must not be guessed.
-_ANONYMOUS = re.compile(r"anon:[A-Za-z0-9._~-]{16,128}")
+ANONYMOUS = "anon:"
+"""What the ids of devices begin with."""
+_ANONYMOUS = re.compile(re.escape(ANONYMOUS) + r"[A-Za-z0-9._~-]{16,128}")
 
 TYPE_FIELDS: Final = ("watch_duration", "long_view", "loops", "comment_text", "platform", "reason", "metadata")
 CARRIED_FIELDS: Final = ("surface", "time_estimated")

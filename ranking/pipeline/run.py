@@ -25,11 +25,11 @@ from ranking.pipeline.stages import (
     Filter,
     Ids,
     Judgement,
-    JudgingRanker,
     Positions,
     Ranker,
     ReRanker,
     Scores,
+    judge,
 )
 
 Level = Literal["ranked", "light", "trending"]
@@ -256,19 +256,13 @@ def _score(
             continue
         with account.timed(level, timer):
             try:
-                judged = _judge(ranker, query, candidates)
+                judged = judge(ranker, query, candidates)
                 check_scores(judged.scores, len(candidates))
             except Exception as error:  # the next level serves, and the answer says so
                 account.blame(level, error)
                 continue
         return judged, level, ranker.version
     return Judgement(_trending_scores(query, pipeline, candidates, account)), "trending", "trending"
-
-
-def _judge(ranker: Ranker, query: FeedQuery, candidates: Ids) -> Judgement:
-    if hasattr(ranker, "judge"):
-        return cast(JudgingRanker, ranker).judge(query, candidates)
-    return Judgement(ranker.score(query, candidates))
 
 
 def _trending_scores(query: FeedQuery, pipeline: Pipeline, candidates: Ids, account: Account) -> Scores:

@@ -8,7 +8,7 @@ what they read of the catalogue was given to them when they were built.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,6 +127,14 @@ class JudgingRanker(Ranker, Protocol):
 
     def judge(self, query: FeedQuery, candidates: Ids) -> Judgement:
         """One judgement per candidate, in the order given."""
+
+
+def judge(ranker: Ranker, query: FeedQuery, candidates: Ids) -> Judgement:
+    """What a ranker says of the candidates, with its reasons where it gives any."""
+    # A runtime protocol would say the same, and take longer than some of the stages.
+    if hasattr(ranker, "judge"):
+        return cast(JudgingRanker, ranker).judge(query, candidates)
+    return Judgement(ranker.score(query, candidates))
 
 
 class ReRanker(Protocol):

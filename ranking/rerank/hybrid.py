@@ -10,7 +10,6 @@ follows. The source design blends two scores with one weight; here every signal 
                         + creator  * affinity)
           + sequential * z(successor score)
           + popularity * z(log(1 + engagement)) + freshness * 2^(-age / 2 days)
-          - passed_over where the user left the page it was on
 
 Bounded signals (cosine, affinities) enter as they are, because their size carries meaning: z-scoring the affinities of
 a user with one event would blow noise up to full strength. Unbounded ones are standardised over the candidates.
@@ -44,7 +43,6 @@ class FusionWeights:
     sequential: float = 0.5
     popularity: float = 0.4
     freshness: float = 0.3
-    passed_over: float = 1.0
 
 
 MOST_FACTOR = 2.0
@@ -106,7 +104,6 @@ class LightRanker:
 
     shelf: Shelf
     taste: SessionTaste
-    passed_over: Ids
     weights: FusionWeights = FusionWeights()
     version: str = "light"
 
@@ -133,8 +130,6 @@ class LightRanker:
         age_s = np.maximum(query.now.timestamp() - shelf.uploaded_s[candidates], 0.0)
         said["popularity"] = w.popularity * standardised(np.log1p(shelf.popularity[candidates]))
         said["freshness"] = w.freshness * np.exp2(-age_s / FRESH_HALF_LIFE_S)
-        if len(self.passed_over):
-            said["passed_over"] = -w.passed_over * np.isin(candidates, self.passed_over)
         return {name: np.asarray(signal, np.float64) for name, signal in said.items()}
 
 

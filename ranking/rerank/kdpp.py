@@ -111,6 +111,14 @@ class KDpp:
         return np.array(taken, np.int64)
 
 
+@dataclass(frozen=True, slots=True)
+class DiverseConfig:
+    """How much the score counts in a page that is drawn as a whole, and of how many candidates."""
+
+    theta: float = 1.0
+    depth: int = 60
+
+
 @dataclass(slots=True)
 class DiverseExploration:
     """A whole page drawn from the k-DPP of the best `depth` candidates, with exact propensities.

@@ -1,7 +1,9 @@
-"""What exploration costs: watch time and exposure of new contents under three policies, in one simulated week.
+"""What exploration costs: watch time and exposure of new contents under some policies, in one simulated week.
 
 Greedy shows the best; the source design's epsilon-greedy gives each position to a uniform draw from the whole catalogue
-with chance 0.1; ours is the `Thompson` stage of the feed, one slot in ten.
+with chance 0.1. The others are the stages that a feed can be configured with (`ranking.explorers`): epsilon-greedy over
+the safe pool, Thompson sampling by a linear layer, whole pages from a k-DPP; ours is the usual one, Thompson sampling
+by content in one slot of ten.
 """
 
 from datetime import UTC, datetime
@@ -12,8 +14,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from events.columnar.history import History
-from ranking.pipeline.stages import FeedQuery
-from ranking.rerank.exploration import draw_pages
+from ranking.explorers import linear_posterior
+from ranking.pipeline.stages import FeedQuery, ReRanker
+from ranking.rerank.exploration import EpsilonGreedy, ExplorationConfig, draw_pages
+from ranking.rerank.kdpp import DiverseExploration
 from ranking.rerank.thompson import Thompson, ThompsonConfig
 from recsys.benchmarks import kuairand_log
 from recsys.benchmarks.exploration_world import PAGE, Offer, Week, World
@@ -39,7 +43,14 @@ def run(options: Options) -> Result:
     """All policies in the same worlds, one world per seed."""
     log = kuairand_log.read(options.path) if options.path else kuairand_log.planted()
     seeds, users = (3, 200) if options.quick else (SEEDS, USERS)
-    policies = {"greedy": greedy, "epsilon": epsilon_greedy, "ours": thompson}
+    policies = {
+        "greedy": greedy,
+        "epsilon": epsilon_greedy,
+        "safe_epsilon": safe_epsilon,
+        "linear": linear,
+        "diverse": diverse,
+        "ours": thompson,
+    }
     weeks: dict[str, list[Week]] = {name: [] for name in policies}
     for seed in range(seeds):
         world = World(log, users=users, seed=seed)
@@ -70,8 +81,27 @@ def epsilon_greedy(offer: Offer, rng: np.random.Generator) -> Indices:
 
 
 def thompson(offer: Offer, rng: np.random.Generator) -> Indices:
-    """The stage as the feed runs it, on each user's shortlist."""
-    stage = Thompson([offer.belief], offer.new, CONFIG)
+    """The usual stage."""
+    return _staged(offer, rng, Thompson([offer.belief], offer.new, CONFIG))
+
+
+def linear(offer: Offer, rng: np.random.Generator) -> Indices:
+    """The same slots, by a linear layer over the vectors."""
+    return _staged(offer, rng, Thompson([linear_posterior(offer.shelf, offer.belief)], offer.new, CONFIG))
+
+
+def safe_epsilon(offer: Offer, rng: np.random.Generator) -> Indices:
+    """Epsilon-greedy over the best candidates of each user."""
+    return _staged(offer, rng, EpsilonGreedy(ExplorationConfig(epsilon=EPSILON)))
+
+
+def diverse(offer: Offer, rng: np.random.Generator) -> Indices:
+    """Whole pages from a k-DPP."""
+    return _staged(offer, rng, DiverseExploration(offer.shelf))
+
+
+def _staged(offer: Offer, rng: np.random.Generator, stage: ReRanker) -> Indices:
+    """A stage as the feed runs it, on each user's shortlist."""
     lists = best_first(offer.value, SHORTLIST)
     page = np.empty((len(lists), PAGE), np.int64)
     now = datetime(2026, 11, 24, tzinfo=UTC)
@@ -83,7 +113,8 @@ def thompson(offer: Offer, rng: np.random.Generator) -> Indices:
         candidates = np.union1d(best, young)
         candidates = candidates[np.argsort(-value[candidates], kind="stable")]
         query = FeedQuery("u", now, History.empty(), nobody, None, "for_you", "default", PAGE, int(rng.integers(2**62)))
-        page[user] = candidates[stage.order(query, candidates, value[candidates].astype(np.float32)).picks]
+        picks = stage.order(query, candidates, value[candidates].astype(np.float32)).picks
+        page[user] = candidates[picks[:PAGE]]
     return page
 
 

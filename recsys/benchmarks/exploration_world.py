@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranking.evaluation import factors
+from ranking.pipeline.shelf import Shelf
 from ranking.rerank.posteriors import BetaPosteriors
 from recsys.benchmarks.kuairand_log import WatchLog
 
@@ -42,11 +43,13 @@ class Offer:
     value : float64 (users, items), believed seconds of a watch; -inf for what was seen or is not uploaded yet
     belief : rates of all contents as known now
     new : bool (items,), uploaded this week and shown less than `NEW_UNTIL` times
+    shelf : the items as stages see them; vectors are what the policies know of tastes
     """
 
     value: Floats
     belief: BetaPosteriors
     new: NDArray[np.bool_]
+    shelf: Shelf
 
 
 Policy = Callable[[Offer, np.random.Generator], Indices]
@@ -95,6 +98,7 @@ class World:
             of_topic = self.log.topic == topic
             if (of_topic & ~self.new).any():
                 trait[of_topic & self.new] = trait[of_topic & ~self.new].mean(axis=0)
+        self.shelf = _shelf_of(trait, self.log.topic)
         known = factors.fold_in(histories, fitted.rate, trait, gain=fitted.gain)
         return np.asarray(known.bias[self.users, None] + known.taste[self.users] @ trait.T)
 
@@ -132,7 +136,7 @@ class World:
                 value = self.log.short_s + (self.personal + rate).clip(0.0, 1.0) * self.seconds_per_rate
                 value[seen | waiting] = -np.inf
                 new = self.new & (belief.trials < NEW_UNTIL)
-                page = policy(Offer(value, belief, new), choices)
+                page = policy(Offer(value, belief, new, self.shelf), choices)
                 seen[everyone, page] = True
                 chance = self.chance[everyone, page]
                 long_view = outcomes.random(page.shape) < chance
@@ -143,3 +147,16 @@ class World:
         impressions = len(self.users) * DAYS * PAGES_A_DAY * PAGE
         tried = float((belief.trials[self.new] >= TRIED).mean())
         return Week(watch_s / len(self.users), new_impressions / impressions, tried)
+
+
+def _shelf_of(trait: Floats, topic: Indices) -> Shelf:
+    """Items with unit vectors and their topics as categories; nothing else is known of them."""
+    length = np.linalg.norm(trait, axis=1, keepdims=True)
+    items, nothing = len(trait), np.full(len(trait), -1, np.int32)
+    names = np.array([str(item) for item in range(items)], object)
+    return Shelf(
+        version="simulated", content_id=names, row_of={}, creator=nothing, category=topic.astype(np.int32),
+        uploaded_s=np.zeros(items), duration_s=np.full(items, np.nan, np.float32), active=np.ones(items, np.bool_),
+        embedding=(trait / np.maximum(length, 1e-12)).astype(np.float32), popularity=np.zeros(items, np.float32),
+        nearest=None, successors=None, look=nothing,
+    )  # fmt: skip

@@ -5,7 +5,8 @@
 Every model ranks the full catalogue less what the user has met. What is free is chosen on the time before the test, by
 the same measure for peers and for ours. Intervals are 95 % of bootstraps over users, and a difference is paired.
 
-`--mode ranking` is the other half: who orders logged exposures best (`quality_ranking`).
+`--mode ranking` is the other half: who orders logged exposures best (`quality_ranking`), and `--mode hybrid` tells what
+the session's signals add to that (`quality_hybrid`).
 `--mode scrambled` runs the same with contents dealt out anew over the log: nobody may find more than popularity then,
 and `--mode ranking-scrambled` deals out the outcomes of exposures: every AUC is one half.
 `--mode future` deals out what happened after the cut: no score may change.
@@ -26,7 +27,14 @@ from features.embeddings.encoder_training import EncoderConfig
 from features.embeddings.text import TextEncoder
 from ranking.evaluation import catalogue
 from ranking.evaluation.intervals import Interval, mean_interval, ratio_interval
-from recsys.benchmarks import quality_data, quality_exposures, quality_ours, quality_peers, quality_ranking
+from recsys.benchmarks import (
+    quality_data,
+    quality_exposures,
+    quality_hybrid,
+    quality_ours,
+    quality_peers,
+    quality_ranking,
+)
 from recsys.benchmarks.progress import steps
 from recsys.benchmarks.quality_finding import LIST, Asked, Floats, Found, Measure, ask_same, find
 from recsys.benchmarks.quality_ours import ENCODER, FUSED, LINEAR
@@ -35,7 +43,7 @@ from recsys.benchmarks.results import Bar, Options, Result
 from recsys.benchmarks.retrieval_data import Trial
 from recsys.benchmarks.scratch import BenchmarkFailedError
 
-MODES: Final = ("ranking", "scrambled", "ranking-scrambled", "future")
+MODES: Final = ("ranking", "hybrid", "scrambled", "ranking-scrambled", "future")
 SEED: Final = 11
 MISSING: Final = "not installed, see requirements-bench.txt"
 OURS: Final = (LINEAR, ENCODER, FUSED)
@@ -48,6 +56,8 @@ def run(options: Options) -> Result:
         return _future(options)
     if options.mode in ("ranking", "ranking-scrambled"):
         return _ranking(options)
+    if options.mode == "hybrid":
+        return _hybrid(options)
     rng = np.random.default_rng(SEED) if options.mode == "scrambled" else None
     trial = quality_data.load(options.dataset, options.path, options.train_until, scramble=rng)
     with threadpool_limits(1):
@@ -64,6 +74,14 @@ def _ranking(options: Options) -> Result:
     with threadpool_limits(1):
         found = quality_ranking.compare(exposures, quick=options.quick)
     return quality_ranking.judge(exposures, found, scrambled=scrambled)
+
+
+def _hybrid(options: Options) -> Result:
+    """What the session's signals add to the model on the exposures of the ranking half."""
+    exposures = quality_exposures.load(options.dataset, options.path, options.train_until, now=timezone.now())
+    with threadpool_limits(1):
+        found = quality_hybrid.scores(exposures, quick=options.quick)
+    return quality_hybrid.judge(exposures, found)
 
 
 def compare(trial: Trial, *, quick: bool) -> dict[str, Found]:

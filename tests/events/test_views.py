@@ -114,7 +114,7 @@ def test_a_batch_must_be_json(server, content_type):
     ("method", "path", "status", "code"),
     [
         ("get", EVENTS, 405, "method_not_allowed"),
-        ("delete", "/api/v1/contents/c1", 405, "method_not_allowed"),
+        ("post", "/api/v1/contents/c1", 405, "method_not_allowed"),
         ("get", "/api/v1/nothing", 404, "not_found"),
         ("get", "/api/", 404, "not_found"),
         ("post", EVENTS + "/", 404, "not_found"),
@@ -208,7 +208,7 @@ def test_a_content_is_created_replaced_and_read(server):
     created = server.put("/api/v1/contents/c1", body, format="json")
     assert created.status_code == 201
     assert server.put("/api/v1/contents/c1", body, format="json").status_code == 200
-    unlimited = {"age_rating": "everyone", "geo_allow": [], "geo_deny": []}
+    unlimited = {"age_rating": "everyone", "geo_allow": [], "geo_deny": [], "expires_at": None}
     assert server.get("/api/v1/contents/c1").json() == created.json() == {"content_id": "c1", **unlimited, **body}
 
 

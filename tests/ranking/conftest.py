@@ -60,3 +60,42 @@ def champion(snapshot: None) -> Callable[..., str]:
     from tests.ranking.feeds import promote_model
 
     return lambda bias=0.0: promote_model(bias)
+
+
+@pytest.fixture
+def no_keys() -> Iterator[None]:
+    """No key is remembered from another test, and none of this one's later."""
+    from events import authentication
+
+    authentication.forget_keys()
+    yield
+    authentication.forget_keys()
+
+
+@pytest.fixture
+def server(db: None, no_keys: None) -> Any:
+    """The host app."""
+    from events import api_keys
+    from tests.ranking.doors import client_of
+
+    return client_of(api_keys.create_key("tests")[1])
+
+
+@pytest.fixture
+def user(db: None, no_keys: None) -> Any:
+    """Mia."""
+    from django.utils import timezone
+
+    from events import client_tokens
+    from tests.ranking.doors import client_of
+
+    return client_of(client_tokens.mint("mia", now=timezone.now())[0])
+
+
+@pytest.fixture
+def page(db: None, no_keys: None) -> Any:
+    """A page where nobody is logged in."""
+    from events import api_keys
+    from tests.ranking.doors import PAGE, client_of
+
+    return client_of(api_keys.create_key("page", kind="publishable", origins=[PAGE])[1], Origin=PAGE)

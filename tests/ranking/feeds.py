@@ -12,7 +12,7 @@ from events.catalogue import NewContent, register_contents
 from events.ingestion import ingest
 from features.extraction.definitions import NAMES
 from ranking import registry
-from ranking.feed import Feed
+from ranking.feed import Feed, FeedRequest, build_feed
 
 NOW = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
 FAMILIES = ("ocean", "neon", "fractal", "automata")
@@ -148,3 +148,21 @@ def promote_model(bias: float) -> str:
     )
     registry.promote(version, now=NOW)
     return version
+
+
+def page(viewer: Viewer, limit: int = 10, **request: Any) -> Feed:
+    """The page a viewer gets a second later."""
+    viewer.now += timedelta(seconds=1)
+    # An id made of the request keeps exploration, and with it the test, the same on every run.
+    request_id = uuid.uuid5(uuid.NAMESPACE_OID, f"{viewer.user_id} {viewer.now}")
+    return build_feed(FeedRequest(viewer.user_id, limit, **request), now=viewer.now, request_id=request_id)
+
+
+def ids(feed: Feed) -> list[str]:
+    """What a page shows, in order."""
+    return [item.content_id for item in feed.items]
+
+
+def share_of(family: str, feed: Feed) -> float:
+    """How much of a page is of one family."""
+    return float(np.mean([item.content.category == family for item in feed.items]))

@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from ranking.feed_config import USUAL, FeedConfig
+from ranking import explorers
+from ranking.feed_config import EXPLORERS, USUAL, FeedConfig, config_of
+from ranking.rerank.exploration import ExplorationConfig
+from ranking.rerank.kdpp import DiverseConfig
 from ranking.rerank.mix import MixRules
 from ranking.surfaces import SOURCES
 
@@ -18,6 +21,9 @@ def test_equal_numbers_have_one_version_and_each_change_another():
         replace(USUAL, fusion=replace(USUAL.fusion, taste=2.5)),
         replace(USUAL, mix=MixRules(per_creator=3)),
         replace(USUAL, exploration=replace(USUAL.exploration, block=11)),
+        replace(USUAL, explorer="epsilon_greedy"),
+        replace(USUAL, epsilon=ExplorationConfig(epsilon=0.06)),
+        replace(USUAL, diverse=DiverseConfig(depth=50)),
         replace(USUAL, guarantee=replace(USUAL.guarantee, people=60)),
         replace(USUAL, theta=1.0),
         replace(USUAL, fairness_loss=0.02),
@@ -29,6 +35,14 @@ def test_equal_numbers_have_one_version_and_each_change_another():
 def test_every_quota_names_a_source():
     for quotas in (USUAL.for_you, USUAL.category, USUAL.trending):
         assert set(quotas) <= set(SOURCES)
+
+
+def test_every_explorer_that_may_be_named_is_there_and_no_other():
+    assert set(explorers.EXPLORERS) == set(EXPLORERS)
+    with pytest.raises(ValueError, match="'greedy'"):
+        replace(USUAL, explorer="greedy")
+    assert config_of(USUAL.explorer) is USUAL
+    assert config_of("linear") == replace(USUAL, explorer="linear")
 
 
 @pytest.mark.parametrize("quota", [0, -1])

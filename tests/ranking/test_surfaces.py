@@ -1,6 +1,5 @@
 """What each surface and each parameter does to a page, and what must not be on it, whatever the surface."""
 
-import uuid
 from datetime import timedelta
 
 import numpy as np
@@ -13,18 +12,8 @@ from events.queries import content, newest_contents
 from features import store, trends
 from features.materialize import materialize
 from features.models import ContentAnalysis
-from ranking.feed import SURFACES, Feed, FeedRequest, build_feed
-from tests.ranking.feeds import CLIPS_EACH, FAMILIES, NOW, Viewer, event, family_of
-
-
-def page(viewer: Viewer, limit: int = 10, **request) -> Feed:
-    viewer.now += timedelta(seconds=1)
-    request_id = uuid.uuid5(uuid.NAMESPACE_OID, f"{viewer.user_id} {viewer.now}")
-    return build_feed(FeedRequest(viewer.user_id, limit, **request), now=viewer.now, request_id=request_id)
-
-
-def ids(feed: Feed) -> list[str]:
-    return [item.content_id for item in feed.items]
+from ranking.feed import SURFACES, FeedRequest, build_feed
+from tests.ranking.feeds import CLIPS_EACH, FAMILIES, NOW, Viewer, event, family_of, ids, page
 
 
 def limit_content(content_id: str, **limits) -> None:
@@ -189,6 +178,21 @@ class TestCopies:
         shown = ids(page(viewer, 49, surface=surface, categories=categories))
         assert len(set(shown) & ocean) == 1
         assert len(shown) == 49, "one of them and all the others"
+
+    def test_without_a_snapshot_they_are_one_content_as_well(self, catalogue, viewer):
+        newest = newest_contents(64)
+        for number, group in enumerate([newest[:6], newest[6:9], newest[30:32]]):
+            for each in group:
+                ContentAnalysis.objects.create(
+                    content_id=each, perceptual_hashes=[0xFFFF << 16 * number] * 4, analysed_at=NOW,
+                    source_updated_at=NOW,
+                )  # fmt: skip
+        viewer.watch(newest[30])
+        first = page(viewer, 20)
+        assert first.fallback_level == "latest"
+        shown = ids(first) + ids(page(viewer, 40))
+        assert len(set(shown) & set(newest[:6])) == len(set(shown) & set(newest[6:9])) == 1
+        assert newest[31] not in shown, "a copy of what was watched"
 
     def test_what_was_seen_or_delivered_on_the_walk_has_no_copies_left(self, snapshot, viewer):
         self.copies_of({"ocean-00", "ocean-01"}, {"neon-00", "neon-01"})

@@ -52,7 +52,8 @@ def test_a_server_gets_the_feed_of_any_user(snapshot, server):
     assert answer["Cache-Control"] == "no-store"
     body = answer.json()
     assert set(body) == {
-        "request_id", "items", "model_version", "fallback_level", "repeats", "has_more", "next_cursor", "took_ms",
+        "request_id", "items", "model_version", "fallback_level", "repeats", "has_more", "next_cursor", "expires_at",
+        "took_ms",
     }  # fmt: skip
     assert [item["position"] for item in body["items"]] == list(range(7))
     assert all(set(item) == ITEM_KEYS and set(item["content"]) == CONTENT_KEYS for item in body["items"])
@@ -98,8 +99,8 @@ def test_an_impossible_user_id_is_refused(server, user_id):
     assert refusal(server.get(URL, {"user_id": user_id}))[0] == 400
 
 
-def test_only_get_is_answered(server):
-    assert refusal(server.post(URL, {"user_id": "mia"}, format="json"))[0] == 405
+def test_only_get_and_post_are_answered(server):
+    assert refusal(server.put(URL, {"user_id": "mia"}, format="json"))[0] == 405
 
 
 def test_an_unknown_user_gets_a_feed(snapshot, server):
@@ -158,7 +159,8 @@ def test_the_description_of_the_api_names_the_feed(db):
     operation = schema["paths"][URL]["get"]
     assert {parameter["name"] for parameter in operation["parameters"]} == {
         "user_id", "limit", "cursor", "surface", "exclude_ids", "seed_content_id", "categories", "languages",
-        "country", "creator_id", "diversity", "exploration", "max_per_creator", "profiling", "explain",
+        "country", "creator_id", "diversity", "exploration", "max_per_creator", "profiling", "explain", "filter",
+            "boost", "anonymous_id", "include",
     }  # fmt: skip
     assert all(parameter["description"] and parameter["examples"] for parameter in operation["parameters"])
     assert "refresh" in operation["description"]

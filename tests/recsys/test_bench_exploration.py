@@ -8,7 +8,14 @@ from recsys.benchmarks.exploration_world import PAGE, Week, World
 from recsys.benchmarks.import_rows import write_folder
 from recsys.benchmarks.scratch import BenchmarkFailedError
 
-POLICIES = {"greedy": exploration.greedy, "epsilon": exploration.epsilon_greedy, "ours": exploration.thompson}
+POLICIES = {
+    "greedy": exploration.greedy,
+    "epsilon": exploration.epsilon_greedy,
+    "safe_epsilon": exploration.safe_epsilon,
+    "linear": exploration.linear,
+    "diverse": exploration.diverse,
+    "ours": exploration.thompson,
+}
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from features.extraction.definitions import CONTENT_DIM, CONTEXT_DIM, NAMES, USE
 from ranking.ranker.examples import FeatureMatrix
 from ranking.ranker.heads import COLUMN, HEADS, PRIMARY, Labels
 from ranking.ranker.training_set import TrainingSet
-from recsys.benchmarks import quality_exposures, quality_ranking
+from recsys.benchmarks import quality_exposures, quality_hybrid, quality_ranking
 from recsys.benchmarks.quality_exposures import Exposures
 from recsys.benchmarks.quality_peers import PeerMissingError
 from recsys.benchmarks.quality_ranking import OURS, SOURCE, TREES, Ranked
@@ -54,6 +54,18 @@ def test_every_ranker_finds_what_can_be_found_and_the_counters_nothing(exposures
     assert result.figures[f"{SOURCE}: AUC over source low"] == 0.0
     assert len(result.bars) == (5 if TREES in found else 1)
     assert result.figures[f"{OURS}: XAUC"] > 0.5
+
+
+def test_signals_that_tell_nothing_cost_the_hybrid_what_they_weigh(exposures):
+    result = quality_hybrid.judge(exposures, quality_hybrid.scores(exposures, quick=True))
+    json.dumps(result.to_json())
+    auc = [result.figures[f"session x {factor:g}: AUC"] for factor in quality_hybrid.FACTORS]
+    assert auc == sorted(auc, reverse=True)
+    assert result.figures["model alone: AUC"] > auc[0] - 0.05, "the other signals stay"
+    low, high = (result.figures[f"{quality_hybrid.SERVED}: AUC over served {end}"] for end in ("low", "high"))
+    assert low == high == 0.0
+    assert result.figures["session x 0: AUC over served low"] > 0.0
+    assert result.figures["fitted factors: AUC"] > result.figures[f"{quality_hybrid.SERVED}: AUC"]
 
 
 def test_scrambled_labels_give_an_auc_of_one_half(exposures):

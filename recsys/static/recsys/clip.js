@@ -13,9 +13,10 @@ const WHY = {
   seen_again: "Worth a second look",
 };
 const TONES = 4;
-// A clip that failed is tried again by itself: now and then, and at once when the network is back.
+// A clip that failed is tried again by itself: ever more rarely, and at once, then quickly again, when the network is
+// back. It never gives up while the clip is near: an outage may last, and the browser may not notice that it ended.
 const RETRY_MS = 2_000;
-const MOST_RETRIES = 6;
+const MOST_DOUBLINGS = 5;
 const FAILED = "This clip cannot be played.";
 const OFFLINE = "No connection. The clip plays as soon as it is back.";
 const NOTHING_TO_PLAY = "There is nothing to play here.";
@@ -138,9 +139,10 @@ export class Clip {
     }
   }
 
-  /** Try again what failed to load; the network may be back. */
-  wake() {
+  /** Try again what failed to load. @param {boolean} [anew] the network came back: forget how often it failed */
+  wake(anew = false) {
     clearTimeout(this.#retryTimer);
+    if (anew) this.#failures = 0;
     const poster = /** @type {HTMLImageElement} */ (this.part(".clip-poster"));
     if (poster.hidden && poster.src) Object.assign(poster, { src: poster.src, hidden: false });
     const video = this.#video;
@@ -254,9 +256,9 @@ export class Clip {
     video.addEventListener("error", () => {
       buffering(false)();
       this.#say(navigator.onLine ? FAILED : OFFLINE);
+      if (this.retired) return;
+      this.#retryTimer = setTimeout(() => this.wake(), RETRY_MS * 2 ** Math.min(this.#failures, MOST_DOUBLINGS));
       this.#failures += 1;
-      if (this.#failures > MOST_RETRIES || this.retired) return;
-      this.#retryTimer = setTimeout(() => this.wake(), RETRY_MS * 2 ** (this.#failures - 1));
     });
   }
 

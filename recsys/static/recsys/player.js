@@ -317,7 +317,7 @@ function retry() {
 }
 
 function onOnline() {
-  for (const clip of clips) clip.wake();
+  for (const clip of clips) clip.wake(true);
   if (["offline", "error"].includes(tail.dataset.state)) retry();
 }
 

@@ -42,7 +42,7 @@ class Model:
 
 
 def light(past: History, **changes) -> LightRanker:
-    return LightRanker(SHELF, session_taste(past, SHELF), changes.pop("passed_over", NOBODY), **changes)
+    return LightRanker(SHELF, session_taste(past, SHELF), **changes)
 
 
 def fused(past: History, chance: np.ndarray) -> ModelRanker:
@@ -106,13 +106,13 @@ def test_without_a_session_the_model_decides():
 def test_judgement_says_what_the_score_is_made_of():
     past = history(*watched("clip-000"), *skipped("clip-001"))
     worth = np.random.default_rng(5).uniform(-3, 9, len(SHELF)).astype(np.float32)
-    ranker = ModelRanker(Model(worth), lambda rows: rows, light(past, passed_over=np.array([4])))
+    ranker = ModelRanker(Model(worth), lambda rows: rows, light(past))
     asked = query(past=past, user_vector=SHELF.embedding[0])
     rows = ALL[::3]
     told = ranker.judge(asked, rows)
     np.testing.assert_allclose(sum(told.signals.values()), told.scores, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(told.scores, ranker.score(asked, rows))
-    assert {"model", "taste", "category", "creator", "popularity", "freshness", "passed_over"} <= told.signals.keys()
+    assert {"model", "taste", "category", "creator", "popularity", "freshness"} <= told.signals.keys()
     np.testing.assert_array_equal(told.heads["long_view"], worth[rows])
     np.testing.assert_array_equal(told.terms["watch"], worth[rows])
     assert told.weights == "3/regular"
@@ -131,15 +131,6 @@ def test_factors_of_the_model_scale_the_signals_beside_it_and_not_the_light_rank
 def test_a_failing_model_is_not_hidden():
     chance = np.full(len(SHELF), np.nan, np.float32)
     assert not np.isfinite(fused(History.empty(), chance).score(query(), ALL)).any()
-
-
-def test_what_was_passed_over_falls_behind_its_equals():
-    twin = replace(SHELF, popularity=np.ones(64, np.float32), uploaded_s=np.full(64, NOW.timestamp()))
-    past = History.empty()
-    ranker = LightRanker(twin, session_taste(past, twin), np.array([7]))
-    scores = ranker.score(query(), ALL)
-    assert scores.argmin() == 7
-    assert np.delete(scores, 7).min() - scores[7] == pytest.approx(FusionWeights().passed_over)
 
 
 def test_popular_and_new_contents_lead_for_a_new_user():

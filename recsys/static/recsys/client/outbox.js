@@ -3,7 +3,8 @@
  * confirmed them, in the order in which they were made.
  *
  * An event has its id from the start and the server counts an id once; a wish names a state. So sending either twice is
- * harmless, and every retry, beacon and second tab rests on that.
+ * harmless, and every retry, beacon and second tab rests on that. A wish that a second tab took over is not sent once the
+ * first one has said something newer of the same thing: it would undo that.
  *
  * Only the API's own word takes a letter out: a 202 with its counts, or an error in its shape that blames the letter.
  * Whatever else answers (a hotel's log-in page, a proxy, a token that has ended) leaves it waiting.
@@ -13,6 +14,8 @@ import { ApiError, NetworkError, UnavailableError } from "./errors.js";
 import { local, newId } from "./storage.js";
 
 const STORAGE_PREFIX = "recsys.queue.";
+/** The last word on each wish, whichever tab said it. */
+const WORD_PREFIX = "recsys.wish.";
 const STORED_LIFETIME_MS = 7 * 24 * 3600 * 1000;
 const LARGEST_BATCH = 100;
 const LONGEST_RETRY_MS = 60_000;
@@ -25,7 +28,7 @@ const PASSIVE = new Set(["impression", "view", "complete_view", "replay", "skip"
 
 /**
  * @typedef {import("../client.d.ts").FeedEvent} FeedEvent
- * @typedef {{wish: string, present: boolean}} Wish path of a relation, and whether it shall hold
+ * @typedef {{wish: string, present: boolean, made_at?: number}} Wish path of a relation, and whether it shall hold
  * @typedef {FeedEvent|Wish} Letter
  */
 
@@ -76,6 +79,7 @@ export class Outbox {
 
   /** @param {Letter} letter @param {boolean} [soon] do not wait for more to send it with */
   add(letter, soon = false) {
+    if (isWish(letter)) keepWord(letter);
     this.#letters.push(letter);
     this.#dropExcess();
     this.#store();
@@ -154,6 +158,10 @@ export class Outbox {
         return false;
       }
       const batch = this.#nextBatch();
+      if (isWish(batch[0]) && this.#isOutdated(batch[0])) {
+        this.#forget(batch, []);
+        continue;
+      }
       try {
         this.#forget(batch, await this.#send(batch));
         this.#batchSize = LARGEST_BATCH;
@@ -170,6 +178,12 @@ export class Outbox {
     if (isWish(this.#letters[0])) return this.#letters.slice(0, 1);
     const end = this.#letters.findIndex(isWish);
     return this.#letters.slice(0, Math.min(this.#batchSize, end < 0 ? Infinity : end));
+  }
+
+  /** Whether another tab has said something newer; what this one says later comes in its turn. @param {Wish} wish */
+  #isOutdated({ wish, made_at: madeAt = 0 }) {
+    const { made_at: newest = 0 } = local.get(WORD_PREFIX + wish) ?? {};
+    return newest > madeAt && !this.#letters.some((other) => isWish(other) && other.wish === wish && other.made_at >= newest);
   }
 
   /** @param {Letter[]} batch @returns {Promise<{index: number, code: string, detail?: string}[]>} what was refused */
@@ -237,12 +251,22 @@ export class Outbox {
       if (key.startsWith(own) && !expired) left.push({ savedAt, letters });
       if (key.startsWith(own) || expired) local.remove(key);
     }
+    for (const key of local.keys().filter((name) => name.startsWith(WORD_PREFIX))) {
+      if (!(Date.now() - (local.get(key)?.made_at ?? 0) < STORED_LIFETIME_MS)) local.remove(key);
+    }
     const letters = left.sort((one, other) => one.savedAt - other.savedAt).flatMap((stored) => stored.letters);
     const events = new Map(letters.map((letter) => [letter.event_id, letter]));
     this.#letters = letters.filter((letter) => isWish(letter) || events.get(letter.event_id) === letter);
     this.#dropExcess();
     this.#store();
   }
+}
+
+/** Date a wish behind every earlier word on the same thing. @param {Wish} wish */
+function keepWord(wish) {
+  const key = WORD_PREFIX + wish.wish;
+  wish.made_at = Math.max(Date.now(), (local.get(key)?.made_at ?? 0) + 1);
+  local.set(key, { made_at: wish.made_at });
 }
 
 /** @param {Letter} letter @returns {letter is Wish} */
