@@ -152,7 +152,7 @@ def update_profiles(profiles: Iterable[NewProfile]) -> int:
 def learn_preferences(learned: Mapping[str, Mapping[str, Any]]) -> int:
     """Set `preferences["learned"]` of some users; returns how many profiles changed.
 
-    What the users state stays, and so does `updated_at`, which dates it. Users without a profile are left out.
+    What the users state stays. Users without a profile are left out, and so is what the host app made no object.
     """
     if not learned:
         return 0
@@ -161,7 +161,8 @@ def learn_preferences(learned: Mapping[str, Mapping[str, Any]]) -> int:
         cursor.execute(
             "UPDATE user_profile p SET preferences = p.preferences || jsonb_build_object('learned', u.learned) "
             "FROM unnest(%s::text[], %s::jsonb[]) AS u (user_id, learned) "
-            "WHERE p.user_id = u.user_id AND p.preferences->'learned' IS DISTINCT FROM u.learned",
+            "WHERE p.user_id = u.user_id AND p.preferences->'learned' IS DISTINCT FROM u.learned "
+            "AND jsonb_typeof(p.preferences) = 'object'",
             [users, [_json(learned[user]) for user in users]],
         )
         return int(cursor.rowcount)
@@ -171,7 +172,7 @@ def revise_preferences(user_id: str, change: Callable[[Mapping[str, Any]], Mappi
     """Replace the preferences of one user by what `change` makes of them, and return that.
 
     The row is held meanwhile, so that of two changes at once neither is lost. A user without a profile gets one; where
-    nothing changes, nothing is written, as the time of the last change dates what a user states.
+    nothing changes, nothing is written.
     """
     with transaction.atomic():
         ensure_profiles([user_id])

@@ -20,12 +20,14 @@ from events import partitions
 FOLD_AT: Final = 1_000
 """Rows beyond one per hour that are put up with; reading them costs less than a millisecond."""
 
-# A partition that was dropped by hand takes its hours along.
+# A partition that was dropped by hand takes its hours along. One that retention dropped, and that somebody attached
+# again, changes nothing that was derived from it.
 _DIFFERING: Final = """
     WITH known AS (
         SELECT window_start, sum(events)::bigint AS events, sum(changes)::bigint AS changes FROM hour_change
         WHERE window_start < %(until)s
             AND date_trunc('month', window_start AT TIME ZONE 'UTC') = ANY(%(months)s::timestamp[])
+            AND date_trunc('month', window_start AT TIME ZONE 'UTC') NOT IN (SELECT month FROM dropped_month)
         GROUP BY window_start
     ), logged AS (
         SELECT window_start, changes,

@@ -10,13 +10,13 @@ It does not compute features, sessions or KPIs: those read the log later, and ca
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from operator import attrgetter
 from typing import Any, Final
 
 from django.db import Error, connection
 
-from events import durations, log_writer, telemetry
+from events import durations, log_writer, partitions, telemetry
 from events.catalogue import NewContent
 from events.cleaning.rules import PLAIN, CleanEvent, Sending, clean_event, read_event
 from events.cleaning.schema import ForbiddenUser, InvalidEvent, RawEvent
@@ -93,6 +93,31 @@ def ingest(
     ForbiddenUser
         An event claims another user than `user_id`. Nothing of the batch is stored: its sender is lying or confused.
     """
+    gone: frozenset[date] = frozenset()
+    while True:
+        try:
+            return _ingest(
+                raw_events, now=now, source=source, historical=historical, user_id=user_id, sending=sending,
+                keep_rejected=keep_rejected, arrived_at=arrived_at, gone=gone,
+            )  # fmt: skip
+        except partitions.MonthDropped as error:
+            # Found while storing, so that nobody pays for it who is not that late.
+            gone |= {error.month}
+
+
+def _ingest(
+    raw_events: Sequence[Mapping[str, Any] | bytes],
+    *,
+    now: datetime,
+    source: str,
+    historical: bool,
+    user_id: str | None,
+    sending: Sending,
+    keep_rejected: bool,
+    arrived_at: datetime | None,
+    gone: frozenset[date],
+) -> IngestReport:
+    """`ingest`, refusing events of months that are gone; raises MonthDropped where there is one more of them."""
     batch = Batch(now, source, arrived_at)
     rejected: list[Rejection] = []
     read: list[tuple[int, RawEvent, str]] = []
@@ -113,6 +138,8 @@ def ingest(
                 unreadable=unreadable,
                 duration_s=lengths.get(raw_event.content_id) if raw_event.content_id else None,
             )
+            if gone:
+                _ensure_kept(event, gone)
         except ForbiddenUser as error:
             telemetry.count_batch(source, 0, 0, [error.code] * len(raw_events))
             raise
@@ -146,6 +173,12 @@ def ingest(
         lags_s=() if historical else [(now - moment).total_seconds() for moment in stored.times],
     )
     return report
+
+
+def _ensure_kept(event: CleanEvent, gone: frozenset[date]) -> None:
+    if partitions.month_of(event.timestamp) in gone:
+        said = event.timestamp.isoformat()
+        raise InvalidEvent("month_dropped", f"timestamp: the log no longer keeps events of that month; got {said}")
 
 
 def _store(batch: Batch) -> Stored:

@@ -1,8 +1,8 @@
 """Tables of the data ingestion layer: profiles, contents, the append-only event log, API keys, import progress.
 
 Rows are written only by `catalogue.py` (UserProfile, Content, Suspension), `log_writer.py` (Event, EventId),
-`partitions.py` (Refusal), `api_keys.py` (ApiKey) and `importing.py` (ImportProgress); those of derived rows stand with
-their tables.
+`partitions.py` (Refusal, DroppedMonth), `api_keys.py` (ApiKey) and `importing.py` (ImportProgress); those of derived
+rows stand with their tables.
 Ids come from the host app, so they are text, and the log has no foreign keys: an event may arrive before the content
 it is about.
 """
@@ -26,6 +26,10 @@ class UserProfile(models.Model):
     preferences = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+    stated_before = models.JSONField(
+        default=list, db_default=models.Value([], models.JSONField()), blank=True, editable=False,
+        help_text="What features read of it earlier, and until when, oldest first; kept by a trigger.",
+    )  # fmt: skip
 
     class Meta:
         db_table = "user_profile"
@@ -197,6 +201,19 @@ class Refusal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event_type} {self.event_id}"
+
+
+class DroppedMonth(models.Model):
+    """A month that retention took out of the log, for good. Written by `partitions.drop_expired`."""
+
+    month = models.DateField(primary_key=True, help_text="Its first day, UTC.")
+    dropped_at = models.DateTimeField(help_text="From then on nobody could read its events.")
+
+    class Meta:
+        db_table = "dropped_month"
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}"
 
 
 class ApiKey(models.Model):

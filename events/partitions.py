@@ -3,7 +3,10 @@
 A partition is made as a table of its own and attached, which disturbs neither readers nor writers of the log, and on
 a connection of its own, so that a long import never holds the lock and a rolled back one leaves the partition behind.
 
-It does not decide what belongs into the log, and it deletes no single event.
+A month that was dropped is never made again: what was derived from it stays (`models.DroppedMonth`), and one late event
+would have an hour of it derived anew, from that event alone.
+
+It does not decide what else belongs into the log, and it deletes no single event.
 """
 
 import re
@@ -39,6 +42,14 @@ _KEEP_REFUSALS: Final = """
     ON CONFLICT DO NOTHING
 """
 _known: set[date] = set()
+
+
+class MonthDropped(Exception):
+    """Retention has taken this month out of the log; it is not made again."""
+
+    def __init__(self, month: date) -> None:
+        super().__init__(f"the log has dropped {month:%Y-%m}")
+        self.month = month
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +96,12 @@ def existing() -> list[Partition]:
 
 
 def ensure(months: Collection[date]) -> list[date]:
-    """Make sure that these months have a partition; returns the ones that had none. Known ones cost nothing."""
+    """Make sure that these months have a partition; returns the ones that had none. Known ones cost nothing.
+
+    Raises
+    ------
+    MonthDropped : one of them had a partition once, which retention has dropped
+    """
     if _known.issuperset(months):
         return []
     _known.update(part.month for part in existing())
@@ -112,7 +128,8 @@ def drop_expired(*, now: datetime, keep: int | None = None) -> list[date]:
     """Drop the partitions older than the `keep` months before the current one; returns the dropped months.
 
     `keep` defaults to EVENT_RETENTION_MONTHS; 0 keeps everything. What cannot be locked at once stays until next time.
-    What was derived from a month stays when the month goes: its refusals (see `models.Refusal`), sessions and rollups.
+    What was derived from a month stays when the month goes: its refusals (see `models.Refusal`), sessions, rollups and
+    the counts of features; no event of it is taken any more.
     """
     keep = settings.EVENT_RETENTION_MONTHS if keep is None else keep
     if keep < 0:
@@ -123,7 +140,7 @@ def drop_expired(*, now: datetime, keep: int | None = None) -> list[date]:
     for part in expired:
         try:
             with _exclusively(DROP_TIMEOUT) as cursor:
-                _drop(cursor, part)
+                _drop(cursor, part, now)
         except OperationalError as error:
             if _sqlstate(error) != "55P03":  # lock_not_available
                 raise
@@ -163,11 +180,14 @@ def _make(month: date) -> None:
         cursor.execute("SELECT to_regclass(%s)", [name])
         if cursor.fetchone()[0] is not None:
             return  # another process was first
+        cursor.execute("SELECT FROM dropped_month WHERE month = %s", [month])
+        if cursor.fetchone() is not None:
+            raise MonthDropped(month)
         cursor.execute(f'CREATE TABLE "{name}" (LIKE {_TABLE} INCLUDING ALL)')
         cursor.execute(f'ALTER TABLE {_TABLE} ATTACH PARTITION "{name}" FOR VALUES FROM (%s) TO (%s)', [start, end])
 
 
-def _drop(cursor: Any, part: Partition) -> None:
+def _drop(cursor: Any, part: Partition, now: datetime) -> None:
     cursor.execute("SELECT to_regclass(%s)", [part.table])
     if cursor.fetchone()[0] is None:
         return  # another process was first
@@ -176,6 +196,7 @@ def _drop(cursor: Any, part: Partition) -> None:
     cursor.execute(f'LOCK TABLE "{part.table}" IN ACCESS EXCLUSIVE MODE')
     cursor.execute(_KEEP_REFUSALS.format(part.table), [list(REFUSALS)])
     cursor.execute(f'DROP TABLE "{part.table}"')
+    cursor.execute("INSERT INTO dropped_month VALUES (%s, %s) ON CONFLICT DO NOTHING", [part.month, now])
     # Hours that are known to have had events and have none would be done again, to nothing.
     start, end = _bounds(part.month)
     cursor.execute("DELETE FROM window_fill WHERE window_start >= %s AND window_start < %s", [start, end])

@@ -54,6 +54,15 @@ _SELECT_LOG: Final = """
     FROM event
 """
 
+# Of months that are gone, what users refused is kept.
+_EVENTS_AND_REFUSALS: Final = """
+    FROM (
+        SELECT event_id, event_type, user_id, content_id, creator_id, "timestamp", additional_info, session_id,
+               request_id, position FROM event
+        UNION ALL
+        SELECT event_id, event_type, user_id, content_id, creator_id, "timestamp", '{}', NULL, NULL, NULL FROM refusal
+    ) AS event
+"""
 _PEOPLE: Final = """
     NOT (additional_info ?| '{bot,internal}') AND user_id <> ALL(%s::text[]) AND NOT EXISTS (
         SELECT FROM automated_hour marked
@@ -139,13 +148,19 @@ class Counts:
 
 
 def interactions_between(
-    start: datetime | None, end: datetime, *, types: Collection[str] | None = None, people_only: bool = False
+    start: datetime | None,
+    end: datetime,
+    *,
+    types: Collection[str] | None = None,
+    people_only: bool = False,
+    refusals: bool = False,
 ) -> Interactions:
     """Events with `start <= timestamp < end`, ordered by (timestamp, event id), as columns.
 
     `start=None` reads from the beginning of the log; `types` restricts to some event types; `people_only` leaves out
     bots and staff: what was marked on arrival, whoever is staff by the settings of today, and the hours in which a user
-    behaved like a program (`traffic`). Served by the index event_timestamp.
+    behaved like a program (`traffic`); `refusals` adds what users refused in months that the log has dropped, as
+    `recent_history` does. Served by the index event_timestamp.
     """
     unknown = set(types or ()) - _CODE_OF.keys()
     if unknown:
@@ -166,6 +181,8 @@ def interactions_between(
     statement = (
         f"{_SELECT_LOG} WHERE {' AND '.join(clauses)} ORDER BY date_part('epoch', event.\"timestamp\"), event_id"
     )
+    if refusals:
+        statement = statement.replace("\n    FROM event\n", _EVENTS_AND_REFUSALS, 1)
     table = copy_out(statement, values, _LOG_COLUMNS)
     type_codes, type_names = decoded(table, "event_type")
     to_code = np.array([_CODE_OF[name] for name in type_names], dtype=np.uint8)
@@ -319,19 +336,26 @@ def user_span(user_id: str) -> tuple[datetime, datetime] | None:
     return None if found["first"] is None else (found["first"], found["last"])
 
 
-def catalogue_table(*, changed_since: datetime | None = None) -> ContentTable:
+def catalogue_table(
+    *, changed_since: datetime | None = None, content_ids: Collection[str] | None = None
+) -> ContentTable:
     """The whole catalogue as columns, contents that are not active included; or what changed at or after a moment.
 
-    The latter is served by the index content_updated.
+    The latter is served by the index content_updated. With `content_ids` only those of them that there are.
     """
-    changed = "" if changed_since is None else "WHERE updated_at >= %s"
+    limits: dict[str, datetime | list[str]] = {}
+    if changed_since is not None:
+        limits["updated_at >= %s"] = changed_since
+    if content_ids is not None:
+        limits["content_id = ANY(%s)"] = list(content_ids)
+    where = f"WHERE {' AND '.join(limits)}" if limits else ""
     with connection.cursor() as cursor:
         # COLLATE "C" is the order in which Python and numpy sort text, whatever the server's locale.
         cursor.execute(
             "SELECT content_id, creator_id, metadata, language, date_part('epoch', upload_timestamp), duration_s, "  # noqa: S608
             "status = 'active' AND feed_eligible AND (expires_at IS NULL OR expires_at > statement_timestamp()) "
-            f'FROM content {changed} ORDER BY content_id COLLATE "C"',
-            [] if changed_since is None else [changed_since],
+            f'FROM content {where} ORDER BY content_id COLLATE "C"',
+            list(limits.values()),
         )
         rows = cursor.fetchall()
     ids, creators, metadata, languages, uploads, durations, active = zip(*rows, strict=True) if rows else ((),) * 7
@@ -362,10 +386,19 @@ def catalogue_changed_at() -> datetime | None:
     return newest
 
 
-def content_changes(since: datetime | None) -> dict[str, datetime]:
-    """Contents that changed at or after a moment, or all of them, and when each did."""
+def content_changes(since: datetime | None, *, newest: int | None = None) -> dict[str, datetime]:
+    """Contents that changed at or after a moment, or all of them, and when each did; at most the `newest` so many."""
     rows = Content.objects.all() if since is None else Content.objects.filter(updated_at__gte=since)
+    if newest is not None:
+        rows = rows.order_by("-updated_at")[:newest]
     return dict(rows.values_list("content_id", "updated_at"))
+
+
+def uploads(content_ids: Collection[str]) -> dict[str, tuple[float, float]]:
+    """When contents were uploaded, and their rows written last, in seconds since 1970 UTC; unknown ids are absent."""
+    rows = Content.objects.filter(content_id__in=list(content_ids))
+    moments = rows.values_list("content_id", "upload_timestamp", "updated_at")
+    return {content_id: (up.timestamp(), written.timestamp()) for content_id, up, written in moments}
 
 
 def content_sources(content_ids: Collection[str]) -> list[ContentSource]:
@@ -386,12 +419,16 @@ def newest_contents(limit: int, audience: Audience = ANYBODY) -> list[str]:
 
     Only age and country narrow what is read; of the rest, `eligible_cards` judges.
     """
+    return list(newest(audience).values_list("content_id", flat=True)[:limit])
+
+
+def newest(audience: Audience) -> QuerySet[Content]:
+    """The rows of `newest_contents`, for whoever knows more of them."""
     ratings = [rating for rating, least in LEAST_AGE.items() if least == 0 or (audience.age or 0) >= least]
-    newest = _released(Content.objects.filter(age_rating__in=ratings, imposed_age_rating__in=ratings))
+    released = _released(Content.objects.filter(age_rating__in=ratings, imposed_age_rating__in=ratings))
     here = Q(geo_allow=[]) | Q(geo_allow__contains=[audience.country])
     denied = Q(geo_deny__contains=[audience.country]) | Q(imposed_geo_deny__contains=[audience.country])
-    newest = newest.filter(here & ~denied if audience.country else _ANYWHERE).order_by("-upload_timestamp")
-    return list(newest.values_list("content_id", flat=True)[:limit])
+    return released.filter(here & ~denied if audience.country else _ANYWHERE).order_by("-upload_timestamp")
 
 
 def eligible(content_ids: Collection[str]) -> set[str]:
@@ -498,13 +535,11 @@ def profiles(user_ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
 def demo_personas(limit: int = 6) -> list[tuple[str, str]]:
     """Users seeded for the demo, as (user id, label): ids that start with "demo-", in order of id."""
     demo = UserProfile.objects.filter(user_id__startswith="demo-").order_by("user_id")[:limit]
-    return [
-        (
-            profile.user_id,
-            str(profile.preferences.get("persona") or profile.demographics.get("persona") or profile.user_id),
-        )
-        for profile in demo
-    ]
+    return [(row.user_id, str(_persona(row.preferences) or _persona(row.demographics) or row.user_id)) for row in demo]
+
+
+def _persona(document: Any) -> Any:
+    return document.get("persona") if isinstance(document, dict) else None
 
 
 def counts() -> Counts:

@@ -11,7 +11,7 @@ the caller knows.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -38,6 +38,8 @@ _KNOW: Final = """
     INSERT INTO window_fill (family, window_start, state, events, started_at, attempts, error)
     SELECT %s, hour.start, 'started', hour.events, %s, 0, ''
     FROM unnest(%s::timestamptz[], %s::bigint[]) AS hour (start, events)
+    -- Its month may be dropped after it was listed: then there is nothing left to do it from.
+    WHERE date_trunc('month', hour.start AT TIME ZONE 'UTC') NOT IN (SELECT month FROM dropped_month)
     ON CONFLICT DO NOTHING
 """
 _START: Final = """
@@ -194,6 +196,11 @@ def reopen(start: datetime, end: datetime, *, family: str | None = None, failed:
         return rows.filter(attempts=0).update(events=AGAIN)
     rows.filter(attempts__gt=0).update(state=WindowFill.State.STARTED, attempts=0, retry_at=None)
     return rows.update(events=AGAIN)
+
+
+def reopen_hours(starts: Collection[datetime], *, family: str) -> int:
+    """Ask for some hours to be done again by one family; those that failed are left as they are."""
+    return WindowFill.objects.filter(family=family, window_start__in=starts, attempts=0).update(events=AGAIN)
 
 
 def known(start: datetime, end: datetime, *, family: str) -> list[datetime]:

@@ -7,7 +7,7 @@ Text is encoded here, so that an upload is retrievable with the next snapshot; f
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Final
 
@@ -69,6 +69,12 @@ def changed_at() -> str:
     return " ".join(moment.isoformat() for moment in (catalogue_changed_at(), analysed) if moment is not None)
 
 
+def catalogue_moment(changed_at: str) -> datetime:
+    """When the catalogue itself had last changed, of what `changed_at` said; long ago where that was nothing."""
+    first = changed_at.partition(" ")[0]
+    return datetime.fromisoformat(first) if first else datetime(1970, 1, 2, tzinfo=UTC)
+
+
 def versions() -> dict[str, str]:
     """The encoder of each modality that this installation uses now; without frames where no network can be had."""
     known = {"sentence": sentence.version(), "audio": audio.VERSION}
@@ -112,13 +118,22 @@ def _embed(
     for start in range(0, len(encoded), AT_ONCE):
         rows = encoded[start : start + AT_ONCE]
         ids, some = catalogue.content_id[rows].tolist(), [texts[row] for row in rows.tolist()]
-        blocks = {"sentence": _sentences().encode(some)}
-        for name in ("visual", "audio"):
-            if name in encoder.versions_:
-                version = encoder.versions_[name]
-                blocks[name] = store.modality(ids, encoder=version, dimensions=DIMENSIONS[name])
-        embedding[rows] = encoder.transform(some, blocks)
+        embedding[rows] = _encoded(ids, some, encoder)
     return embedding, encoded
+
+
+def encode(catalogue: ContentTable, encoder: ContentEncoder) -> NDArray[np.float32]:
+    """Vectors (n, d) of a few contents, of as much as is known of each; nothing is stored."""
+    return _encoded(catalogue.content_id.tolist(), _documents(catalogue), encoder)
+
+
+def _encoded(content_ids: Sequence[str], texts: Sequence[str], encoder: ContentEncoder) -> NDArray[np.float32]:
+    blocks = {"sentence": _sentences().encode(texts)}
+    for name in ("visual", "audio"):
+        if name in encoder.versions_:
+            version = encoder.versions_[name]
+            blocks[name] = store.modality(content_ids, encoder=version, dimensions=DIMENSIONS[name])
+    return encoder.transform(texts, blocks)
 
 
 def _source_hashes(content_ids: Sequence[str], texts: Sequence[str]) -> NDArray[np.uint64]:

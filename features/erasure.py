@@ -13,7 +13,7 @@ from django.db import transaction
 from events import windows
 from features import learned_sequences, log_windows, store, trends, window_rows
 from features.extraction.definitions import SIGNALS, WINDOW_S
-from features.models import ContentAnalysis, ContentFeatures, Embedding
+from features.models import ContentAnalysis, ContentFeatures, CountedLength, Embedding
 from features.single_flight import single_flight
 
 SEQUENCES: Final = "learned sequences"
@@ -23,14 +23,17 @@ SEQUENCES: Final = "learned sequences"
 def erase_content(content_id: str) -> dict[str, int]:
     """Forget a content: states, vectors, counts, trends, what its media showed; returns what went or changed, by table.
 
-    Snapshots that serve hide it at once (within `store.RECHECK_S` in every process), and the next one lacks it.
+    Snapshots that serve hide it at once (within `store.RECHECK_S` in every process), and the next one lacks it. What is
+    uploaded anew under the same id comes with the next snapshot made after that.
     """
+    # Before all else: a materialisation may hold the lock for minutes.
+    store.hide(content_id)
     # A tick that reads the same hours meanwhile would put back what goes here.
     with single_flight():
         with transaction.atomic():
             gone = {
                 model._meta.db_table: model._default_manager.filter(content_id=content_id).delete()[0]
-                for model in (ContentFeatures, ContentAnalysis, Embedding)
+                for model in (ContentFeatures, ContentAnalysis, CountedLength, Embedding)
             }
             hours = window_rows.about(content_id)
             window_rows.put([_without(hour, content_id) for hour in hours])
@@ -38,7 +41,6 @@ def erase_content(content_id: str) -> dict[str, int]:
             gone |= trends.forget_thing("content", content_id)
         # The next snapshot learns again, from a log without it.
         gone[SEQUENCES] = int(learned_sequences.forget())
-        store.hide(content_id)
     return gone
 
 
@@ -53,12 +55,14 @@ def erase_user(user_id: str, *, first: datetime | None, last: datetime | None) -
     ----------
     first, last : moments of the user's first and last event; None where there is none
     """
-    gone = {SEQUENCES: int(learned_sequences.forget())} | trends.forget_thing("creator", user_id)
-    if first is None or last is None:
-        return gone | {"window_fill": 0}
-    start = datetime.fromtimestamp(first.timestamp() // WINDOW_S * WINDOW_S, UTC)
-    hours = windows.reopen(start, last + timedelta(microseconds=1), family=log_windows.FAMILY)
-    return gone | {"window_fill": hours}
+    # A snapshot that learns meanwhile would write the sequences again, with the user's.
+    with single_flight():
+        gone = {SEQUENCES: int(learned_sequences.forget())} | trends.forget_thing("creator", user_id)
+        if first is None or last is None:
+            return gone | {"window_fill": 0}
+        start = datetime.fromtimestamp(first.timestamp() // WINDOW_S * WINDOW_S, UTC)
+        hours = windows.reopen(start, last + timedelta(microseconds=1), family=log_windows.FAMILY)
+        return gone | {"window_fill": hours}
 
 
 def _without(hour: window_rows.Hour, content_id: str) -> window_rows.Hour:

@@ -4,10 +4,10 @@
     catalogue ---------------> content embeddings, index ----------------------------------------------+--> snapshot
     log, when it grew -------> sequential model -------------------------------------------------------+
 
-Counts of an hour follow from its events alone, and states from counts alone; so the result depends on the database
-only: running twice gives the same bytes, and so do hour by hour, once at the end, and again for any range (as long as
-no duration in the catalogue changed in between). A late or erased event costs the counting of its hour and the folding
-of the contents it changed there, from that day on.
+Counts of an hour follow from its events and the lengths of their clips alone, and states from counts alone; so the
+result depends on the database only: running twice gives the same bytes, and so do hour by hour, once at the end, and
+again for any range. A late or erased event costs the counting of its hour and the folding of the contents it changed
+there, from that day on; a clip whose length is told or corrected later costs that of its hours (`lengths`).
 
 Every run of hours is one transaction, so a crash loses at most the run in work, and `events.windows` finds it open
 again. One materialisation at a time: a second one waits, and then finds nothing to do.
@@ -27,7 +27,7 @@ from events import windows
 from events.catalogue_reader import CatalogueReader
 from events.queries import CountingLog, catalogue_table, counting_log, durations
 from events.windows import Window
-from features import content_embeddings, folding, log_windows, snapshot_build, window_rows
+from features import folding, lengths, log_windows, snapshot_build, window_rows
 from features.extraction.aggregates import WindowCounts
 from features.extraction.counting import count_windows
 from features.extraction.definitions import COUNTER_SET, WINDOW_S
@@ -109,12 +109,12 @@ def materialize(*, until: datetime, refit: bool = False, progress: Progress | No
     report = progress or _silent
     with single_flight():
         until = max(until, log_windows.newest_as_of() or until)
-        # In this order, see `snapshot_build.build`.
-        changed_at, catalogue = content_embeddings.changed_at(), catalogue_table()
-        lengths = zip(catalogue.content_id.tolist(), catalogue.duration_s.tolist(), strict=True)
-        done = _fill(until, dict(lengths), report)
+        source = snapshot_build.source(catalogue_table)
+        catalogue = source.catalogue
+        duration_of = dict(zip(catalogue.content_id.tolist(), catalogue.duration_s.tolist(), strict=True))
+        done = _fill(until, duration_of, report)
         report("snapshot", 0, 1)
-        built = snapshot_build.build(catalogue, changed_at=changed_at, until=until, refit=refit)
+        built = snapshot_build.build(source, until=until, refit=refit)
         report("snapshot", 1, 1)
     return MaterializeReport(
         windows=done.windows, events=done.events, states=done.states, encoded=built.encoded,
@@ -142,13 +142,13 @@ def backfill(start: datetime, end: datetime, *, until: datetime, progress: Progr
 def refresh_snapshot(*, until: datetime) -> bool:
     """Write a new snapshot if the catalogue changed since the last one: an upload need not wait for its first events.
 
-    Returns whether it did. Otherwise this is one query and one small file.
+    A large catalogue rests in between (`snapshot_build.is_due`). Returns whether it did; otherwise this is a query or
+    two, and one small file.
     """
-    if not snapshot_build.catalogue_moved():
+    if not snapshot_build.is_due():
         return False
     with single_flight():
-        changed_at, catalogue = content_embeddings.changed_at(), _catalogue.read()
-        return snapshot_build.build(catalogue, changed_at=changed_at, until=until, refit=False).written
+        return snapshot_build.build(snapshot_build.source(_catalogue.read), until=until, refit=False).written
 
 
 def _forget(start: datetime, end: datetime) -> None:
@@ -167,9 +167,9 @@ def _fill(until: datetime, duration_of: Mapping[str, float], report: Progress) -
     if ContentWindow.objects.exclude(counter_set=COUNTER_SET).exists():
         # Counts of another counter set compare with nothing.
         start_anew()
-    for hour in window_rows.due(until.timestamp()):
-        ended = log_windows.moment(hour.window), log_windows.moment(hour.window + 1)
-        windows.reopen(*ended, family=log_windows.FAMILY, failed=False)
+    ended = [log_windows.moment(hour.window) for hour in window_rows.due(until.timestamp())]
+    windows.reopen_hours(ended, family=log_windows.FAMILY)
+    lengths.reopen_changed(duration_of)
     opened = windows.open_windows(log_windows.FAMILY, until=until)
     done, total = _Done(), sum(window.events for window in opened)
     waiting: tuple[list[Window], Future[Counted]] | None = None

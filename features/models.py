@@ -1,8 +1,8 @@
 """Tables of the feature store: what was known of contents at which moment.
 
-Rows are written only by `store.py`, `window_rows.py` and `materialize.py`. Users have no table: their features follow
-from their last events, which a feed reads anyway, so that an event changes the very next page. Content ids are text
-without a foreign key, as in the log: an event may arrive before its content.
+Rows are written only by `store.py`, `window_rows.py`, `lengths.py` and `materialize.py`. Users have no table: their
+features follow from their last events, which a feed reads anyway, so that an event changes the very next page. Content
+ids are text without a foreign key, as in the log: an event may arrive before its content.
 """
 
 from typing import Any
@@ -69,6 +69,19 @@ class ContentWindow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.window_start:%Y-%m-%d %H:%M}: {self.events} events"
+
+
+class CountedLength(models.Model):
+    """How long a clip was when the stored hours were counted; no row where that was unknown. Written by `lengths`."""
+
+    content_id = models.TextField(primary_key=True)
+    duration_s = RealField()
+
+    class Meta:
+        db_table = "counted_length"
+
+    def __str__(self) -> str:
+        return f"{self.content_id}: {self.duration_s:g} s"
 
 
 class PopulationWindow(models.Model):

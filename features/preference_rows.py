@@ -7,6 +7,8 @@ from typing import Any, Final
 
 LEARNED: Final = "learned"
 """Where `preferences` puts what it learned."""
+WHOLE: Final = "preferences"
+"""What a document is called that is no object: every door refuses one, but the table may hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +20,17 @@ class PreferenceRow:
     value: str
 
 
-def stated(preferences: Mapping[str, Any]) -> list[PreferenceRow]:
-    """What was stated, in the order of the profile."""
+def stated(preferences: Any) -> list[PreferenceRow]:
+    """What was stated, in the order of the profile; all of it in one row where it is no object."""
+    if not isinstance(preferences, Mapping):
+        return _rows(WHOLE, preferences)
     return [row for name, value in preferences.items() if name != LEARNED for row in _rows(name, value)]
 
 
-def learned(preferences: Mapping[str, Any]) -> list[PreferenceRow]:
+def learned(preferences: Any) -> list[PreferenceRow]:
     """What was learned, -1 to 1, the strongest of each kind first."""
+    if not isinstance(preferences, Mapping):
+        return []
     known = preferences.get(LEARNED, {})
     # The host app may have stated something of its own under the name.
     if not isinstance(known, Mapping):

@@ -1,7 +1,7 @@
 """User profiles as features read them."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -26,20 +26,29 @@ def read_many(user_ids: Collection[str]) -> dict[str, Profile]:
 
 def stranger() -> Profile:
     """The profile of a user nobody knows."""
-    return read_profile({}, {}, since=0.0, default_zone=_default_zone())
+    return from_documents({}, {})
 
 
-def from_documents(
-    demographics: Mapping[str, Any], preferences: Mapping[str, Any], *, changed_at: datetime | None
-) -> Profile:
-    """The profile that two documents make, for whoever has read them already; None dates those of a stranger."""
-    since = 0.0 if changed_at is None else changed_at.timestamp()
-    return read_profile(demographics, preferences, since=since, default_zone=_default_zone())
+def from_documents(demographics: Mapping[str, Any], preferences: Mapping[str, Any]) -> Profile:
+    """The profile that two documents make now, for whoever has read them already and asks for no moment of the past."""
+    return read_profile(demographics, preferences, default_zone=_default_zone())
 
 
 def _of(row: Mapping[str, Any]) -> Profile:
-    documents = [row[name] if isinstance(row[name], dict) else {} for name in ("demographics", "preferences")]
-    return from_documents(*documents, changed_at=row["updated_at"])
+    """A profile with its past, as the trigger of migration 0012 keeps it."""
+    now = _at_some_time(row)
+    unknown = Profile(now.zone)
+    earlier = tuple(
+        (float(each["until"]), unknown if each["stated"] is None else _at_some_time(each["stated"]))
+        for each in row["stated_before"]
+    )
+    return replace(now, since=row["created_at"].timestamp(), earlier=earlier)
+
+
+def _at_some_time(documents: Mapping[str, Any]) -> Profile:
+    """What the host app made no object says nothing."""
+    known = [documents[name] if isinstance(documents[name], dict) else {} for name in ("demographics", "preferences")]
+    return from_documents(*known)
 
 
 def _default_zone() -> Any:

@@ -7,6 +7,7 @@ Call it under the lock of `materialize`.
 """
 
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,8 +17,10 @@ import numpy as np
 from django.conf import settings
 from numpy.typing import NDArray
 
+from events import queries
 from events.columnar.interactions import ContentTable
-from features import content_embeddings, learned_sequences, log_windows, snapshot_files, store, window_rows
+from events.queries import uploads
+from features import content_embeddings, hiding, learned_sequences, log_windows, snapshot_files, store, window_rows
 from features.content_embeddings import GROWTH, Known
 from features.embeddings.behaviour import SequentialItemModel
 from features.embeddings.combine import ContentEncoder
@@ -38,6 +41,11 @@ SOLVED_HOURLY: Final = 1_000
 """Up to so many items a solution takes some tenths of a second; at 4,096, where it ends, it takes 64 times as long."""
 WORTH: Final = 0.01
 """Share of new events that is worth a solution over more items than that; less of them wait for the end of the day."""
+
+
+NO_REST: Final = 5_000
+REST_S: Final = 5e-4
+"""Per content: a snapshot of 100,000 takes some 7 s of a processor, and rests 50 s; up to `NO_REST` none is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +77,63 @@ class _Learned:
     anew: bool
 
 
-def build(catalogue: ContentTable, *, changed_at: str, until: datetime, refit: bool) -> BuildReport:
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The catalogue, and what was known before it was read: a change in between is found by the next call.
+
+    Attributes
+    ----------
+    changed_at : `content_embeddings.changed_at`
+    erasures : what there was to answer
+    undone : of these, by name, the contents that were uploaded anew since
+    settled : erasures that an earlier snapshot has answered
+    """
+
+    catalogue: ContentTable
+    changed_at: str
+    erasures: Sequence[hiding.Erasure]
+    undone: frozenset[str]
+    settled: frozenset[str]
+
+    def answered(self) -> tuple[str, ...]:
+        """The erasures that a snapshot of this catalogue has answered."""
+        still = hiding.of(self.erasures, self.catalogue.content_id.tolist()).keys() - self.undone - self.settled
+        return tuple(sorted({each.name for each in self.erasures} - still))
+
+
+def source(read: Callable[[], ContentTable]) -> Source:
+    """Take a catalogue in, in the order that makes a snapshot of it right."""
+    root = _root()
+    erasures = hiding.read(root, _listed(root))
+    rows = uploads([each.content_id for each in erasures if each.content_id])
+    undone = {each.name for each in erasures if each.content_id in rows and each.undone_by(*rows[each.content_id])}
+    settled = snapshot_files.settled(root)
+    changed_at = content_embeddings.changed_at()
+    return Source(read(), changed_at, erasures, frozenset(undone), settled)
+
+
+def _listed(root: Path) -> frozenset[str]:
+    """The erasures there are. Where nobody knows, no snapshot made before may serve any more."""
+    try:
+        return hiding.names(root)
+    except hiding.ErasuresUnreadable:
+        if not hiding.broken(root):
+            raise
+        logger.exception("what was erased is not known any more; making all snapshots anew")
+        snapshot_files.discard(root)
+        hiding.repair(root)
+        return hiding.names(root)
+
+
+def build(source: Source, *, until: datetime, refit: bool) -> BuildReport:
     """Write a snapshot unless the one that serves is the same.
 
     Parameters
     ----------
-    changed_at : `content_embeddings.changed_at` from before the catalogue was read: a change in between is found by the
-        next call
     until : stamps new embeddings, and what the sequential model may learn from
     refit : learn encoder and sequential model anew, whatever their age
     """
+    catalogue = source.catalogue
     if len(catalogue) == 0:
         return BuildReport(None, written=False, encoded=0, fitted=())
     previous = _previous()
@@ -92,7 +147,8 @@ def build(catalogue: ContentTable, *, changed_at: str, until: datetime, refit: b
         encoder_version=made.encoder.version_,
         encoder_contents=made.encoder.contents_["words"],
         sequential_events=learned.events,
-        catalogue_changed_at=changed_at,
+        catalogue_changed_at=source.changed_at,
+        answered=source.answered(),
     )
     complete = snapshot_files.write(
         _root(), arrays, manifest=manifest, encoder=made.encoder, sequential=learned.sequential,
@@ -108,26 +164,60 @@ def build(catalogue: ContentTable, *, changed_at: str, until: datetime, refit: b
 
 
 def catalogue_moved() -> bool:
-    """Whether the catalogue has changed since the snapshot that serves was made, or there is none of a catalogue."""
-    folder = snapshot_files.current(_root())
+    """Whether the catalogue has changed since the snapshot that serves was made, or there is none of a catalogue.
+
+    Contents that were taken out are noticed where they were erased: those are not to be kept in files any longer.
+    """
+    root = _root()
     try:
-        known = "" if folder is None else snapshot_files.read_manifest(folder).catalogue_changed_at
+        folder = snapshot_files.current(root)
+        known = None if folder is None else snapshot_files.read_manifest(folder)
+        pending = hiding.names(root) - (frozenset() if known is None else frozenset(known.answered))
+    except (SnapshotError, hiding.ErasuresUnreadable):
+        return True
+    if (known.catalogue_changed_at if known else "") != content_embeddings.changed_at():
+        return True
+    erased = {each.content_id for each in hiding.read(root, pending) if each.content_id}
+    return bool(erased) and known is not None and len(uploads(erased)) < len(erased)
+
+
+def is_due() -> bool:
+    """Whether the catalogue has moved, and a new snapshot is worth its price.
+
+    What comes between two snapshots is in the memory of those who serve (`arrivals`), so a large catalogue need not be
+    written for every upload: it rests until it costs a small part of the time, unless the room for uploads runs out.
+    """
+    if not catalogue_moved():
+        return False
+    try:
+        folder = snapshot_files.current(_root())
+        if folder is None:
+            return True
+        known, room = snapshot_files.read_manifest(folder), snapshot_files.room_of(folder)
     except SnapshotError:
         return True
-    return known != content_embeddings.changed_at()
+    if room.contents <= NO_REST or room.age_s >= REST_S * room.contents:
+        return True
+    half, since = room.free // 2, content_embeddings.catalogue_moment(known.catalogue_changed_at)
+    return len(queries.content_changes(since, newest=half)) >= half
 
 
 def _previous() -> _Previous | None:
-    """What serves now; None where there is nothing, or nothing usable: then all is made anew."""
-    folder = snapshot_files.current(_root())
-    if folder is None:
-        return None
+    """What serves now, or else the newest that could; None where there is none: then all is made anew."""
+    root = _root()
     try:
-        manifest = snapshot_files.read_manifest(folder)
-        return _Previous(manifest, snapshot_files.load(folder), ContentEncoder.load(folder))
-    except (SnapshotError, OSError, ValueError, KeyError):
-        logger.exception("the content snapshot %s cannot be used; making all of it anew", folder.name)
-        return None
+        pointed = snapshot_files.current(root)
+    except SnapshotError:
+        logger.exception("nobody knows which content snapshot serves")
+        pointed = None
+    for folder in dict.fromkeys([pointed, *snapshot_files.newest_first(root)]):
+        try:
+            if folder is not None:
+                manifest = snapshot_files.read_manifest(folder)
+                return _Previous(manifest, snapshot_files.load(folder), ContentEncoder.load(folder))
+        except (SnapshotError, *snapshot_files.DAMAGE):
+            logger.exception("the content snapshot %s cannot be used; making what it has anew", folder)
+    return None
 
 
 def _arrays(

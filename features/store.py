@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from numpy.typing import NDArray
 
-from features import snapshot_files, telemetry, window_rows
+from events.queries import uploads
+from features import hiding, snapshot_files, telemetry, window_rows
 from features.extraction.aggregates import CounterStates, WindowCounts, fold
 from features.extraction.definitions import COUNTER_SET, COUNTERS, DAY_S, WINDOW_S
 from features.extraction.log_clock import LogClock
@@ -199,11 +201,21 @@ def _rows(content_ids: Sequence[str], vectors: NDArray[np.float32], encoder: str
 
 
 def hide(content_id: str) -> None:
-    """Have every process that serves from this folder hide a content until a snapshot without it is written."""
-    root = Path(settings.SNAPSHOT_DIR)
-    root.mkdir(parents=True, exist_ok=True)
-    snapshot_files.write_hidden(root, snapshot_files.hidden(root) | {content_id})
+    """Have every process that serves from this folder hide a content until a snapshot without it is written, or with a
+    later upload of it.
+    """
+    uploaded, _ = uploads([content_id]).get(content_id, (None, None))
+    hiding.add(Path(settings.SNAPSHOT_DIR), content_id, uploaded=uploaded, erased=time.time())
     _current.recheck()
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A snapshot as it is on the disk, and the erasures that need not be applied to it."""
+
+    folder: Path
+    whole: ContentSnapshot
+    answered: frozenset[str]
 
 
 class _Current:
@@ -211,20 +223,28 @@ class _Current:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._start()
+
+    def _start(self) -> None:
         self._checked_at = -np.inf
-        self._seen: tuple[Path, int, frozenset[str]] | None = None
-        self._damaged: tuple[Path, int] | None = None
+        self._looked = False
+        self._tried: tuple[Path | None, int] | None = None
+        self._complaint = ""
+        self._served: _Served | None = None
+        self._erasures: dict[str, hiding.Erasure] = {}
+        self._gone: frozenset[str] = frozenset()
         self._snapshot: ContentSnapshot | None = None
 
     def get(self) -> ContentSnapshot | None:
         if time.monotonic() - self._checked_at < RECHECK_S:
             return self._snapshot
         # Who finds the lock taken serves what there is, except at the very first request.
-        if self._lock.acquire(blocking=self._seen is None):
+        if self._lock.acquire(blocking=not self._looked):
             try:
                 if time.monotonic() - self._checked_at >= RECHECK_S:
-                    self._refresh()
-                    self._checked_at = time.monotonic()
+                    self._refresh(Path(settings.SNAPSHOT_DIR))
+                    # Not before: the first threads wait as long as nobody has looked.
+                    self._looked, self._checked_at = True, time.monotonic()
             finally:
                 self._lock.release()
         return self._snapshot
@@ -235,52 +255,83 @@ class _Current:
 
     def forget(self) -> None:
         with self._lock:
-            self._checked_at, self._seen, self._damaged, self._snapshot = -np.inf, None, None, None
+            self._start()
 
-    def _refresh(self) -> None:
-        root = Path(settings.SNAPSHOT_DIR)
-        folder = snapshot_files.current(root)
-        if folder is None or (self._snapshot is not None and not folder.exists()):
-            return
-        # The inode tells a folder that was made anew, after damage, from the one that was tried.
-        made = folder, folder.stat().st_ino if folder.exists() else 0
-        gone = snapshot_files.hidden(root)
-        if self._seen == (*made, gone):
-            return
-        found = self._loaded(folder, made)
-        if found is None:
-            found = _newest_whole(root, other_than=folder) if self._snapshot is None else self._snapshot
-        if found is not None:
-            # Assigned once: other threads serve from it meanwhile.
-            self._snapshot = found.without(gone)
-            telemetry.show(self._snapshot)
-        # Not before: the first threads wait as long as nothing was seen.
-        self._seen = *made, gone
-
-    def _loaded(self, folder: Path, made: tuple[Path, int]) -> ContentSnapshot | None:
-        """The snapshot of a folder; None where it is damaged, and then it is not tried again until it was made anew."""
-        if made == self._damaged:
-            return None
+    def _refresh(self, root: Path) -> None:
+        """Serve what the pointer names; where that cannot be used, what is served already, or the newest that can."""
         try:
-            return snapshot_files.load(folder)
-        except snapshot_files.SnapshotError:
-            # An old snapshot is better than none.
-            logger.exception("the content snapshot %s cannot be used", folder.name)
-            self._damaged = made
-            return None
-
-
-def _newest_whole(root: Path, *, other_than: Path) -> ContentSnapshot | None:
-    """The newest of the older snapshots that can be used, without what was erased since; None where there is none."""
-    for folder in snapshot_files.newest_first(root):
-        if folder == other_than:
-            continue
+            listed = hiding.names(root)
+        except hiding.ErasuresUnreadable as error:
+            # What is served goes on without what was known to be erased; nothing else may be served.
+            self._complain("erasures", str(error))
+            return
+        before = self._served
         try:
-            found = snapshot_files.load(folder).without(snapshot_files.hidden(folder))
+            folder = snapshot_files.current(root)
+            self._complaint = ""
         except snapshot_files.SnapshotError as error:
-            logger.warning("nor can an older one: %s", error)
-        else:
-            logger.warning("the older content snapshot %s serves instead of %s", folder.name, other_than.name)
+            folder = None
+            self._complain("pointer", str(error))
+        # The inode tells a folder that was made anew, after damage, from the one that was tried.
+        made = folder, _inode(folder)
+        if made != self._tried:
+            found = None if folder is None else _loaded(folder)
+            if found is None and before is None:
+                found = _newest_whole(root, other_than=folder)
+                if found is not None and folder is None and not self._complaint:
+                    self._complain("pointer", f"{root} has snapshots, and nothing says which one is to serve")
+            self._served, self._tried = found or before, made
+        if self._served is not None:
+            self._apply(root, self._served, listed, anew=self._served is not before)
+
+    def _complain(self, reason: str, words: str) -> None:
+        """Say it once, not every second."""
+        if words != self._complaint:
+            self._complaint = words
+            telemetry.complain(reason, words)
+
+    def _apply(self, root: Path, served: _Served, listed: frozenset[str], *, anew: bool) -> None:
+        """Hide what was erased from the snapshot that serves."""
+        if listed:
+            # It may have been written again, with the same bytes, since it was loaded.
+            served = replace(served, answered=served.answered | snapshot_files.answered(served.folder))
+        # One that is listed no more was answered by all snapshots that there are, which this one may not be among.
+        gone = (listed if anew else listed | self._gone) - served.answered
+        if not anew and gone == self._gone:
+            return
+        self._erasures |= {each.name: each for each in hiding.read(root, gone - self._erasures.keys())}
+        hidden = hiding.of([self._erasures[name] for name in gone], served.whole.row_of)
+        # Assigned once: other threads serve from it meanwhile.
+        self._snapshot = served.whole.without(set(hidden.values()))
+        self._served, self._gone = served, gone
+        telemetry.show(self._snapshot)
+
+
+def _inode(folder: Path | None) -> int:
+    try:
+        return 0 if folder is None else folder.stat().st_ino
+    except OSError:
+        return 0
+
+
+def _loaded(folder: Path) -> _Served | None:
+    """The snapshot of a folder; None where it is damaged, and then it is not tried again until it was made anew."""
+    try:
+        # An old snapshot is better than none.
+        return _Served(folder, snapshot_files.load(folder), snapshot_files.answered(folder))
+    except snapshot_files.SnapshotError as error:
+        telemetry.complain("files", f"the content snapshot {folder.name} cannot be used: {error}")
+        return None
+
+
+def _newest_whole(root: Path, *, other_than: Path | None) -> _Served | None:
+    """The newest of the older snapshots that can be used; None where there is none."""
+    for folder in snapshot_files.newest_first(root):
+        found = None if folder == other_than else _loaded(folder)
+        if found is not None:
+            logger.warning(
+                "the older content snapshot %s serves instead of %s", folder.name, other_than and other_than.name
+            )
             return found
     return None
 

@@ -1,11 +1,20 @@
 """What Prometheus learns of the feature store."""
 
+import logging
+
 from django.utils import timezone
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 
 from features import content_records
 from features.extraction.snapshot import ContentSnapshot
 
+logger = logging.getLogger(__name__)
+
+SNAPSHOT_TROUBLE = Counter(
+    "recsys_snapshot_trouble",
+    "Times a process found snapshot files that it could not use and served something older, or nothing, by reason.",
+    ["reason"],
+)
 SNAPSHOT_UNTIL = Gauge(
     "recsys_snapshot_until_timestamp_seconds",
     "Moment up to which the counters of the served snapshot know the log.",
@@ -38,6 +47,12 @@ def measure() -> None:
     for labels, contents in counts.items():
         ANALYSES_FAILED.labels(*labels).set(contents)
     _reported.update(counts)
+
+
+def complain(reason: str, words: str) -> None:
+    """Count and log that snapshot files cannot be used: "pointer", "files" or "erasures"."""
+    SNAPSHOT_TROUBLE.labels(reason).inc()
+    logger.error("%s", words)
 
 
 def show(snapshot: ContentSnapshot) -> None:

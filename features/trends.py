@@ -170,8 +170,11 @@ def newest_hour() -> datetime | None:
     return None if newest is None else _moment(newest)
 
 
+@transaction.atomic
 def forget_thing(kind: str, name: str) -> dict[str, int]:
     """Drop what is known of one thing; returns how many rows that were, by table."""
+    # A judgement that read the counts before would put the thing back on the list.
+    _hold()
     return {
         model._meta.db_table: model._default_manager.filter(kind=_kind(kind), name=name).delete()[0]
         for model in (TrendPoint, Trend)
@@ -225,13 +228,18 @@ def forget() -> None:
 @transaction.atomic
 def _judge_newest() -> int:
     """Replace the list by what the newest window says; returns how many things trend."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+    _hold()
     platform = _platform(past=PAST_HOURS)
     rows = [] if platform is None else [row for kind in TrendKind for row in _judged(kind, platform)]
     Trend.objects.all().delete()
     Trend.objects.bulk_create(rows)
     return sum(row.trending for row in rows)
+
+
+def _hold() -> None:
+    """Be the only one to write the list until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
 def _judged(kind: TrendKind, platform: _Platform) -> list[Trend]:

@@ -26,6 +26,12 @@ _PUT: Final = (
     "FROM STDIN (FORMAT binary)"
 )
 _SELECT: Final = "SELECT window_start, events, folded, contents, cells, counts FROM content_window"
+_HOURS_OF: Final = """
+    WITH days AS (SELECT DISTINCT day_start FROM content_features WHERE content_id = ANY(%(ids)s))
+    SELECT hours.window_start FROM days JOIN content_window hours
+        ON hours.window_start >= day_start AND hours.window_start < day_start + interval '1 day'
+    WHERE hours.folded AND EXISTS (SELECT FROM unnest(hours.contents) AS about (id) WHERE about.id = ANY(%(ids)s))
+"""
 _PUT_POPULATION: Final = (
     "COPY population_window (window_start, surfaces, watch, surface, watch_state, surface_state) "
     "FROM STDIN (FORMAT binary)"
@@ -147,6 +153,16 @@ def about(content_id: str) -> list[Hour]:
     return list(_read("%s = ANY(contents)", [content_id]))
 
 
+def complete_hours_of(content_ids: Collection[str]) -> list[datetime]:
+    """Starts of the hours that count any of some contents and that the states know.
+
+    Their days are found by the index content_features_once, so that only hours of those are looked into.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_HOURS_OF, {"ids": list(content_ids)})
+        return [start for (start,) in cursor.fetchall()]
+
+
 def unfolded(after: int) -> list[Hour]:
     """Rows from an hour on that no state knows, in order: the running hour, if it has any event."""
     return list(_read("NOT folded AND window_start >= %s", [moment(after)]))
@@ -183,9 +199,10 @@ def population_before(window: int) -> Population:
     )
 
 
-def population_counts(first: int) -> Population:
-    """The counts of the population in all hours from one on."""
-    rows = list(PopulationWindow.objects.filter(window_start__gte=moment(first)).order_by("window_start"))
+def population_counts(first: int, stop: int | None = None) -> Population:
+    """The counts of the population in all hours from one on, up to but without `stop`."""
+    found = PopulationWindow.objects.filter(window_start__gte=moment(first)).order_by("window_start")
+    rows = list(found if stop is None else found.filter(window_start__lt=moment(stop)))
     surfaces = sorted({name for row in rows for name in row.surfaces})
     at = {name: place for place, name in enumerate(surfaces)}
     surface = np.zeros((len(rows), len(surfaces), len(SURFACE_COUNTS)), np.float32)

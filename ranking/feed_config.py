@@ -12,6 +12,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
 
+from ranking.pipeline.cut import CutRules
 from ranking.rerank.exploration import ExplorationConfig
 from ranking.rerank.guarantee import GuaranteeRules
 from ranking.rerank.hybrid import FusionWeights
@@ -38,6 +39,7 @@ class FeedConfig:
     ----------
     for_you, category, trending : most candidates per source, in the order the sources are asked; see `surfaces.SOURCES`
     listed : most candidates of the surfaces that list
+    cut : how many candidates the model judges
     fusion : weights of the session's signals
     mix : caps on creators, sounds and topics
     explorer : which stage tries something out; see `explorers`. Of those that keep to a budget, Thompson sampling by
@@ -53,6 +55,7 @@ class FeedConfig:
     category: Quotas = field(default_factory=lambda: _CATEGORY)
     trending: Quotas = field(default_factory=lambda: _TRENDING)
     listed: int = 300
+    cut: CutRules = field(default_factory=CutRules)
     fusion: FusionWeights = field(default_factory=FusionWeights)
     mix: MixRules = field(default_factory=MixRules)
     explorer: str = "thompson"

@@ -7,6 +7,7 @@ feed has a level for that.
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -15,14 +16,14 @@ from django.db import Error as DatabaseError
 from numpy.typing import NDArray
 
 from events.columnar.history import History
-from features import store, trends
-from features.extraction import user
+from features import arrivals, store, trends
 from features.extraction.aggregates import smoothed_rate
 from features.extraction.assemble import FeatureBlocks, assemble
 from features.extraction.content import PRIOR_STRENGTH
 from features.extraction.definitions import COUNTER_COLUMN, FEATURE_SET, PRIOR_RATE
 from features.extraction.profile import Profile
 from features.extraction.snapshot import ContentSnapshot
+from features.extraction.user import Recollection, recollect
 from ranking.candidates.fresh import RECENT_S
 from ranking.pipeline.shelf import Shelf
 from ranking.pipeline.stages import Ids, Scores, Vector
@@ -44,7 +45,7 @@ class Stock:
     ----------
     belief : rates of long views per person, from the week's counters
     new : bool array (n,), which contents exploration counts as new
-    newcomers : rows of those, fewest people first
+    newcomers : rows of those, fewest people first, of as many the latest upload
     creator_group : int64 array (n,), 0 where the creator's contents were met by fewer people in the week than those of
         the median creator, 1 where by as many or more, -1 where the creator is unknown
     """
@@ -55,20 +56,48 @@ class Stock:
     new: NDArray[np.bool_] = field(init=False, repr=False)
     newcomers: Ids = field(init=False, repr=False)
     creator_group: NDArray[np.int64] = field(init=False, repr=False)
+    _due: dict[int, tuple[Ids, NDArray[np.int32]]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        belief = belief_of(self.snapshot)
-        object.__setattr__(self, "belief", belief)
+        object.__setattr__(self, "belief", belief_of(self.snapshot))
+        self._know_newcomers()
+
+    def after(self, snapshot: ContentSnapshot, changed: Ids) -> "Stock":
+        """The stock after some rows were filled or changed in place; nobody has met what came since."""
+        grown = copy(self)
+        shelf = self.shelf.after(changed)
+        object.__setattr__(grown, "snapshot", snapshot)
+        object.__setattr__(grown, "shelf", shelf)
+        grown._know_newcomers()
+        return grown
+
+    def _know_newcomers(self) -> None:
+        belief = self.belief
         new = new_contents(self.snapshot, belief)
         rows = np.flatnonzero(new)
         object.__setattr__(self, "new", new)
-        object.__setattr__(self, "newcomers", rows[np.argsort(belief.trials[rows], kind="stable")])
+        # Of those that nobody has met the latest, which no list has had the time to show.
+        order = np.lexsort((-self.snapshot.upload_timestamp[rows], belief.trials[rows]))
+        object.__setattr__(self, "newcomers", rows[order])
         object.__setattr__(self, "creator_group", creator_groups(self.snapshot, belief))
 
     def due(self, people: int) -> Ids:
         """Rows of new contents that fewer than so many people have met, fewest first."""
-        met = self.belief.trials[self.newcomers]
-        return self.newcomers[: np.searchsorted(met, people, side="left")]
+        return self._due_of(people)[0]
+
+    def due_place(self, people: int) -> NDArray[np.int32]:
+        """Of each row its place in that list, negative for those that are not on it: int32 array (n,)."""
+        return self._due_of(people)[1]
+
+    def _due_of(self, people: int) -> tuple[Ids, NDArray[np.int32]]:
+        """Both, made once: the list may be a tenth of the catalogue."""
+        if people not in self._due:
+            met = self.belief.trials[self.newcomers]
+            rows = self.newcomers[: np.searchsorted(met, people, side="left")]
+            place = np.full(len(self.snapshot), -1, np.int32)
+            place[rows] = np.arange(len(rows), dtype=np.int32)
+            self._due[people] = rows, place
+        return self._due[people]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +112,37 @@ class ServedFeatures:
     counted_until: datetime | None = None
 
 
-_latest: list[Stock] = []
-"""The stock of the newest snapshot this process has seen."""
+_latest: list[tuple[ContentSnapshot, Stock]] = []
+"""The newest snapshot this process has seen, as it was written, and its stock, with what came since."""
 _making = threading.Lock()
 """Held by the one thread that makes a new stock; whoever comes meanwhile serves from the one before."""
+_kept = threading.Event()
+"""Set where a thread keeps the stock up to date (`stock_keeper`): then no request looks at the disk."""
+
+
+def refresh_stock() -> None:
+    """Serve from the newest snapshot and from what was uploaded since; called by one thread of a process, again and
+    again. What a request would wait for, loading a snapshot above all, is done here.
+    """
+    found = arrivals.refresh()
+    if found is None:
+        return
+    with _making:
+        if not _latest or _latest[0][0] is not found.base or len(_latest[0][1].snapshot) != len(found.snapshot):
+            _latest[:] = [(found.base, Stock(found.snapshot, shelf_of(found.snapshot)))]
+        elif len(found.changed):
+            _latest[:] = [(found.base, _latest[0][1].after(found.snapshot, found.changed))]
+
+
+def keep_stock(*, kept: bool) -> None:
+    """Say whether a thread of this process calls `refresh_stock`, so that `current_stock` need not look for itself."""
+    (_kept.set if kept else _kept.clear)()
 
 
 def current_stock() -> Stock | None:
     """The stock to serve from; None when there is no snapshot or it cannot be read."""
+    if _kept.is_set() and _latest:
+        return _latest[0][1]
     try:
         snapshot = store.snapshot()
     except DatabaseError:
@@ -100,15 +152,15 @@ def current_stock() -> Stock | None:
         return None
     if snapshot is None:
         return None
-    stale = not _latest or _latest[0].snapshot is not snapshot
+    stale = not _latest or _latest[0][0] is not snapshot
     # The first threads of all have nothing to serve from, and wait.
     if stale and _making.acquire(blocking=not _latest):
         try:
-            if not _latest or _latest[0].snapshot is not snapshot:
-                _latest[:] = [Stock(snapshot, shelf_of(snapshot))]
+            if not _latest or _latest[0][0] is not snapshot:
+                _latest[:] = [(snapshot, Stock(snapshot, shelf_of(snapshot)))]
         finally:
             _making.release()
-    return _latest[0]
+    return _latest[0][1]
 
 
 def shelf_of(snapshot: ContentSnapshot) -> Shelf:
@@ -176,13 +228,21 @@ def successors_of(snapshot: ContentSnapshot) -> Callable[[Ids], Scores] | None:
     return scores
 
 
+def recollection_of(history: History, stock: Stock) -> Recollection | None:
+    """What the user's history comes to; None without one, and when it cannot be computed."""
+    if len(history) == 0:
+        return None
+    try:
+        return recollect(history, stock.snapshot)
+    except Exception:  # the feed copes with a stranger
+        logger.exception("a history cannot be read; serving as for a new user")
+        return None
+
+
 def taste_vector(history: History, stock: Stock) -> Vector | None:
     """The user's taste in the embedding space; None on a cold start, and when it cannot be computed."""
-    try:
-        return user.taste_vector(history, stock.snapshot)
-    except Exception:  # the feed copes with a stranger
-        logger.exception("no taste vector; serving as for a new user")
-        return None
+    recollection = recollection_of(history, stock)
+    return None if recollection is None else recollection.taste
 
 
 def trending_rows(shelf: Shelf) -> Ids:
@@ -207,13 +267,20 @@ class RankerFeatures:
         self._profile, self._surface = profile, surface
         self._rows = np.empty(0, np.int64)
         self._blocks: FeatureBlocks | None = None
+        self._recollection = None if stock is None else recollection_of(history, stock)
+
+    @property
+    def taste(self) -> Vector | None:
+        """The user's taste in the embedding space; None on a cold start, and when it cannot be computed."""
+        return None if self._recollection is None else self._recollection.taste
 
     def __call__(self, rows: Ids) -> FeatureBlocks:
         """Features of candidates, as the model ranker asks for them."""
         assert self._stock is not None, "without a stock there are no rows to ask about"
         blocks = assemble(
-            self._history, self._stock.snapshot, rows, now=self._now, profile=self._profile, surface=self._surface
-        )
+            self._history, self._stock.snapshot, rows, now=self._now, profile=self._profile, surface=self._surface,
+            recollection=self._recollection,
+        )  # fmt: skip
         self._rows, self._blocks = rows, blocks
         return blocks
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from events.cleaning.audience import Audience, primary
 from events.columnar.history import History
 from events.errors import InvalidRequest
-from events.queries import ContentCard, content, eligible_cards, newest_contents
+from events.queries import ContentCard, content, eligible_cards
 from features.extraction import Profile
-from features.looks import looks_among
+from features.looks import newest_looks
 from ranking.candidates.expressions import parse_boosts, parse_filter
 from ranking.feed_config import USUAL, FeedConfig
 from ranking.feed_request import NO_FIGURES, FeedRequest, Figures
@@ -28,7 +28,7 @@ from ranking.pipeline.stages import FeedQuery, Ids, Mask, Ranker, Vector
 from ranking.ranker.valued import ValuedModel
 from ranking.rerank.boosted import Boosted
 from ranking.rerank.hybrid import LightRanker, ModelRanker
-from ranking.shelves import RankerFeatures, Stock, taste_vector
+from ranking.shelves import RankerFeatures, Stock
 from ranking.surfaces import PIPELINES, Desk
 from ranking.tables import SnapshotTable, passing
 
@@ -177,7 +177,7 @@ def shortlist(
     away = _Away.of(shelf, person)
     release = release or away.left < ENOUGH_PAGES * request.limit
     seen = away.rows(release=release)
-    taste, vector = _wish(request, person, stock)
+    taste, vector = _wish(request, person, stock, features.taste)
     query = FeedQuery(
         user_id=request.user_id,
         now=now,
@@ -211,20 +211,19 @@ def shortlist(
 def latest(request: FeedRequest, person: Person, *, release: bool, account: Account) -> Shortlist:
     """Newest uploads straight from the database: unseen ones first, then those of the least recent contact.
 
-    Of copies one is shown, and none of what was met; which of them are copies is asked by a query of its own.
+    Of copies one is shown, and none of what was met.
     """
     seen, waiting = person.memory.seen, person.memory.waiting
     gone = person.withheld | person.memory.walked
-    every = newest_contents(LATEST_DEPTH, person.audience)
-    look = looks_among(every)
-    met = {look[each] for each in every if each in look and (each in seen or each in gone)}
-    newest = [each for each in every if each not in gone]
-    fresh = [each for each in newest if each not in seen and look.get(each) not in met]
+    look = newest_looks(LATEST_DEPTH, person.audience)
+    met = {code for each, code in look.items() if each in seen or each in gone} - {UNKNOWN}
+    newest = [each for each in look if each not in gone]
+    fresh = [each for each in newest if each not in seen and look[each] not in met]
     new = [each for each in fresh if each not in waiting]
     release = release or len(new) < ENOUGH_PAGES * request.limit
     again = sorted((each for each in newest if each in seen), key=lambda each: seen[each])
     picks = (Pick(each, "latest", ("latest",)) for each in (fresh if release else new))
-    listed = (replace(pick, look=look.get(pick.content_id, UNKNOWN)) for pick in chain(picks, map(_again, again)))
+    listed = (replace(pick, look=look[pick.content_id]) for pick in chain(picks, map(_again, again)))
     return Shortlist(listed, "latest", "latest", release, account)
 
 
@@ -268,8 +267,7 @@ def choose(found: Shortlist, request: FeedRequest, person: Person, *, now: datet
 
 def known_rows(shelf: Shelf, content_ids: Iterable[str]) -> Ids:
     """Rows of the content ids that the shelf has, in the order given."""
-    rows = (shelf.row_of.get(each) for each in content_ids)
-    return np.array([row for row in rows if row is not None], np.int64)
+    return np.array([row for row in map(shelf.row_of.get, content_ids) if row is not None], np.int64)
 
 
 def _wanted(card: ContentCard, request: FeedRequest, person: Person) -> bool:
@@ -317,10 +315,11 @@ def _known(code_of: Mapping[str, int], names: frozenset[str]) -> list[int]:
     return [code_of[name] for name in names if name in code_of]
 
 
-def _wish(request: FeedRequest, person: Person, stock: Stock) -> tuple[SessionTaste, Vector | None]:
+def _wish(
+    request: FeedRequest, person: Person, stock: Stock, vector: Vector | None
+) -> tuple[SessionTaste, Vector | None]:
     """The user's taste; with a seed content, as if that one and its category had just been enjoyed a few times."""
     taste = session_taste(person.history, stock.shelf)
-    vector = taste_vector(person.history, stock) if len(person.history) else None
     if request.seed_content_id is None:
         return taste, vector
     row = stock.shelf.row_of.get(request.seed_content_id)

@@ -9,7 +9,6 @@ import numpy as np
 from events.queries import eligible_cards
 from events.relations import followed_creators
 from ranking.candidates.creators import creators_for, showpieces
-from ranking.candidates.filters import codes_of
 from ranking.pipeline.shelf import session_taste
 from ranking.shelves import current_stock, taste_vector
 from ranking.viewer import known_rows, viewer_of
@@ -45,13 +44,14 @@ def suggest_creators(user_id: str, count: int, *, now: datetime) -> tuple[Sugges
     shelf, snapshot = stock.shelf, stock.snapshot
     known = followed_creators(user_id) | viewer.stated.unwanted_creators | {user_id}
     refused = shelf.creator[known_rows(stock, viewer.refused)]
+    unwanted = snapshot.creator_codes(known)
     profiled = viewer.stated.profiling
     found = creators_for(
         shelf,
         session_taste(viewer.past, shelf) if profiled else None,
         taste_vector(viewer.past, stock) if profiled else None,
         limit=count + _SPARE,
-        without=np.union1d(codes_of(snapshot.creators, known), refused[refused >= 0]).astype(np.int64),
+        without=np.union1d(unwanted[unwanted >= 0], refused[refused >= 0]).astype(np.int64),
     )
     shown = showpieces(shelf, found.code, SHOWPIECES)
     ids = {code: [str(shelf.content_id[row]) for row in rows] for code, rows in shown.items()}

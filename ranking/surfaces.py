@@ -69,6 +69,7 @@ def guessed(desk: Desk, quotas: Quotas) -> Pipeline:
         light_ranker=desk.light,
         trending=Popular(desk.shelf),
         rerankers=_page_makers(desk),
+        cut=desk.config.cut,
     )
 
 
@@ -135,7 +136,7 @@ def _page_makers(desk: Desk) -> list[ReRanker]:
     due = desk.stock.due(config.guarantee.people)
     explores = share is None or share > 0.0
     if explores and len(due):
-        stages.append(Guarantee(due, config.guarantee))
+        stages.append(Guarantee(desk.stock.due_place(config.guarantee.people), config.guarantee))
     stages.append(Mix(shelf, desk.taste.evidence, rules))
     if explores:
         explorer = EXPLORERS[config.explorer]

@@ -1,5 +1,8 @@
 """Prometheus metrics of the feed: which level served, what it cost, which stages broke."""
 
+from functools import cache
+from typing import Any
+
 from prometheus_client import Counter, Histogram
 
 from ranking.pipeline.run import Account
@@ -27,19 +30,27 @@ FEED_SECONDS = Histogram(
 
 def record(account: Account, *, level: str, items: int, repeats: bool, seconds: float) -> None:
     """Count one answered feed."""
-    FEEDS.labels(level).inc()
+    _child(FEEDS, level).inc()
     FEED_SECONDS.observe(seconds)
-    REPEATS.inc(int(repeats))
-    EMPTY.inc(int(items == 0))
-    for source, found in account.retrieved.items():
-        RETRIEVED.labels(source).inc(found)
-    for source, found in account.alone.items():
-        ALONE.labels(source).inc(found)
-    for name, refused in account.dropped.items():
-        DROPPED.labels(name).inc(refused)
+    if repeats:
+        REPEATS.inc()
+    if items == 0:
+        EMPTY.inc()
+    for counter, counts in ((RETRIEVED, account.retrieved), (ALONE, account.alone), (DROPPED, account.dropped)):
+        for name, count in counts.items():
+            # A series must be there from the first feed on, also of a source that never finds anything.
+            child = _child(counter, name)
+            if count:
+                child.inc(count)
     for stage, _ in account.failures:
-        FAILURES.labels(stage).inc()
+        _child(FAILURES, stage).inc()
     for stage in account.skipped:
-        SKIPPED.labels(stage).inc()
+        _child(SKIPPED, stage).inc()
     for stage, stage_seconds in account.seconds.items():
-        STAGE_SECONDS.labels(stage).observe(stage_seconds)
+        _child(STAGE_SECONDS, stage).observe(stage_seconds)
+
+
+@cache
+def _child(metric: Any, label: str) -> Any:
+    """The series of one label value; a feed asks for dozens, and the client library checks and locks for each."""
+    return metric.labels(label)

@@ -5,8 +5,9 @@ into the test time. Whether the result may serve is decided by the gates in `eva
 with it, so a promotion a month later is judged by the same figures.
 
 An exposure of a served page is learned from as the ranker saw it (`served_examples`); others, and those served with
-another list of features, are computed as of then. Labels of training examples are those known at the cut: a like that
-came after the first test exposure is not learned from.
+another list of features, are computed as of then, or left out where the log has dropped what was known (`readable`).
+Labels of training examples are those known at the cut: a like that came after the first test exposure is not learned
+from.
 """
 
 import logging
@@ -23,9 +24,10 @@ from django.db import connection
 from events import queries
 from events.columnar.interactions import Interactions
 from features import profiles, store
-from features.extraction import ContentSnapshot, assemble_many, timeline
+from features.extraction import ContentSnapshot, Remembered, assemble_many, timeline
 from features.extraction.definitions import CONTENT_DIM, CONTEXT_DIM, USER_DIM
 from features.extraction.snapshot import UNKNOWN
+from features.remembered import remembered
 from ranking import evidence, registry, value_weights
 from ranking.evaluation.gates import Gates, failed_gates
 from ranking.fusion_fit import fit_fusion
@@ -34,6 +36,7 @@ from ranking.ranker.multitask import MultiTaskConfig, fit_multitask
 from ranking.ranker.network import NetworkConfig, fit_network
 from ranking.ranker.reading import Reading
 from ranking.ranker.training_set import LEAST_ANSWERS, FittedRanker, TrainingSet, learnable_heads
+from ranking.readable import readable
 from ranking.served_examples import served_examples
 
 logger = logging.getLogger(__name__)
@@ -124,14 +127,16 @@ def train(config: TrainConfig, *, until: datetime, now: datetime, progress: Prog
     with _single_flight():
         stages = _Stages(progress)
         with stages("read log"):
-            log, snapshot = queries.interactions_between(None, until), store.snapshot()
+            log, snapshot = queries.interactions_between(None, until, refusals=True), store.snapshot()
             if snapshot is None:
                 return TrainReport(None, False, ("there is no feature snapshot yet",), {}, stages.seconds)
-            examples, split = _examples(log, snapshot, until, config)
-        if unfit := _unfit(examples, split, config.gates):
-            return TrainReport(None, False, unfit, {"examples": len(examples)}, stages.seconds)
+            before = remembered(snapshot)
+            examples, split, unreadable = _examples(log, snapshot, until, config, before)
+        if unfit := _unfit(examples, split, config.gates, unreadable):
+            counted = {"examples": len(examples), "unreadable": unreadable}
+            return TrainReport(None, False, unfit, counted, stages.seconds)
         with stages("assemble features") as report:
-            matrix = _assemble(examples, log, snapshot, report)
+            matrix = _assemble(examples, log, snapshot, report, before)
             learned_from, held_out, test = _sets(examples, matrix, split, config)
         with stages("fit") as report:
             ranker = _fit(learned_from, held_out, config, report)
@@ -140,8 +145,10 @@ def train(config: TrainConfig, *, until: datetime, now: datetime, progress: Prog
         if reading is None:
             return TrainReport(None, False, ("training diverged: scores are not finite",), {}, stages.seconds)
         with stages("evaluate"):
-            metrics = _course(ranker, examples, split) | evidence.judge(
-                ranker, reading, test, examples.rows(split.test), seed=config.seed
+            metrics = (
+                {"unreadable": unreadable}
+                | _course(ranker, examples, split)
+                | evidence.judge(ranker, reading, test, examples.rows(split.test), seed=config.seed)
             )
             fusion = fit_fusion(ranker, reading, held_out, test, policy=value_weights.current())
             metrics |= {"fusion": fusion.evidence}
@@ -161,24 +168,30 @@ def train(config: TrainConfig, *, until: datetime, now: datetime, progress: Prog
 
 
 def _examples(
-    log: Interactions, snapshot: ContentSnapshot, until: datetime, config: TrainConfig
-) -> tuple[Examples, TimeSplit]:
-    """The newest labelled exposures of contents that have features; training labels as they were known at the cut."""
+    log: Interactions, snapshot: ContentSnapshot, until: datetime, config: TrainConfig, before: Remembered | None
+) -> tuple[Examples, TimeSplit, int]:
+    """The newest labelled exposures of contents that have features; training labels as they were known at the cut.
+
+    The last value says how many of them were left out because the log has dropped their past.
+    """
     catalogue = queries.catalogue_table()
     exposures = label_exposures(log, catalogue, until=until.timestamp())
     known = np.flatnonzero(snapshot.rows(log.contents.tolist())[exposures.content] != UNKNOWN)
     places = known[-config.max_examples :]
+    kept = readable(exposures.rows(places), log, before)
+    unreadable, places = int((~kept).sum()), places[kept]
     examples = exposures.rows(places)
     split = split_by_time(examples.timestamp, test_share=config.test_share)
-    return known_at(examples, log, catalogue, places=places, until=split.cut), split
+    return known_at(examples, log, catalogue, places=places, until=split.cut), split, unreadable
 
 
-def _unfit(examples: Examples, split: TimeSplit, gates: Gates) -> tuple[str, ...]:
+def _unfit(examples: Examples, split: TimeSplit, gates: Gates, unreadable: int) -> tuple[str, ...]:
     """Why nothing can be learned from these examples; empty if something can."""
     count = int(split.train.sum())
     if count < gates.min_train or split.test.sum() < gates.min_test:
         found = f"{count} training and {int(split.test.sum())} test examples"
-        return (f"{found}; at least {gates.min_train} and {gates.min_test} are needed",)
+        gone = f", and {unreadable} whose past the log has dropped" if unreadable else ""
+        return (f"{found}{gone}; at least {gates.min_train} and {gates.min_test} are needed",)
     positives = int(examples.label[split.train].sum())
     if positives in (0, count):
         return (f"all {count} training examples are {'positive' if positives else 'negative'}; nothing to tell apart",)
@@ -188,7 +201,11 @@ def _unfit(examples: Examples, split: TimeSplit, gates: Gates) -> tuple[str, ...
 
 
 def _assemble(
-    examples: Examples, log: Interactions, snapshot: ContentSnapshot, progress: Callable[[float], None]
+    examples: Examples,
+    log: Interactions,
+    snapshot: ContentSnapshot,
+    progress: Callable[[float], None],
+    before: Remembered | None = None,
 ) -> FeatureMatrix:
     """Features of every example: what serving logged, else as of its moment by the code that serves."""
     progress(0.01)
@@ -197,7 +214,7 @@ def _assemble(
     blocks = assemble_many(
         log,
         snapshot,
-        timeline(log, snapshot),
+        timeline(log, snapshot, before),
         user=examples.user[rest],
         rows=snapshot.rows(log.contents.tolist())[examples.content[rest]],
         moments=served.moment[rest],

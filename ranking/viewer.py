@@ -53,7 +53,8 @@ class Viewer:
         shelf = stock.shelf
         allowed = shelf.active.copy()
         allowed[known_rows(stock, self.met)] = False
-        creators = codes_of(stock.snapshot.creators, self.stated.unwanted_creators)
+        creators = stock.snapshot.creator_codes(self.stated.unwanted_creators)
+        creators = creators[creators >= 0]
         categories = codes_of(stock.snapshot.categories, self.stated.muted_categories)
         allowed[np.isin(shelf.creator, creators) | np.isin(shelf.category, categories)] = False
         return allowed

@@ -5,8 +5,13 @@ message costs nothing, because the next tick finds the same work in the database
 """
 
 import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_init
+from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "recsys.settings")
 
@@ -26,7 +31,7 @@ app.conf.beat_schedule = {
     for name, task, seconds in (
         # A counter is fresh within about a minute; the feed itself reads the log directly.
         ("materialize features", "features.tasks.materialize_features", MINUTE_S),
-        # Costs one query while nothing changed. An upload is retrievable within ten seconds, the writing included.
+        # Costs one query while nothing changed. Uploads do not wait for it: see `features.arrivals`.
         ("refresh the snapshot", "features.tasks.refresh_snapshot", 2.0),
         # What many people turn to is a trend within minutes.
         ("refresh trends", "features.tasks.refresh_trends", MINUTE_S),
@@ -51,3 +56,12 @@ app.conf.beat_schedule = {
         ("drop dead letters", "events.tasks.drop_dead_letters", 6 * HOUR_S),
     )
 }
+
+
+@worker_init.connect
+def _stand_back(**_kwargs: Any) -> None:
+    """Somebody waits for a page, and nobody for a tick; the worker's processes are forked later and inherit it."""
+    os.nice(settings.TASK_NICENESS)
+    # Where Linux weighs sessions against each other, the niceness of a process counts within its own only.
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(settings.TASK_NICENESS), encoding="ascii")

@@ -175,7 +175,7 @@ LOGIN_URL = "admin:login"
 # waits for the answer and a thread is taken meanwhile; training and imports take the time they take.
 DATABASE_PATIENCE_S = _count("DATABASE_PATIENCE_S", 0, least=0)
 DATABASES = {"default": _postgres(os.environ.get("DATABASE_URL") or _embedded.database_url)}
-# Months of events kept beside the current one; 0 keeps them for good.
+# Months of events kept beside the current one; 0 keeps them for good. An event of a month that was dropped is refused.
 EVENT_RETENTION_MONTHS = _count("EVENT_RETENTION_MONTHS", 0, least=0)
 # For so many days after its arrival an event that is sent again is recognised.
 EVENT_DEDUP_DAYS = _count("EVENT_DEDUP_DAYS", 35, least=7)
@@ -209,6 +209,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
     else {}
 )
 CELERY_TIMEZONE = "UTC"
+# How far workers stand back where the processor is too little for all: at 5 the web server gets three quarters of it.
+TASK_NICENESS = _count("TASK_NICENESS", 5, least=0)
 # One logging configuration for all processes: the one at the end of this file.
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
@@ -221,6 +223,9 @@ FEED_BUDGET_MS = _count("FEED_BUDGET_MS", 200, least=1)
 # Feeds in work per web process; further ones are refused at once. Below the threads of a process, so that events are
 # still taken in.
 FEED_MAX_IN_WORK = _count("FEED_MAX_IN_WORK", 12, least=1)
+# Of those, so many are made at once, while the others wait their turn. More than one, because a feed waits for the
+# database a quarter of its time; more than the default pay where the database is far away.
+FEED_AT_ONCE = _count("FEED_AT_ONCE", 3, least=1)
 # Which stage of a feed tries something out; `ranking.explorers` says what each does, `bench exploration` what it costs.
 FEED_EXPLORER = _one_of("FEED_EXPLORER", "thompson", ("thompson", "linear", "epsilon_greedy", "diverse"))
 SNAPSHOT_DIR = VAR_DIR / "snapshots"

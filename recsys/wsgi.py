@@ -11,14 +11,14 @@ _django = get_wsgi_application()
 
 from django.conf import settings  # noqa: E402  what follows needs the settings
 
-from ranking.shelves import current_stock  # noqa: E402
+from ranking import stock_keeper  # noqa: E402
 from recsys.events_door import EventsDoor  # noqa: E402
 from recsys.leftovers import LeftoverBodies  # noqa: E402
 
 application = LeftoverBodies(EventsDoor(_django), limit_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
 # From the files of the last snapshot, if there is one: else the first requests would wait for it.
-current_stock()
+stock_keeper.start()
 
 # Everything loaded so far lives as long as the process; the collector need not look at it again.
 gc.collect()

@@ -1,13 +1,18 @@
 """Promises about the running system as its users meet it: over HTTP, with a trained model and the demo clips."""
 
+import time
 import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from recsys.benchmarks.freshness_hides import CLIENTS, hide_trials
+from recsys.benchmarks.http_api import Staff
 from recsys.demo import VARIANTS
+from recsys.embedded import addresses
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
@@ -91,6 +96,33 @@ def test_a_hidden_clip_never_returns(stack):
         page = stack.feed(user_id, limit=PAGE)
         assert page["items"]
         assert hidden["content_id"] not in {item["content_id"] for item in page["items"]}
+
+
+def test_what_is_hidden_is_on_no_answer_any_more_whoever_hid_it_and_whatever_anybody_holds(stack):
+    port = urlsplit(stack.base_url).port
+    password = addresses.load(stack.log.parent).demo_password
+    found = hide_trials(port, stack.server_key, lambda: Staff(port, "admin", password), 4 * CLIENTS)
+    assert Counter(trial.door for trial in found) == {"moderator": 8, "event": 4, "preference": 4}
+    assert all(trial.gone for trial in found), found
+
+
+def test_an_upload_is_retrievable_before_anybody_writes_a_snapshot(stack):
+    name = f"upload-{uuid.uuid4().hex[:12]}"
+    body = {"creator_id": f"by-{name}", "metadata": {"caption": "city at night", "category": name}, "duration_s": 9.0}
+    assert stack.call("PUT", f"/api/v1/contents/{name}", body)[0] == 201
+    asked = {
+        "latest": "surface=latest&limit=50", "category": f"surface=category&categories={name}",
+        "creator": f"surface=creator&creator_id=by-{name}",
+    }  # fmt: skip
+    deadline = time.monotonic() + 60
+    for surface, query in asked.items():
+        while True:
+            status, page = stack.call("GET", f"/api/v1/feed?user_id=looker-{uuid.uuid4().hex}&{query}")
+            assert status == 200, page
+            if name in {item["content_id"] for item in page["items"]}:
+                break
+            assert time.monotonic() < deadline, f"not on {surface} after a minute"
+            time.sleep(0.2)
 
 
 def test_a_page_holds_distinct_clips_with_their_reasons(stack):

@@ -87,3 +87,7 @@ class ContentTable:
 
     def __len__(self) -> int:
         return len(self.content_id)
+
+    def rows(self, index: NDArray[np.int64]) -> Self:
+        """The chosen contents, in the order of the index."""
+        return replace(self, **{name: getattr(self, name)[index] for name in self.__dataclass_fields__})

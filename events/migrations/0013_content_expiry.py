@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('events', '0011_event_reports'),
+        ('events', '0012_dropped_months_and_stated_facts'),
     ]
 
     operations = [

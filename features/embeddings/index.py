@@ -18,6 +18,7 @@ allowed rows are found or there are no more; the next snapshot is built without 
 """
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -208,6 +209,39 @@ class VectorIndex:
             if recall(found, exact) >= RECALL:
                 break
             self._index.nprobe = min(2 * self._index.nprobe, self._index.nlist)
+
+
+class JoinedIndex(VectorIndex):
+    """An index, and behind its rows some more that are few enough to be compared one by one.
+
+    `tail` gives those of its rows that are there and allowed (a mask over all `rows`), with their inner products.
+    """
+
+    def __init__(
+        self,
+        base: VectorIndex,
+        rows: int,
+        tail: Callable[[NDArray[np.float32], Mask | None], tuple[NDArray[np.int64], NDArray[np.float32]]],
+    ) -> None:
+        super().__init__(base._index, mapped=True)
+        self._base, self._rows, self._tail = base, rows, tail
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def search(
+        self, vector: NDArray[np.float32], k: int, allowed: Mask | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """As `VectorIndex.search`."""
+        if allowed is not None and len(allowed) != len(self):
+            raise ValueError(f"a mask of {len(allowed)} rows for an index of {len(self)}")
+        rows, products = self._base.search(vector, k, None if allowed is None else allowed[: len(self._base)])
+        behind, theirs = self._tail(vector, allowed)
+        if len(behind) == 0:
+            return rows, products
+        rows, products = np.concatenate([rows, behind]), np.concatenate([products, theirs])
+        best = np.argsort(-products, kind="stable")[:k]
+        return rows[best], products[best]
 
 
 def probing_vectors(vectors: NDArray[np.float32], count: int) -> NDArray[np.float32]:

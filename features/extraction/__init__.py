@@ -7,9 +7,10 @@ example sees the log strictly before its moment.
 from features.extraction.assemble import FeatureBlocks, assemble, assemble_many
 from features.extraction.profile import Profile
 from features.extraction.snapshot import ContentSnapshot
-from features.extraction.timeline import Timeline, timeline
+from features.extraction.timeline import ForgottenError, Remembered, Timeline, timeline
 from features.extraction.user import taste_vector
 
 __all__ = [
-    "ContentSnapshot", "FeatureBlocks", "Profile", "Timeline", "assemble", "assemble_many", "taste_vector", "timeline",
+    "ContentSnapshot", "FeatureBlocks", "ForgottenError", "Profile", "Remembered", "Timeline", "assemble",
+    "assemble_many", "taste_vector", "timeline",
 ]  # fmt: skip

@@ -23,14 +23,14 @@ from features.extraction.context import context_columns, habit_columns, stated_c
 from features.extraction.definitions import CONTENT_DIM, CONTEXT_DIM, HISTORY_LIMIT, USER_DIM, stack
 from features.extraction.engagement import CODE
 from features.extraction.habits import Weighted
-from features.extraction.past import Past, encounters, followed_creators, resolve
+from features.extraction.past import Past, followed_creators
 from features.extraction.population import Receptions
 from features.extraction.profile import Profile
 from features.extraction.sequences import enjoyed
 from features.extraction.snapshot import UNKNOWN, ContentSnapshot
 from features.extraction.temporal import age_s, clock_columns, freshness, offset_s
 from features.extraction.timeline import Timeline
-from features.extraction.user import taste, user_columns, watch_quantile
+from features.extraction.user import Recollection, recollect, user_columns, watch_quantile
 
 SEQUENTIAL_FOLDS = 4
 """Periods of a training set, each scored by a sequential model of the time before it; the first has none."""
@@ -61,6 +61,7 @@ def assemble(
     now: datetime,
     profile: Profile = STRANGER,
     surface: str = "",
+    recollection: Recollection | None = None,
 ) -> FeatureBlocks:
     """Features of the contents in `rows` for the user with this history.
 
@@ -74,9 +75,10 @@ def assemble(
     now : moment of the request, aware
     profile : of the user
     surface : where the contents are to be shown, as events name it
+    recollection : of the same history and snapshot, where it was made already
     """
     user, context = _personal(
-        resolve(history, snapshot), snapshot, rows, now.timestamp(), sequential=snapshot.sequential,
+        recollection or recollect(history, snapshot), snapshot, rows, now.timestamp(), sequential=snapshot.sequential,
         receptions=snapshot.receptions, profile=profile, surface=surface,
     )  # fmt: skip
     return FeatureBlocks(user, snapshot.features[rows], context)
@@ -141,7 +143,8 @@ def assemble_many(
         past = pasts.slice(max(int(low), known - HISTORY_LIMIT), known)
         profile = (profiles or {}).get(log.users[who], STRANGER).known_at(moment)
         user_block[group], context_block[group] = _personal(
-            past, snapshot, rows[group], moment, sequential=models[int(np.searchsorted(cuts, moment, side="right"))],
+            Recollection.of(past, snapshot), snapshot, rows[group], moment,
+            sequential=models[int(np.searchsorted(cuts, moment, side="right"))],
             receptions=receptions[period[group[0]]], profile=profile, surface=where[group[0]],
         )  # fmt: skip
     return FeatureBlocks(user_block, content, context_block)
@@ -181,13 +184,14 @@ def _content(
             until=moment,
             receptions=receptions,
             rows=rows[at],
+            held=timeline.held,
         )
         populations.append(receptions)
     return content, populations, period
 
 
 def _personal(
-    past: Past,
+    recollection: Recollection,
     snapshot: ContentSnapshot,
     rows: NDArray[np.int64],
     moment: float,
@@ -198,10 +202,10 @@ def _personal(
     surface: str,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """User block (USER_DIM,) and context block (n, CONTEXT_DIM) of one user at one moment."""
-    met, followed = encounters(past, snapshot), followed_creators(past)
+    past, met, vector = recollection.past, recollection.met, recollection.taste
+    followed = followed_creators(past)
     weighted = Weighted.of(met, moment)
     everything = weighted.in_all()
-    vector = taste(met, snapshot)
     habits = user_columns(
         past,
         met,

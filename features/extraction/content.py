@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from features.extraction.aggregates import smoothed_rate, summed
 from features.extraction.definitions import (
+    CONTENT_DIM,
     CONTENT_RATES,
     COUNTER_COLUMN,
     DAY_S,
@@ -28,6 +29,8 @@ from features.extraction.population import Receptions
 PRIOR_STRENGTH: Final = 20.0
 """People whose opinion is worth as much as the mean of all contents."""
 POPULATION_STRENGTH: Final = 100.0
+AT_ONCE: Final = 100_000
+"""Contents whose columns are held in float64 at once."""
 PER_WEEK: Final = HALF_LIVES_S["7d"] / DAY_S
 _LABELS: Final = tuple(HALF_LIVES_S)
 _RATED: Final = slice(SIGNALS.index(next(iter(RATED))), SIGNALS.index(next(iter(RATED))) + len(RATED))
@@ -47,6 +50,7 @@ def content_block(
     until: float,
     receptions: Receptions,
     rows: NDArray[np.int64] | None = None,
+    held: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float32]:
     """The content block, float32 (n, CONTENT_DIM), as of the moment of the counters.
 
@@ -60,27 +64,68 @@ def content_block(
 
     Parameters
     ----------
-    counters : float32 array (m, len(COUNTERS)), of the whole catalogue
+    counters : float32 array (m, len(COUNTERS)), of the whole catalogue, or of the rows `held`
     creator, category : int arrays (m,), codes below `creators` and `categories`, negative where there is none
     duration_s : float32 array (m,), NaN where unknown
     upload_timestamp : float64 array (m,), seconds since 1970 UTC
     until : seconds since 1970 UTC, the moment the counters are as of
     receptions : the population as of the same moment
     rows : the contents to answer for; all by default
+    held : rows that the counters are of, ascending; the others count nothing. All by default
     """
-    chosen = np.arange(len(counters)) if rows is None else rows
+    chosen = np.arange(len(creator)) if rows is None else rows
     there = upload_timestamp <= until
+    # Whoever nobody has met adds nothing, and in a large catalogue that is nearly everybody.
+    met = np.flatnonzero(counters.any(axis=1))
+    counted, counters = met if held is None else held[met], counters[met]
     total = counters.sum(axis=0, dtype=np.float64)
-    mine = counters[chosen].astype(np.float64)
-    columns = _own(mine, total, duration_s[chosen], receptions, int(there.sum()))
+    groups = []
     for name, code, n in (("creator", creator, creators), ("category", category, categories)):
         # The last row is that of nobody, which the code -1 reads.
-        table = np.vstack([summed(counters, code, n), np.zeros((1, counters.shape[1]), np.float32)])
-        of_group = _group(name, table.astype(np.float64), total)
-        columns |= {key: values[code[chosen]] for key, values in of_group.items()}
+        asked = np.zeros(n + 1, np.bool_)
+        asked[code[chosen]] = True
+        asked[-1] = False
+        member = np.flatnonzero(asked[code[counted]])
+        table = np.vstack([summed(counters[member], code[counted[member]], n), np.zeros((1, len(total)), np.float32)])
+        groups.append((code, _group(name, table.astype(np.float64), total)))
     contents = np.append(np.bincount(creator[there & (creator >= 0)], minlength=creators), 0)
-    columns["creator_contents"] = np.log1p(contents[creator[chosen]])
-    return stack("content", columns, len(chosen))
+    block = np.empty((len(chosen), CONTENT_DIM), np.float32)
+    for start in range(0, len(chosen), AT_ONCE):
+        part = chosen[start : start + AT_ONCE]
+        columns = _own(_of(part, counted, counters), total, duration_s[part], receptions, int(there.sum()))
+        for code, of_group in groups:
+            columns |= {key: values[code[part]] for key, values in of_group.items()}
+        columns["creator_contents"] = np.log1p(contents[creator[part]])
+        block[start : start + AT_ONCE] = stack("content", columns, len(part))
+    return block
+
+
+def _of(rows: NDArray[np.int64], counted: NDArray[np.int64], counters: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Counters of some rows, of which only the ascending ones in `counted` have any."""
+    found = np.zeros((len(rows), counters.shape[1]))
+    if len(counted):
+        at = np.minimum(np.searchsorted(counted, rows), len(counted) - 1)
+        here = counted[at] == rows
+        found[here] = counters[at[here]]
+    return found
+
+
+def newcomer_block(
+    duration_s: NDArray[np.float32], total: NDArray[np.float64], receptions: Receptions, catalogue_size: int
+) -> NDArray[np.float32]:
+    """The rows that `content_block` has for contents nobody has met, of creators and categories that nobody knows.
+
+    Parameters
+    ----------
+    duration_s : float32 array (n,), NaN where unknown
+    total : float64 array (len(COUNTERS),), sums over the catalogue
+    catalogue_size : contents uploaded by the moment of the counters
+    """
+    nothing = np.zeros((len(duration_s), len(total)))
+    columns: dict[str, NDArray[np.float64] | float] = {**_own(nothing, total, duration_s, receptions, catalogue_size)}
+    for kind in ("creator", "category"):
+        columns |= _group(kind, nothing, total)
+    return stack("content", columns | {"creator_contents": 0.0}, len(duration_s))
 
 
 def _own(

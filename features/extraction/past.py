@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from events.columnar.history import History
+from events.columnar.interactions import ABSENT, Interactions
 from features.extraction.counting import SIGNAL_BITS, signal_kind
 from features.extraction.definitions import HISTORY_LIMIT, RATED, SIGNALS
 from features.extraction.engagement import CODE, JUDGING, WORTH_LIMIT, still_refused, worth
@@ -102,6 +103,21 @@ def resolve(history: History, snapshot: ContentSnapshot) -> Past:
         history.long_view[last],
         history.surface[last],
     )
+
+
+def told_before(log: Interactions, user: NDArray[np.int32], moments: NDArray[np.float64]) -> NDArray[np.int64]:
+    """How many events of a user that features look at lie strictly before a moment; int64 (n,).
+
+    Parameters
+    ----------
+    user, moments : arrays (n,), codes of `log.users` and seconds since 1970 UTC
+    """
+    told = np.flatnonzero((log.event_type != CODE["content_upload"]) & (log.user != ABSENT))
+    order = told[np.argsort(log.user[told], kind="stable")]
+    first = np.searchsorted(log.user[order], np.arange(len(log.users) + 1))
+    asked = zip(first[user].tolist(), first[user + 1].tolist(), moments.tolist(), strict=True)
+    times = log.timestamp[order]
+    return np.array([np.searchsorted(times[low:high], moment) for low, high, moment in asked], np.int64)
 
 
 def encounters(past: Past, snapshot: ContentSnapshot) -> Encounters:

@@ -1,9 +1,10 @@
 """What features read of a user's profile: the clock the user lives by, and what the user stated to want.
 
-A profile says what is true now, and nobody knows what it said a month ago. So that no wish of today explains a watch of
-last week, what is stated counts only from the moment it was stated: `Profile.since`. The time zone counts always; it
-says nothing about taste. What feedback adds up to is not read from the profile at all but replayed from the history
-(`preferences`), which knows every step.
+So that no wish of today explains a watch of last week, what is stated counts from the moment it was stated until it was
+taken back: a profile carries what it said earlier (`Profile.earlier`), and an edit of anything else moves nothing.
+Before there was a profile nothing was stated, and where nobody knows any more, nothing counts as stated; the time zone
+counts even so, as it says nothing about taste. What feedback adds up to is not read from the profile at all but
+replayed from the history (`preferences`), which knows every step.
 """
 
 from collections.abc import Mapping
@@ -27,7 +28,8 @@ class Profile:
     zone : the user's clock
     categories, creators : 1.0 where liked, -1.0 where muted
     languages : as the profile names them
-    since : seconds since 1970 UTC; before it, nothing was stated as far as anybody knows
+    since : seconds since 1970 UTC, when the profile was made; nothing was stated before
+    earlier : what it said before its changes, each until when, in order of time; seconds since 1970 UTC
     """
 
     zone: tzinfo = UTC
@@ -35,10 +37,13 @@ class Profile:
     creators: Mapping[str, float] = field(default_factory=dict)
     languages: frozenset[str] = frozenset()
     since: float = 0.0
+    earlier: "tuple[tuple[float, Profile], ...]" = ()
 
     def known_at(self, moment: float) -> "Profile":
-        """The profile without what was not stated yet at a moment."""
-        return self if moment > self.since else Profile(self.zone)
+        """What the profile said at a moment."""
+        if moment <= self.since:
+            return Profile(self.zone)
+        return next((said for until, said in self.earlier if moment <= until), self)
 
     @property
     def wishes(self) -> int:
@@ -46,16 +51,14 @@ class Profile:
         return len(self.categories) + len(self.creators) + len(self.languages)
 
 
-def read_profile(
-    demographics: Mapping[str, Any], preferences: Mapping[str, Any], *, since: float, default_zone: tzinfo
-) -> Profile:
+def read_profile(demographics: Mapping[str, Any], preferences: Mapping[str, Any], *, default_zone: tzinfo) -> Profile:
     """From the two documents of a profile; whatever is not as expected counts as not said.
 
     `demographics["time_zone"]` is an IANA name or an offset like "+02:00". `preferences` may hold lists of ids under
     `liked_categories`, `muted_categories`, `liked_creators`, `muted_creators` and `languages`; muted counts before
     liked.
 
-    >>> read_profile({"time_zone": "Asia/Tokyo"}, {"muted_creators": ["k1"]}, since=0.0, default_zone=UTC).creators
+    >>> read_profile({"time_zone": "Asia/Tokyo"}, {"muted_creators": ["k1"]}, default_zone=UTC).creators
     {'k1': -1.0}
     """
     named = demographics.get("time_zone")
@@ -65,9 +68,8 @@ def read_profile(
         | dict.fromkeys(_texts(preferences.get(f"muted_{kind}")), -1.0)
         for kind in STATED
     }
-    return Profile(
-        zone or default_zone, **stated, languages=frozenset(_texts(preferences.get("languages"))), since=since
-    )
+    languages = frozenset(_texts(preferences.get("languages")))
+    return Profile(zone or default_zone, stated["categories"], stated["creators"], languages)
 
 
 def _texts(value: object) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Self
 
 import numpy as np
@@ -109,12 +110,12 @@ class ContentSnapshot:
     def rows(self, content_ids: Iterable[str]) -> NDArray[np.int64]:
         """Rows of content ids, `UNKNOWN` for those it does not have."""
         row_of = self.row_of
-        return np.array([row_of.get(each, UNKNOWN) for each in content_ids], np.int64)
+        return np.array(list(map(row_of.get, content_ids, repeat(UNKNOWN))), np.int64)
 
     def creator_codes(self, creator_ids: Iterable[str]) -> NDArray[np.int64]:
         """Codes of creator ids, `UNKNOWN` for those without a content here."""
         creator_of = self.creator_of
-        return np.array([creator_of.get(each, UNKNOWN) for each in creator_ids], np.int64)
+        return np.array(list(map(creator_of.get, creator_ids, repeat(UNKNOWN))), np.int64)
 
 
 def engagement(counters: NDArray[np.float32], label: str) -> NDArray[np.float32]:

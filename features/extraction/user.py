@@ -1,7 +1,8 @@
 """What a user's recent past says of the user: habits as numbers, taste as a vector."""
 
 import math
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,6 +163,33 @@ def taste(met: Encounters, snapshot: ContentSnapshot) -> NDArray[np.float32] | N
     return None if length < 1e-6 else (vector / length).astype(np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    """What one history comes to on one snapshot: all that sources and features ask of it, made once per request.
+
+    Attributes
+    ----------
+    past : its events as codes
+    met : the contents of them
+    taste : see the function of that name
+    """
+
+    past: Past
+    met: Encounters
+    taste: NDArray[np.float32] | None
+
+    @classmethod
+    def of(cls, past: Past, snapshot: ContentSnapshot) -> Self:
+        """From the events."""
+        met = encounters(past, snapshot)
+        return cls(past, met, taste(met, snapshot))
+
+
+def recollect(history: History, snapshot: ContentSnapshot) -> Recollection:
+    """The recollection of the last events of a history."""
+    return Recollection.of(resolve(history, snapshot), snapshot)
+
+
 def taste_vector(history: History, snapshot: ContentSnapshot) -> NDArray[np.float32] | None:
     """`taste` of a history: unit float32 vector (d,), or None on a cold start."""
-    return taste(encounters(resolve(history, snapshot), snapshot), snapshot)
+    return recollect(history, snapshot).taste

@@ -4,6 +4,7 @@ Runs in `child` only. The demuxer is chosen by the first bytes of the file and r
 make it open anything else. What a header promises is checked before anything is decoded.
 """
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
@@ -11,7 +12,7 @@ from typing import IO, Any, Final
 import av
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import AvifImagePlugin, Image, ImageOps
 
 from features.media.limits import Limits
 from features.media.reasons import MediaError
@@ -20,6 +21,13 @@ from features.media.types import DEMUXERS, HEAD_BYTES, PICTURES, sniff
 SAMPLE_RATE: Final = 22_050
 """Hz; the rate librosa works at."""
 _SIDE: Final = 256
+_HUGE: Final = 16_000_000
+"""Pixels of a picture from which on it is worth to reduce it before all else."""
+_STRIP: Final = 32
+_BYTES_PER_PIXEL: Final = 18
+"""What is held of a frame at its peak, as measured: 17 of a WebP, 16 of a progressive JPEG, 13 of a GIF and an AVIF."""
+_COPIES: Final = 2
+"""Of the file, while it is decoded."""
 _FAR_FRAMES: Final = 250
 """Usual distance of the frames one can jump to; nearer ones are reached faster by decoding what lies between."""
 
@@ -65,24 +73,33 @@ def decode(file: IO[bytes], limits: Limits) -> Media:
     kind = sniff(file.read(HEAD_BYTES))
     file.seek(0)
     if kind in PICTURES:
-        return _picture(file, kind, limits)
+        return _picture(file, kind, size, limits)
     if kind in DEMUXERS:
         return _clip(file, kind, limits)
     raise MediaError("not_media", f"By its first bytes it is {kind or 'unknown'}.")
 
 
 # --- Still and moving pictures ---------------------------------------------------------------------------------------
-def _picture(file: IO[bytes], kind: str, limits: Limits) -> Media:
-    Image.MAX_IMAGE_PIXELS = None  # our own limit is checked below, and tells how much
+def _picture(file: IO[bytes], kind: str, size: int, limits: Limits) -> Media:
+    most = _most_pixels(size, limits)
+    # Some decoders take memory as soon as they are opened, and a GIF may grow with any frame: Pillow looks before each,
+    # and gives up at twice what it is told. The check below is exact, and tells width and height.
+    Image.MAX_IMAGE_PIXELS = most // 2
+    # A frame per thread is a memory per core of the machine.
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    # It also warns from half of that on.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     try:
         with Image.open(file, formats=[PICTURES[kind]]) as image:
             width, height = image.size
-            _check_pixels(width, height, limits.image_pixels)
+            _check_pixels(width, height, most)
             # Cheap only for JPEG, where it skips most of the decoding; a no-op for others.
             image.draft("RGB", (_SIDE * 2, _SIDE * 2))
             frames = list(_stills(image, limits))
     except MediaError:
         raise
+    except Image.DecompressionBombError:
+        raise MediaError("too_many_pixels", f"The limit is {most:,} in all.") from None
     except MemoryError:
         raise MediaError("out_of_memory") from None
     except Exception as error:
@@ -93,13 +110,40 @@ def _picture(file: IO[bytes], kind: str, limits: Limits) -> Media:
 
 def _stills(image: Any, limits: Limits) -> Iterator[NDArray[np.uint8]]:
     """The first frames of a picture that may move; each is decoded on top of the one before."""
-    affordable = min(limits.frames, max(limits.decoded_pixels // (image.width * image.height), 1))
+    affordable = min(limits.frames, max(limits.image_decoded_pixels // (image.width * image.height), 1))
     for at in range(affordable):
         try:
             image.seek(at)
         except EOFError:
             return
-        yield _square(ImageOps.exif_transpose(image) if at == 0 else image)
+        fewer = _reduced(image)
+        yield _square(ImageOps.exif_transpose(fewer) if at == 0 else fewer)
+
+
+def _most_pixels(size: int, limits: Limits) -> int:
+    """How many pixels a picture in a file of a size may have so that decoding it stays within memory.
+
+    A picture that is refused has its reason at once, where a decoder that runs out of memory costs a process.
+    """
+    return min(limits.image_pixels, max(limits.image_bytes - _COPIES * size, 0) // _BYTES_PER_PIXEL)
+
+
+def _reduced(image: Any) -> Any:
+    """A huge picture with fewer pixels: every other copy of it would be as large as itself.
+
+    It is averaged in strips of whole blocks, which gives the same as at once.
+    """
+    block = min(image.size) // (4 * _SIDE)
+    if image.width * image.height <= _HUGE or block < 2:
+        return image
+    image.load()
+    small = Image.new("RGBA", (-(-image.width // block), -(-image.height // block)))
+    for top in range(0, image.height, block * _STRIP):
+        strip = image.crop((0, top, image.width, min(top + block * _STRIP, image.height)))
+        small.paste(strip.convert("RGBA").reduce(block), (0, top // block))
+    # It says which side is up.
+    small.info = image.info
+    return small
 
 
 def _square(image: Any) -> NDArray[np.uint8]:

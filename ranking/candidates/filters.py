@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ranking.pipeline.lookup import among
 from ranking.pipeline.shelf import Shelf
 from ranking.pipeline.stages import FeedQuery, Ids, Mask
 
@@ -34,20 +35,17 @@ class NotRefused:
 
     def keep(self, query: FeedQuery, candidates: Ids) -> Mask:
         """True where the user did not refuse the content."""
-        return np.asarray(~np.isin(candidates, self.refused), np.bool_)
+        return np.asarray(~among(candidates, self.refused), np.bool_)
 
 
 def codes_of(vocabulary: NDArray[np.object_], names: Iterable[str]) -> Ids:
-    """Codes of names in an ascending vocabulary; those it lacks are left out.
+    """Codes of names in a vocabulary in any order, as new names stand at its end; those it lacks are left out.
 
-    >>> codes_of(np.array(["a", "c"], object), ["c", "b"]).tolist()
-    [1]
+    >>> codes_of(np.array(["c", "a"], object), ["c", "b"]).tolist()
+    [0]
     """
-    asked = np.array(sorted(set(names)), object)
-    if len(vocabulary) == 0 or len(asked) == 0:
-        return np.empty(0, np.int64)
-    place = np.minimum(np.searchsorted(vocabulary, asked), len(vocabulary) - 1)
-    return np.asarray(place[vocabulary[place] == asked], np.int64)
+    asked = set(names)
+    return np.array([code for code, name in enumerate(vocabulary.tolist()) if name in asked], np.int64)
 
 
 @dataclass(slots=True)
@@ -60,7 +58,7 @@ class UnlikeSeen:
     def keep(self, query: FeedQuery, candidates: Ids) -> Mask:
         """True where nothing the user has seen looks the same."""
         look = self.shelf.look[query.seen]
-        return np.asarray(~np.isin(self.shelf.look[candidates], look[look >= 0]), np.bool_)
+        return np.asarray(~among(self.shelf.look[candidates], look[look >= 0]), np.bool_)
 
 
 @dataclass(slots=True)
@@ -71,4 +69,4 @@ class Unseen:
 
     def keep(self, query: FeedQuery, candidates: Ids) -> Mask:
         """True where the content is new to the user."""
-        return np.asarray(~np.isin(candidates, query.seen), np.bool_)
+        return np.asarray(~among(candidates, query.seen), np.bool_)

@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from ranking.pipeline.lookup import among
 from ranking.pipeline.shelf import Shelf
 from ranking.pipeline.stages import FeedQuery, Ids
 
@@ -29,4 +30,4 @@ class Following:
             return np.empty(0, np.int64)
         newest = self.shelf.newest[:DEPTH]
         theirs = newest[np.isin(self.shelf.creator[newest], self.creators)]
-        return theirs[~np.isin(theirs, query.seen)][:limit]
+        return theirs[~among(theirs, query.seen)][:limit]

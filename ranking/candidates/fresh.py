@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ranking.pipeline.lookup import among
 from ranking.pipeline.shelf import Shelf
 from ranking.pipeline.stages import FeedQuery, Ids
 
@@ -30,14 +31,19 @@ class Fresh:
         """At most `limit` rows, without what the user has seen."""
         first = self._due(query, limit // 2)
         rest = self._newest(query, limit)
-        return np.concatenate([first, rest[~np.isin(rest, first)]])[:limit]
+        return np.concatenate([first, rest[~among(rest, first)]])[:limit]
 
     def _due(self, query: FeedQuery, limit: int) -> Ids:
         """Every user begins at another place of the list, so that all of it is reached."""
-        waiting = self.due[self.shelf.active[self.due] & ~np.isin(self.due, query.seen)]
-        if len(waiting) <= limit:
-            return waiting
-        return np.roll(waiting, -(zlib.crc32((query.user_id or "").encode()) % len(waiting)))[:limit]
+        count = len(self.due)
+        first = zlib.crc32((query.user_id or "").encode()) % count if count > limit else 0
+        # No more than the seen ones can stand in the way, and those that were withdrawn: then all are looked at.
+        for depth in (min(limit + len(query.seen), count), count):
+            rows = self.due[np.arange(first, first + depth) % max(count, 1)]
+            waiting = rows[self.shelf.active[rows] & ~among(rows, query.seen)]
+            if len(waiting) >= limit:
+                break
+        return waiting[:limit]
 
     def _newest(self, query: FeedQuery, limit: int) -> Ids:
         newest, uploaded_s = self.shelf.newest, self.shelf.uploaded_s
@@ -45,4 +51,4 @@ class Fresh:
         # Twenty looks instead of an age for every content of the catalogue.
         recent = bisect_right(newest, RECENT_S, key=lambda row: now_s - uploaded_s[row])
         fresh = newest[: max(recent, int(np.ceil(NEWEST_SHARE * len(newest))))][: limit + len(query.seen)]
-        return fresh[~np.isin(fresh, query.seen)][:limit]
+        return fresh[~among(fresh, query.seen)][:limit]

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from ranking.pipeline.lookup import among
 from ranking.pipeline.shelf import Shelf
 from ranking.pipeline.stages import FeedQuery, Ids
 
@@ -22,4 +21,4 @@ class Newest:
         """At most `limit` rows."""
         # No more than the seen ones can stand in the way.
         newest = self.shelf.newest[: limit + len(query.seen)]
-        return newest[~np.isin(newest, query.seen)][:limit]
+        return newest[~among(newest, query.seen)][:limit]

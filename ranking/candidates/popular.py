@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from ranking.pipeline.lookup import among
 from ranking.pipeline.shelf import Shelf
 from ranking.pipeline.stages import FeedQuery, Ids
 
@@ -19,4 +18,4 @@ class Popular:
         """At most `limit` rows with any engagement at all, best first."""
         # No more than the seen ones can stand in the way.
         leaders = self.shelf.hottest[: limit + len(query.seen)]
-        return leaders[~np.isin(leaders, query.seen)][:limit]
+        return leaders[~among(leaders, query.seen)][:limit]

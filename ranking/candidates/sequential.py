@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ranking.pipeline.lookup import among
 from ranking.pipeline.shelf import SessionTaste, Shelf
 from ranking.pipeline.stages import FeedQuery, Ids
 
@@ -27,5 +28,5 @@ class Sequential:
         if len(rows) > most:
             least = np.partition(scores[rows], len(rows) - most)[len(rows) - most]
             rows = rows[scores[rows] >= least]
-        rows = rows[~np.isin(rows, query.seen)]
+        rows = rows[~among(rows, query.seen)]
         return rows[np.argsort(-scores[rows], kind="stable")][:limit].astype(np.int64)

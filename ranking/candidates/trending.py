@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from ranking.pipeline.lookup import among
 from ranking.pipeline.shelf import Shelf
 from ranking.pipeline.stages import FeedQuery, Ids
 
@@ -20,4 +19,4 @@ class Trending:
         """At most `limit` rows; empty while nothing trends."""
         # No more than the seen ones can stand in the way, and those that were withdrawn.
         rows = self.rising[self.shelf.active[self.rising]][: limit + len(query.seen)]
-        return rows[~np.isin(rows, query.seen)][:limit]
+        return rows[~among(rows, query.seen)][:limit]

@@ -10,11 +10,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ranking.pipeline.cut import CutRules, kept
+from ranking.pipeline.lookup import all_different
 from ranking.pipeline.moves import Move, Passage, moves_of
 from ranking.pipeline.proposals import Proposals, merge
 from ranking.pipeline.stages import (
@@ -38,7 +40,6 @@ class ContractBroken(ValueError):
     """A stage returned what its contract forbids."""
 
 
-@runtime_checkable
 class NeedsProvenance(Protocol):
     """A re-ranker that must know which source proposed what; asked once per request, before `order`."""
 
@@ -51,7 +52,8 @@ class Pipeline:
     """One way to make a feed, as a literal that reads from top to bottom.
 
     `sources` carry their quota. `ranker` is None while there is no model. `trending` gives the order of last resort
-    among the surviving candidates. Filters run in the order given: cheapest first.
+    among the surviving candidates. Filters run in the order given: cheapest first. `cut` limits what the ranker is
+    asked about; without it or without a ranker all candidates go on.
     """
 
     sources: Sequence[tuple[CandidateSource, int]]
@@ -60,6 +62,7 @@ class Pipeline:
     light_ranker: Ranker
     trending: CandidateSource
     rerankers: Sequence[ReRanker]
+    cut: CutRules | None = None
 
 
 @dataclass(slots=True)
@@ -70,7 +73,7 @@ class Account:
     ----------
     retrieved : candidates per source
     alone : of the candidates that passed every filter, those that no other source proposed, per source
-    dropped : candidates refused per filter
+    dropped : candidates refused per filter, and by "cut" those that the ranker was not asked about
     failures : "stage: error" of every stage that broke
     seconds : wall time per stage
     skipped : stages left out because the time was up
@@ -149,6 +152,7 @@ def run(query: FeedQuery, pipeline: Pipeline, *, catalogue_size: int, timer: Tim
     proposals = _retrieve(query, pipeline, catalogue_size, account, timer, late)
     proposals = _filter(query, pipeline, proposals, account, timer)
     account.alone = proposals.alone()
+    proposals = _cut(query, pipeline, proposals, account, timer)
     judged, level, version = _score(query, pipeline, proposals.rows, account, timer, late)
     best_first = np.argsort(-judged.scores, kind="stable")
     proposals, scores, order = proposals.take(best_first), judged.scores[best_first], best_first
@@ -159,8 +163,7 @@ def run(query: FeedQuery, pipeline: Pipeline, *, catalogue_size: int, timer: Tim
             continue
         with account.timed(stage.name, timer):
             try:
-                knowing = stage.knowing(proposals) if isinstance(stage, NeedsProvenance) else stage
-                chosen = knowing.order(query, proposals.rows, scores)
+                chosen = _knowing(stage, proposals).order(query, proposals.rows, scores)
                 check_positions(chosen, len(proposals), query.size)
             except Exception as error:  # an order of second choice is better than no feed
                 account.blame(stage.name, error)
@@ -221,6 +224,29 @@ def _filter(query: FeedQuery, pipeline: Pipeline, proposals: Proposals, account:
     return proposals
 
 
+def _cut(query: FeedQuery, pipeline: Pipeline, proposals: Proposals, account: Account, timer: Timer) -> Proposals:
+    """The candidates that the ranker is asked about; all of them where the light ranker breaks."""
+    rules = pipeline.cut
+    if rules is None or pipeline.ranker is None or len(proposals) <= rules.most:
+        return proposals
+    with account.timed("cut", timer):
+        try:
+            scores = pipeline.light_ranker.score(query, proposals.rows)
+            check_scores(scores, len(proposals))
+        except Exception as error:  # the ranker takes longer, and the feed is the same
+            account.blame("cut", error)
+            return proposals
+        going_on = kept(proposals, scores, rules)
+        account.dropped["cut"] = len(proposals) - len(going_on)
+        return proposals.take(going_on)
+
+
+def _knowing(stage: ReRanker, proposals: Proposals) -> ReRanker:
+    """The re-ranker for these candidates."""
+    # A runtime protocol would say the same, and take longer than some of the stages.
+    return cast(NeedsProvenance, stage).knowing(proposals) if hasattr(stage, "knowing") else stage
+
+
 def _score(
     query: FeedQuery, pipeline: Pipeline, candidates: Ids, account: Account, timer: Timer, late: _Late
 ) -> tuple[Judgement, Level, str]:
@@ -240,8 +266,8 @@ def _score(
 
 
 def _judge(ranker: Ranker, query: FeedQuery, candidates: Ids) -> Judgement:
-    if isinstance(ranker, JudgingRanker):
-        return ranker.judge(query, candidates)
+    if hasattr(ranker, "judge"):
+        return cast(JudgingRanker, ranker).judge(query, candidates)
     return Judgement(ranker.score(query, candidates))
 
 
@@ -265,7 +291,7 @@ def check_ids(rows: Ids, limit: int, catalogue_size: int) -> None:
         raise ContractBroken(f"{len(rows)} rows for a limit of {limit}")
     if len(rows) and (rows.min() < 0 or rows.max() >= catalogue_size):
         raise ContractBroken(f"rows {rows.min()}..{rows.max()} in a catalogue of {catalogue_size}")
-    if len(np.unique(rows)) != len(rows):
+    if not all_different(rows):
         raise ContractBroken("a row is named twice")
 
 

@@ -4,9 +4,11 @@ A `Shelf` is made once per content snapshot and shared by all requests; a `Sessi
 Neither reads a store: `ranking/feed.py` fills them.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,10 +94,31 @@ class Shelf:
         object.__setattr__(thinned, "newest", self.newest[allowed[self.newest]])
         return thinned
 
+    def after(self, changed: Ids) -> "Shelf":
+        """The same after some rows were filled or changed in place; the sorted orders are mended, not made anew.
+
+        Parameters
+        ----------
+        changed : int64 array, each row once
+        """
+        mended = copy(self)
+        stays = np.ones(len(self), np.bool_)
+        stays[changed] = False
+        newest = self.newest[stays[self.newest]]
+        new = changed[self.active[changed]]
+        new = new[np.argsort(-self.uploaded_s[new], kind="stable")]
+        # Twenty looks each instead of the age of every content.
+        places = [bisect_right(newest, -self.uploaded_s[row], key=lambda at: -self.uploaded_s[at]) for row in new]
+        object.__setattr__(mended, "newest", np.insert(newest, places, new))
+        object.__setattr__(mended, "hottest", self.hottest[self.active[self.hottest]])
+        for name, codes in (("categories", self.category), ("creators", self.creator)):
+            object.__setattr__(mended, name, max(getattr(self, name), int(codes[changed].max(initial=UNKNOWN)) + 1))
+        return mended
+
     def rows(self, content_ids: NDArray[np.object_]) -> Ids:
         """Rows of content ids, `UNKNOWN` for those the snapshot lacks."""
         row_of = self.row_of
-        return np.fromiter((row_of.get(each, UNKNOWN) for each in content_ids), np.int64, len(content_ids))
+        return np.array(list(map(row_of.get, content_ids.tolist(), repeat(UNKNOWN))), np.int64)
 
 
 @dataclass(frozen=True, slots=True)

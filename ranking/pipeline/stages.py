@@ -8,7 +8,7 @@ what they read of the catalogue was given to them when they were built.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,7 +122,6 @@ class Ranker(Protocol):
         """One finite score per candidate, in the order given; higher is better."""
 
 
-@runtime_checkable
 class JudgingRanker(Ranker, Protocol):
     """A ranker that also says what its scores are made of; asked instead of `score`."""
 

@@ -91,6 +91,7 @@ class PageMix:
         self._entropy = float(np.sum(asked * np.log(asked)))
         # Where nothing is wanted, the logarithm below is multiplied by 0 and must only be finite.
         self._floor = np.where(wanted > 0.0, ALPHA * wanted, 1.0)
+        self._some_unknown = bool((codes < 0).any())
 
     def gains(self) -> NDArray[np.float64]:
         """One divergence per category, looked up by candidate: float64 array (n,)."""
@@ -98,8 +99,10 @@ class PageMix:
         log_short = self._wanted * np.log(share * self._counts + self._floor)
         log_served = self._wanted * np.log(share * (self._counts + 1.0) + self._floor)
         divergence = self._entropy - log_short.sum() + log_short - log_served
-        # The last entry answers for the unknown (-1).
-        return -self._weight * np.append(divergence, self._as_it_is(divergence))[self._codes]
+        if self._some_unknown:
+            # The last entry answers for the unknown (-1).
+            divergence = np.append(divergence, self._as_it_is(divergence))
+        return np.asarray(-self._weight * divergence[self._codes])
 
     def _as_it_is(self, divergence: NDArray[np.float64]) -> float:
         """The page without a further known content; on an empty one, what a typical content would make of it."""

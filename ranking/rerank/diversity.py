@@ -28,17 +28,19 @@ SMALLEST_PART = 1e-9
 class Volume:
     """log d_i^2 of every candidate given the last `window - 1` picks.
 
-    While the window fills, each pick adds one row to the Cholesky factor. Once it is full, the factor of the window is
-    made anew on every step, which costs window^2 n like the downdate of Chen et al. and accumulates no rounding.
+    While the window fills, each pick adds one row to the Cholesky factor. Once it is full, the kernel of the window is
+    solved anew on every step, which costs window^2 n like the downdate of Chen et al. and accumulates no rounding.
     """
 
     def __init__(self, similarity: Similarity, window: int) -> None:
         if window < 1:
             raise ValueError(f"window must be at least 1, got {window}")
         self.similarity, self.window = similarity, window
-        self._picks: list[int] = []
-        self._rows: list[NDArray[np.float64]] = []
-        self._factor = np.empty((window, len(similarity)))
+        self._taken = 0
+        # Of the last `window - 1` picks, the oldest of which gives way to the next one.
+        self._picks = np.empty(window - 1, np.int64)
+        self._rows = np.empty((window - 1, len(similarity)))
+        self._factor = np.empty((window - 1, len(similarity)))
         self._left = self._alone()
 
     def gains(self) -> NDArray[np.float64]:
@@ -49,21 +51,18 @@ class Volume:
         """Count `pick` among the last ones."""
         if self.window == 1:
             return
-        self._rows.append(self.similarity.row(pick))
-        self._picks.append(pick)
-        if len(self._picks) < self.window:
-            self._extend(pick)
+        place = self._taken % (self.window - 1)
+        self._rows[place], self._picks[place] = self.similarity.row(pick), pick
+        self._taken += 1
+        if self._taken < self.window:
+            self._extend(pick, place)
             return
-        del self._picks[0], self._rows[0]
-        rows = np.array(self._rows)
-        lower = np.linalg.cholesky(rows[:, self._picks])
-        factor = np.linalg.solve(lower, rows)
-        self._left = self._alone() - np.einsum("ij,ij->j", factor, factor)
+        spanned = np.linalg.solve(self._rows[:, self._picks], self._rows)
+        self._left = self._alone() - np.einsum("ij,ij->j", self._rows, spanned)
 
-    def _extend(self, pick: int) -> None:
-        depth = len(self._picks) - 1
+    def _extend(self, pick: int, depth: int) -> None:
         known = self._factor[:depth]
-        part = (self._rows[-1] - known[:, pick] @ known) / np.sqrt(max(self._left[pick], SMALLEST_PART))
+        part = (self._rows[depth] - known[:, pick] @ known) / np.sqrt(max(self._left[pick], SMALLEST_PART))
         self._factor[depth] = part
         self._left = self._left - part * part
 

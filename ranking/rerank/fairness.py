@@ -85,30 +85,31 @@ class CreatorFairness:
         seen = exposure(size)
         owed = self.owed + merit(groups, values, size, count=count)
         budget = _Budget(values, seen, self.largest_loss)
-        page, rest = np.empty(0, np.int64), np.arange(len(candidates))
+        # Lists: a page takes dozens of looks at single entries, for which arrays are slow.
+        page: list[int] = []
+        rest, waiting = list(range(len(candidates))), groups.tolist()
         reasons: dict[int, Reason] = {}
         for place in range(size):
-            start = _creditor(groups[rest], owed)
-            if start and budget.allows(np.concatenate([page, rest[start : start + 1], np.delete(rest, start)])):
+            start = _creditor(waiting, owed)
+            if start and budget.allows([*page, rest[start], *rest[:start], *rest[start + 1 : start + 1 + size]]):
                 reasons[place] = "creator_exposure"
             else:
                 start = 0
-            group = groups[rest[start]]
+            page.append(rest.pop(start))
+            group = waiting.pop(start)
             if group >= 0:
                 owed[group] -= seen[place]
-            page, rest = np.append(page, rest[start]), np.delete(rest, start)
-        order = np.concatenate([page, rest])
+        order = np.array(page + rest, np.int64)
         return Positions(order, np.ones(len(order), np.float32), reasons)
 
 
-def _creditor(waiting: NDArray[np.int64], owed: Floats) -> int:
+def _creditor(waiting: list[int], owed: Floats) -> int:
     """Where the first candidate of the group owed most waits; 0 if no group that waits is owed anything."""
     for group in np.argsort(-owed, kind="stable").tolist():
         if owed[group] <= 0.0:
             return 0
-        first = int((waiting == group).argmax())
-        if waiting[first] == group:
-            return first
+        if group in waiting:
+            return waiting.index(group)
     return 0
 
 
@@ -120,7 +121,7 @@ class _Budget:
     seen: Floats
     largest_loss: float
 
-    def allows(self, order: NDArray[np.int64]) -> bool:
+    def allows(self, order: list[int]) -> bool:
         """True if neither the plain nor the exposure-weighted sum of the page lost more than its share."""
         size = len(self.seen)
         before, after = self.values[:size], self.values[order[:size]]

@@ -9,6 +9,7 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ranking.pipeline.moves import Reason
 from ranking.pipeline.stages import FeedQuery, Ids, Positions, Scores
@@ -29,22 +30,22 @@ class GuaranteeRules:
 
 @dataclass(slots=True)
 class Guarantee:
-    """The re-ranker. `due` holds rows of the catalogue that were promised more people than they have met, fewest first.
+    """The re-ranker. `place` says of each row of the catalogue where it stands among those that were promised more
+    people than they have met, fewest first; negative for all others.
 
     Those that the page shows anyhow help themselves; of the others the half that met the fewest shares the positions.
     Which of them a user gets, and where, follows from the user's id and from how much they have seen, and so is certain
     for that user: propensity 1. Never the first position.
     """
 
-    due: Ids
+    place: NDArray[np.int32]
     rules: GuaranteeRules = GuaranteeRules()
     name: str = "guarantee"
 
     def order(self, query: FeedQuery, candidates: Ids, scores: Scores) -> Positions:
         """All candidates: due ones moved up to their positions, the rest as they came."""
         order = np.arange(len(candidates))
-        urgency = {row: rank for rank, row in enumerate(self.due.tolist())}
-        rank = np.array([urgency.get(row, -1) for row in candidates.tolist()], np.int64)
+        rank = self.place[candidates]
         reasons: dict[int, Reason] = {}
         lot = zlib.crc32((query.user_id or "").encode()) + len(query.seen)
         for start in range(0, min(query.size, len(candidates)), self.rules.block):

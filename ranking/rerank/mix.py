@@ -3,6 +3,7 @@
 It re-orders and never drops: where no alternative is left, the rules yield, the topic first and the creator last.
 """
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from ranking.pipeline.moves import Reason
 from ranking.pipeline.proposals import Proposals
 from ranking.pipeline.shelf import Shelf
 from ranking.pipeline.stages import FeedQuery, Ids, Positions, Scores
-from ranking.rerank.caps import WindowCap, first_of, relaxed
+from ranking.rerank.caps import WindowCap, first_allowed, first_relaxed
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,30 +69,28 @@ class Mix:
         """All candidates: `query.size` positions by the rules, the rest as they came; certain, so propensity 1."""
         size = min(query.size, len(candidates))
         caps = self._caps(candidates)
-        source = self.proposals.primary if self.proposals is not None else np.zeros(len(candidates), np.int64)
-        left_of_source = np.bincount(source)
-        free = np.ones(len(candidates), np.bool_)
+        source = [0] * len(candidates) if self.proposals is None else self.proposals.primary.tolist()
+        left_of_source = Counter(source)
+        free = list(range(len(candidates)))
         picks: list[int] = []
         reasons: dict[int, Reason] = {}
         shown: set[int] = set()
         for place in range(size):
             if place % self.rules.block == 0:
                 shown.clear()
-            missing = [each for each in np.flatnonzero(left_of_source).tolist() if each not in shown]
+            missing = {each for each, left in left_of_source.items() if left and each not in shown}
             places_left = self.rules.block - place % self.rules.block
-            blocked = [cap.blocked() for cap in caps]
-            pick = _choose(free, blocked, source, missing, must=min(places_left, size - place) <= len(missing))
-            best = int(free.argmax())
-            if pick != best:
-                against = (cap.reason for cap, mask in zip(caps, blocked, strict=True) if mask[best])
+            pick = _choose(free, caps, source, missing, must=min(places_left, size - place) <= len(missing))
+            if pick != free[0]:
+                against = (cap.reason for cap in caps if cap.blocks(free[0]))
                 reasons[place] = next(against, "source_share")
-            free[pick] = False
+            free.remove(pick)
             left_of_source[source[pick]] -= 1
-            shown.add(int(source[pick]))
+            shown.add(source[pick])
             picks.append(pick)
             for cap in caps:
                 cap.take(pick)
-        order = np.concatenate([np.array(picks, np.int64), np.flatnonzero(free)])
+        order = np.array(picks + free, np.int64)
         return Positions(order, np.ones(len(order), np.float32), reasons)
 
     def _caps(self, candidates: Ids) -> list[WindowCap]:
@@ -105,10 +104,10 @@ class Mix:
 
 
 def _choose(
-    free: NDArray[np.bool_],
-    blocked: list[NDArray[np.bool_]],
-    source: NDArray[np.int64],
-    missing: list[int],
+    free: list[int],
+    caps: list[WindowCap],
+    source: list[int],
+    missing: set[int],
     *,
     must: bool,
 ) -> int:
@@ -116,11 +115,10 @@ def _choose(
 
     Where the topic cap turns the best candidate away, the place goes to a missing source: one detour serves both rules.
     """
-    levels = relaxed(free, blocked)
-    off_topic = bool(blocked[-1][int(free.argmax())])
-    if not missing or not (must or off_topic):
-        return first_of(levels)
-    owed = np.isin(source, missing)
+    if not missing or not (must or caps[-1].blocks(free[0])):
+        return first_relaxed(free, caps)
+    owed = [each for each in free if source[each] in missing]
     if must:
-        return first_of([level & owed for level in levels])
-    return first_of([levels[0] & owed, *levels])
+        return first_relaxed(owed, caps)
+    found = first_allowed(owed, caps)
+    return first_relaxed(free, caps) if found is None else found

@@ -6,7 +6,7 @@ all (Gaussian, updated per event). Draws are in standard deviations of the score
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,10 @@ RANK_SPARE = 1e-10
 
 class Posterior(Protocol):
     """A belief about the worth of contents beyond their score."""
+
+    @property
+    def independent(self) -> bool:
+        """Whether the draws of different rows have nothing in common."""
 
     def spread(self, rows: Ids) -> Floats:
         """Standard deviation of the draws for each of n rows: finite float64 array (n,)."""
@@ -46,6 +50,7 @@ class BetaPosteriors:
     prior: float
     strength: float = 4.0
     scale: float = 4.0
+    independent: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0.0 < self.prior < 1.0:
@@ -125,6 +130,7 @@ class LinearPosterior:
     model: BayesianLinear
     features: Callable[[Ids], Floats]
     scale: float = 1.0
+    independent: ClassVar[bool] = False
 
     def spread(self, rows: Ids) -> Floats:
         """Standard deviation of the drawn predictions, sqrt(x' P x) times noise and `scale`."""

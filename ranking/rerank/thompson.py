@@ -11,8 +11,10 @@ the share of new contents of the page, above which slots go to known ones; and a
 exploration on the first position.
 
 The chance of every position is logged. Where the slot lies is independent of who wins it, so positions that follow the
-order are exact, and an explored one is P(slot there), exact, times P(this candidate wins), which has no closed form: it
-is the share of `draws` further draws that it wins, at least 1 / (2 * draws).
+order are exact, and an explored one is P(slot there), exact, times P(this candidate wins), which has no closed form and
+is estimated without bias from further draws, at least 1 / (2 * draws). Where draws of different candidates have nothing
+in common, each draw of the winner is compared with each draw of its rivals (`Contest.chances`): a quarter of the draws
+tells more than counting the wins of `draws` contests.
 """
 
 from collections.abc import Sequence
@@ -110,7 +112,7 @@ class Thompson:
         shown, judged = (np.random.default_rng([query.seed, stream]) for stream in range(2))
         slots, picked = contest.slots.draw(shown, 1), contest.draw(shown, 1)
         page = contest.slots.fill(slots, picked)[0]
-        wins = contest.win_rates(judged, self.config.draws)[np.arange(contest.slots.count), picked[0]]
+        wins = contest.chances(judged, picked[0], self.config.draws)
         chance = contest.slots.chance(page, slots[0], np.maximum(wins, 0.5 / self.config.draws))
         explored = slots[0][slots[0] < len(page)]
         return Positions(page, chance.astype(np.float32), dict.fromkeys(explored.tolist(), "exploration"))
@@ -152,6 +154,11 @@ class Heat:
     value: Floats
     count: int
 
+    def only(self, place: int) -> "Heat":
+        """One competitor alone."""
+        one = slice(place, place + 1)
+        return Heat(self.pool[one], self.rows[one], self.value[one], 1)
+
     def winners(self, index: Floats) -> Indices:
         """The `count` best of each row of `index` (pages, competitors), best first, as indices into the candidates."""
         index, pages = index.copy(), np.arange(len(index))
@@ -173,13 +180,44 @@ class Contest:
 
     def draw(self, rng: np.random.Generator, pages: int) -> Indices:
         """Winners of `pages` independent draws, as indices into the candidates: int64 array (pages, slots)."""
-        found = [np.empty((pages, 0), np.int64)]
+        found = [heat.winners(self._index(rng, heat, pages)) for heat in self.heats]
+        return np.concatenate([np.empty((pages, 0), np.int64), *found], axis=1)
+
+    def chances(self, rng: np.random.Generator, picked: Indices, draws: int) -> Floats:
+        """Estimates of the chance that each slot is won by who did: float64 array (slots,).
+
+        A candidate wins the b-th slot of its heat when its draw lies between the b-th best of its rivals and the one
+        before. So the estimate is the mean, over `draws / 4` draws of the rivals, of the share of `4 draws` draws of
+        the candidate that lie there. That needs draws of different candidates to be independent; otherwise wins of
+        `draws` contests are counted.
+        """
+        if not all(posterior.independent for posterior in self.posteriors):
+            return np.asarray(self.win_rates(rng, draws)[np.arange(self.slots.count), picked])
+        estimates, first = np.empty(self.slots.count), 0
         for heat in self.heats:
-            index = np.tile(heat.value, (pages, 1))
-            for posterior in self.posteriors:
-                index += posterior.draw(rng, heat.rows, pages)
-            found.append(heat.winners(index))
-        return np.concatenate(found, axis=1)
+            index = self._index(rng, heat, max(draws // 4, 1))
+            for slot in range(heat.count):
+                own = int(np.flatnonzero(heat.pool == picked[first + slot])[0])
+                rivals = np.sort(np.delete(index, own, axis=1), axis=1)
+                drawn = np.sort(self._index(rng, heat.only(own), 4 * draws)[:, 0])
+                above = [self._share_above(drawn, rivals, place) for place in (slot, slot - 1)]
+                estimates[first + slot] = (above[0] - above[1]).mean()
+            first += heat.count
+        return estimates
+
+    @staticmethod
+    def _share_above(drawn: Floats, rivals: Floats, place: int) -> Floats:
+        """Share of some ascending draws above the rivals at one place from the best; 0 for the place before it."""
+        if place < 0 or place >= rivals.shape[1]:
+            return np.full(len(rivals), float(place >= 0))
+        return 1.0 - np.searchsorted(drawn, rivals[:, -1 - place], side="right") / len(drawn)
+
+    def _index(self, rng: np.random.Generator, heat: Heat, count: int) -> Floats:
+        """Scores plus draws of the competitors of a heat: float64 array (count, competitors)."""
+        index = np.tile(heat.value, (count, 1))
+        for posterior in self.posteriors:
+            index += posterior.draw(rng, heat.rows, count)
+        return index
 
     def win_rates(self, rng: np.random.Generator, draws: int) -> Floats:
         """Share of `draws` in which each candidate wins each slot: float64 array (slots, candidates)."""

@@ -129,6 +129,21 @@ def _gif_bomb(folder: Path) -> Path:
     return _written(folder / "bomb.gif", head + image)
 
 
+def _growing_gif(folder: Path) -> Path:
+    """A GIF of 10 x 10 pixels whose second frame is 65,535 x 65,535."""
+    buffer = io.BytesIO()
+    Image.new("P", (10, 10)).save(buffer, "GIF")
+    frame = b"," + struct.pack("<HHHHB", 0, 0, 65_535, 65_535, 0) + b"\x02\x02L\x01\0;"
+    return _written(folder / "growing.gif", buffer.getvalue()[:-1] + frame)
+
+
+def _webp_bomb(folder: Path) -> Path:
+    """A WebP that moves on 65,536 x 65,535 pixels, for which its decoder takes memory before anybody asks."""
+    size = (65_535).to_bytes(3, "little") + (65_534).to_bytes(3, "little")
+    head = b"VP8X" + struct.pack("<I", 10) + b"\x02\0\0\0" + size
+    return _written(folder / "bomb.webp", b"RIFF" + struct.pack("<I", 4 + len(head)) + b"WEBP" + head)
+
+
 def _png_bomb(folder: Path) -> Path:
     """A PNG of 60,000 x 60,000 pixels, all black, in a few kilobytes."""
 
@@ -171,6 +186,8 @@ HOSTILE: Final[dict[str, tuple[Callable[[Path], Path], str]]] = {
     "html named mp4": (_html, "not_media"),
     "playlist of a system file": (_playlist, "not_media"),
     "gif bomb": (_gif_bomb, "too_many_pixels"),
+    "gif that grows": (_growing_gif, "too_many_pixels"),
+    "webp bomb": (_webp_bomb, "too_many_pixels"),
     "png bomb": (_png_bomb, "too_many_pixels"),
     "jpeg cut short": (_broken_jpeg, "corrupt"),
     "sound named mp4": (_sound_only, "no_visual"),

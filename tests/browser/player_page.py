@@ -3,9 +3,11 @@
 import json
 import os
 import time
+from contextlib import suppress
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg2
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from recsys.embedded import addresses
 
@@ -16,6 +18,7 @@ AT_REST = """() => {
   const clip = document.querySelector(".clip:not([inert])");
   return clip && Math.abs(clip.getBoundingClientRect().top - feed.getBoundingClientRect().top) < 1;
 }"""
+FLICKS_MORE = 3
 IS_PLAYING = "() => document.querySelector('.clip:not([inert]) video')?.currentTime > 0"
 
 
@@ -27,8 +30,9 @@ def current(page):
     return page.locator(".clip:not([inert])").get_attribute("data-content-id")
 
 
-def wait_for_change(page, before):
-    page.wait_for_function("id => document.querySelector('.clip:not([inert])')?.dataset.contentId !== id", arg=before)
+def wait_for_change(page, before, *, within_ms=30_000):
+    changed = "id => document.querySelector('.clip:not([inert])')?.dataset.contentId !== id"
+    page.wait_for_function(changed, arg=before, timeout=within_ms)
     page.wait_for_function(AT_REST)
 
 
@@ -47,9 +51,19 @@ def begin_swipe(page):
 
 
 def swipe(page):
-    """One flick of a finger upwards, as the browser's input pipeline sees it."""
+    """One flick of a finger upwards, as the browser's input pipeline sees it.
+
+    A flick that a busy machine stretches to half a second is a long press: like a person, close the sheet, flick again.
+    """
     before = current(page)
     begin_swipe(page)()
+    for _ in range(FLICKS_MORE):
+        with suppress(PlaywrightTimeout):
+            wait_for_change(page, before, within_ms=5_000)
+            return
+        page.keyboard.press("Escape")
+        if current(page) == before:
+            begin_swipe(page)()
     wait_for_change(page, before)
 
 

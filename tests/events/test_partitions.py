@@ -3,13 +3,14 @@
 import threading
 import uuid
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 
 import pytest
 from django.db import OperationalError, connection, transaction
 
 from events import partitions, queries, sessions
 from events.ingestion import ingest
-from events.models import Event, EventId, Refusal, Session
+from events.models import DeadLetter, DroppedMonth, Event, EventId, Refusal, Session
 from tests.events.conftest import NOW, make_event
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -186,3 +187,62 @@ def test_ids_are_forgotten_by_arrival_and_not_before(monkeypatch):
     assert set(EventId.objects.values_list("event_id", flat=True)) == {uuid.UUID(one["event_id"]) for one in late}
     with pytest.raises(ValueError, match="at least 7"):
         partitions.prune_ids(now=NOW, keep_days=6)
+
+
+def drop_may():
+    ingest([make_event(timestamp="2026-05-20T00:00:00Z")], now=NOW, source="test")
+    assert partitions.drop_expired(now=NOW, keep=1) == [date(2026, 5, 1)]
+
+
+def test_a_dropped_month_is_known_with_the_moment_and_never_made_again():
+    drop_may()
+    assert list(DroppedMonth.objects.values_list()) == [(date(2026, 5, 1), NOW)]
+    with pytest.raises(partitions.MonthDropped, match="2026-05"):
+        partitions.ensure([date(2026, 5, 1), date(2026, 6, 1)])
+    assert date(2026, 5, 1) not in months()
+
+
+@pytest.mark.parametrize("size", [1, 60])
+def test_an_event_of_a_dropped_month_is_a_dead_letter_and_its_neighbours_are_stored(size):
+    drop_may()
+    late = make_event(timestamp="2026-05-31T23:59:59.999Z")
+    neighbours = [make_event(timestamp="2026-06-01T00:00:00Z"), *(make_event() for _ in range(size))]
+    report = ingest([neighbours[0], late, *neighbours[1:]], now=NOW, source="test")
+    assert (report.accepted, [(one.index, one.code) for one in report.rejected]) == (size + 1, [(1, "month_dropped")])
+    assert report.rejected[0].detail.endswith("got 2026-05-31T23:59:59.999000+00:00")
+    assert [letter.code for letter in DeadLetter.objects.all()] == ["month_dropped"]
+    assert Event.objects.count() == size + 1
+
+
+def test_a_process_that_has_not_heard_of_the_dropping_refuses_all_the_same():
+    known = partitions._known
+    ingest([make_event(timestamp="2026-05-20T00:00:00Z")], now=NOW, source="test")
+    partitions.drop_expired(now=NOW, keep=1)
+    known.add(date(2026, 5, 1))
+    report = ingest([make_event(timestamp="2026-05-20T00:00:00Z"), make_event()], now=NOW, source="test")
+    assert (report.accepted, [one.code for one in report.rejected]) == (1, ["month_dropped"])
+
+
+def test_within_a_transaction_of_its_caller_and_as_old_log_it_is_refused_as_well():
+    drop_may()
+    with transaction.atomic():
+        report = ingest([make_event(timestamp="2026-05-20T00:00:00Z")], now=NOW, source="test", historical=True)
+        assert [one.code for one in report.rejected] == ["month_dropped"]
+        assert ingest([make_event()], now=NOW, source="test").accepted == 1
+
+
+def test_months_dropped_one_after_the_other_are_all_refused():
+    ingest([make_event(timestamp=f"2026-{month:02}-20T00:00:00Z") for month in (5, 6, 7)], now=NOW, source="test")
+    assert len(partitions.drop_expired(now=NOW, keep=1)) == 3
+    late = [make_event(timestamp=f"2026-{month:02}-21T00:00:00Z") for month in (7, 5, 6, 11)]
+    report = ingest(late, now=NOW, source="test")
+    assert (report.accepted, [one.index for one in report.rejected]) == (1, [0, 1, 2])
+
+
+def test_months_dropped_before_anybody_noted_it_are_those_of_sessions_without_a_partition():
+    ingest([make_event(timestamp="2026-05-20T00:00:00Z"), make_event()], now=NOW, source="test")
+    sessions.rebuild_sessions(until=NOW)
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE event_2026_05")
+        cursor.execute(import_module("events.migrations.0012_dropped_months_and_stated_facts").DROPPED)
+    assert list(DroppedMonth.objects.values_list("month", flat=True)) == [date(2026, 5, 1)]

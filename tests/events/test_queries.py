@@ -13,7 +13,7 @@ from events.cleaning.rules import Sending
 from events.cleaning.schema import EVENT_TYPES
 from events.columnar.interactions import ABSENT
 from events.ingestion import ingest
-from events.models import Event, EventId
+from events.models import Event, EventId, UserProfile
 from events.sessions import rebuild_sessions
 from tests.events.conftest import NOW, make_event
 
@@ -252,6 +252,13 @@ def test_only_active_contents_are_eligible(django_assert_num_queries):
         "c": ("c", ("t",), "active"),
     }
     assert queries.content_cards(["b"])["b"].status == "hidden"
+
+
+@pytest.mark.parametrize("odd", [["cook"], "cook", 7])
+def test_a_persona_whose_profile_is_no_object_goes_by_its_id(odd):
+    catalogue.update_profile(NewProfile("demo-x"))
+    UserProfile.objects.update(preferences=odd, demographics=odd)
+    assert queries.demo_personas() == [("demo-x", "demo-x")]
 
 
 def test_demo_personas_are_the_seeded_users_with_their_label():

@@ -266,6 +266,15 @@ def test_a_user_is_created_replaced_and_read_by_itself(server, as_user):
     assert UserProfile.objects.count() == 1
 
 
+@pytest.mark.parametrize("field", ["preferences", "demographics"])
+@pytest.mark.parametrize("odd", [["sea"], "sea", 7, True, None])
+def test_what_is_told_of_a_user_must_be_objects(field, odd, server):
+    response = server.put("/api/v1/users/u7", {field: odd}, format="json")
+    assert error_of(response, 400) == "invalid_fields"
+    assert list(response.json()["error"]["details"]["fields"]) == [field]
+    assert not UserProfile.objects.exists()
+
+
 def test_health_is_told_without_a_credential(client, django_assert_num_queries):
     with django_assert_num_queries(0):
         assert client.get("/livez").json() == {"status": "ok"}

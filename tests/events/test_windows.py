@@ -77,6 +77,18 @@ def test_reopened_hours_are_done_again_though_their_number_is_the_same():
     assert open_windows("two", until=NOW) == []
 
 
+@pytest.mark.django_db
+def test_single_hours_are_reopened_for_one_family_and_failed_ones_left_alone():
+    send(TEN - HOUR, TEN, TEN + HOUR)
+    do("one")
+    do("two")
+    WindowFill.objects.filter(family="one", window_start=TEN).update(attempts=5, state="aside")
+    assert windows.reopen_hours([TEN, TEN + HOUR, TEN + 9 * HOUR], family="one") == 1
+    assert open_windows("one", until=NOW) == [Window(TEN + HOUR, 1)]
+    assert open_windows("two", until=NOW) == []
+    assert WindowFill.objects.get(family="one", window_start=TEN).state == "aside"
+
+
 @pytest.mark.django_db(transaction=True)
 def test_an_hour_whose_run_died_is_marked_and_done_again():
     send(TEN)

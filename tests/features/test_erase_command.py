@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 
 from features import content, learned_sequences, store
 from features.materialize import materialize
-from features.models import ContentAnalysis, ContentFeatures, Embedding, Trend, TrendKind, TrendPoint
+from features.models import ContentAnalysis, ContentFeatures, CountedLength, Embedding, Trend, TrendKind, TrendPoint
 from tests.features.clips import CLIPS, NOW, days_of_events, register, send
 
 GONE = CLIPS[5]
@@ -34,21 +34,22 @@ def erase(*words: str) -> dict[str, str]:
 
 
 def rows_of(content_id: str) -> list[int]:
-    by_id = [model.objects.filter(content_id=content_id) for model in (ContentFeatures, ContentAnalysis, Embedding)]
+    tables = ContentFeatures, ContentAnalysis, Embedding, CountedLength
+    by_id = [model.objects.filter(content_id=content_id) for model in tables]
     by_name = [model.objects.filter(name=content_id) for model in (Trend, TrendPoint)]
     return [rows.count() for rows in by_id + by_name]
 
 
 def test_a_content_goes_from_every_table_and_the_command_says_how_much(filled):
-    features, analyses, vectors, _, _ = before = rows_of(GONE)
+    features, analyses, vectors, lengths, _, _ = before = rows_of(GONE)
     others = rows_of(CLIPS[4])
     assert all(before)
     said = erase("content", GONE, "--yes")
     assert int(said.pop("content_window").removesuffix(" changed")) > 0
     assert said == {
         "content_features": f"{features} removed", "content_analysis": f"{analyses} removed",
-        "embedding": f"{vectors} removed", "trend_point": "1 removed", "trend": "1 removed",
-        "learned sequences": "1 removed",
+        "counted_length": f"{lengths} removed", "embedding": f"{vectors} removed",
+        "trend_point": "1 removed", "trend": "1 removed", "learned sequences": "1 removed",
     }  # fmt: skip
     assert not any(rows_of(GONE))
     assert rows_of(CLIPS[4]) == others

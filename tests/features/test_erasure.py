@@ -1,13 +1,15 @@
+from contextlib import contextmanager
 from datetime import timedelta
 
 import numpy as np
 import pytest
+from django.utils import timezone
 
 from events.models import Content, Event
-from features import snapshot_files, store, window_rows
+from features import erasure, hiding, snapshot_build, snapshot_files, store, window_rows
 from features.erasure import erase_content, erase_user
 from features.extraction.definitions import DEFAULTS
-from features.materialize import materialize
+from features.materialize import materialize, refresh_snapshot
 from features.models import ContentFeatures, ContentWindow, Embedding
 from tests.features.clips import CLIPS, NOW, days_of_events, raw, register, send
 
@@ -47,7 +49,114 @@ def test_it_is_hidden_at_once_and_absent_from_the_next_snapshot(filled):
     materialize(until=NOW)
     store.forget()
     assert GONE not in store.snapshot().row_of
-    assert snapshot_files.hidden(filled) == frozenset()
+    assert hiding.names(filled) == snapshot_files.answered(snapshot_files.current(filled))
+
+
+def take_out(content_id):
+    Event.objects.filter(content_id=content_id).delete()
+    Content.objects.filter(content_id=content_id).delete()
+
+
+def shown(content_id):
+    """Whether what serves, and what a fresh process would serve, show a content."""
+    found = []
+    for again in (False, True):
+        if again:
+            store.forget()
+        snapshot = store.snapshot()
+        row = snapshot.row_of.get(content_id)
+        found.append(row is not None and bool(snapshot.active[row]))
+    assert found[0] == found[1]
+    return found[0]
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    monkeypatch.setattr(store, "RECHECK_S", 0.0)
+
+
+@pytest.mark.parametrize("refresh", [materialize, refresh_snapshot])
+def test_uploaded_again_it_is_hidden_until_the_next_snapshot(filled, at_once, refresh):
+    take_out(GONE)
+    erase_content(GONE)
+    register([GONE])
+    assert not shown(GONE), "the snapshot that serves knows the erased one"
+    refresh(until=NOW)
+    assert shown(GONE)
+    erase_content(GONE)
+    refresh(until=NOW)
+    assert not shown(GONE), "erased once more, it is hidden once more"
+
+
+def test_erased_before_the_catalogue_knows_it_stays_hidden_until_another_upload_takes_its_place(filled, at_once):
+    erase_content(GONE)
+    register([GONE], caption="sent by a nightly sync")
+    materialize(until=NOW)
+    assert not shown(GONE)
+    Content.objects.filter(content_id=GONE).update(upload_timestamp=NOW, updated_at=timezone.now())
+    materialize(until=NOW)
+    assert shown(GONE)
+
+
+def test_an_erased_content_that_is_taken_out_leaves_the_files_within_a_tick(filled, at_once):
+    erase_content(GONE)
+    assert not refresh_snapshot(until=NOW), "nothing has changed so far"
+    take_out(GONE)
+    assert refresh_snapshot(until=NOW)
+    assert GONE not in store.snapshot().row_of
+    assert not refresh_snapshot(until=NOW)
+    register([GONE])
+    assert refresh_snapshot(until=NOW)
+    assert shown(GONE), "the same upload, since the catalogue was seen without it"
+    materialize(until=NOW)
+    assert shown(GONE)
+
+
+def test_the_older_snapshot_still_hides_what_was_uploaded_again(filled, at_once):
+    older = snapshot_files.current(filled)
+    take_out(GONE)
+    erase_content(GONE)
+    register([GONE], caption="quite another clip")
+    materialize(until=NOW)
+    assert shown(GONE)
+    (snapshot_files.current(filled) / "features.npy").write_bytes(b"")
+    store.forget()
+    assert store.snapshot().version == older.name
+    assert not shown(GONE)
+
+
+@pytest.mark.parametrize("at", ["_arrays", "_learned", "_index"])
+def test_an_erasure_while_a_snapshot_is_made_is_hidden_in_it(filled, at_once, monkeypatch, at):
+    real, erased = getattr(snapshot_build, at), []
+
+    def meanwhile(*words, **more):
+        if not erased:
+            erased.append(GONE)
+            take_out(GONE)
+            store.hide(GONE)
+        return real(*words, **more)
+
+    monkeypatch.setattr(snapshot_build, at, meanwhile)
+    register(["neon-99"])
+    materialize(until=NOW)
+    assert erased
+    assert {"neon-99", GONE} < set(store.snapshot().row_of)
+    assert not shown(GONE)
+    materialize(until=NOW)
+    assert GONE not in store.snapshot().row_of
+
+
+def test_a_content_is_hidden_before_a_materialisation_lets_go_of_the_store(filled, at_once, monkeypatch):
+    seen = []
+
+    @contextmanager
+    def waiting():
+        seen.append(shown(GONE))
+        yield
+
+    monkeypatch.setattr(erasure, "single_flight", waiting)
+    erase_content(GONE)
+    assert seen == [False]
 
 
 def test_the_hours_of_an_erased_user_are_counted_without_them(filled):

@@ -179,6 +179,15 @@ class TestUser:
         assert shown.index("sea, sky") < shown.index("Learned from feedback") < shown.index("-0.25")
         assert "{&#x27;" not in shown
 
+    @pytest.mark.parametrize("odd", [["<b>sea</b>", "sky"], "<b>sea</b>", 7, {"topics": {"a": [1]}, "learned": "much"}])
+    def test_preferences_and_demographics_of_any_shape_have_a_page(self, odd, world, client):
+        update_profile(NewProfile("u3", {}, {}))
+        UserProfile.objects.filter(user_id="u3").update(preferences=odd, demographics=odd)
+        shown = log_in(client, superuser=True).get(pages.user_url("u3"))
+        assert shown.status_code == 200
+        assert "<b>sea" not in shown.content.decode()
+        assert ("&lt;b&gt;sea" in text_of(shown)) == ("sea" in str(odd))
+
     def test_somebody_without_a_profile_or_without_a_past_has_a_page(self, world, client):
         update_profile(NewProfile("nobody-yet", {}, {}))
         UserProfile.objects.filter(user_id="u3").delete()

@@ -1,3 +1,5 @@
+import pytest
+
 from features.preference_rows import PreferenceRow, learned, stated
 
 
@@ -23,3 +25,12 @@ def test_the_strongest_that_was_learned_comes_first_with_its_sign():
 def test_what_the_host_app_put_under_the_name_is_shown_as_it_is():
     assert learned({"learned": ["sea"]}) == [PreferenceRow("learned", "", "sea")]
     assert learned({"learned": {"categories": {"sea": "much"}}}) == [PreferenceRow("categories", "sea", "much")]
+
+
+@pytest.mark.parametrize(
+    ("odd", "shown"),
+    [(["sea", 2], "sea, 2"), ("sea", "sea"), (7, "7"), (True, "yes"), (None, "–"), ([{"a": 1}], '[{"a": 1}]')],
+)
+def test_preferences_that_are_no_object_are_one_row(odd, shown):
+    assert stated(odd) == [PreferenceRow("preferences", "", shown)]
+    assert learned(odd) == []

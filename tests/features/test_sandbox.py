@@ -128,6 +128,45 @@ def test_a_picture_of_each_kind_is_read(sandbox, tmp_path):
         assert found.audio_code == "no_audio"
 
 
+def saved(path, picture, **how):
+    picture.save(path, **how)
+    return path
+
+
+def test_pictures_of_49_megapixels_fit_into_the_memory_there_is(tmp_path):
+    square = Image.new("RGBA", (7000, 7000), (200, 30, 30, 120))
+    square.paste((20, 90, 200, 255), (1000, 1000, 5000, 6000))
+    paths = [
+        saved(tmp_path / "lossless.webp", square, lossless=True, method=0, quality=0),
+        saved(tmp_path / "a.avif", square, speed=10, quality=20, subsampling="4:4:4"),
+        saved(tmp_path / "wide.jpg", square.convert("RGB").resize((65_500, 740)), progressive=True, subsampling=0),
+    ]
+    with Sandbox(None, cache=CACHE) as made:
+        for path in paths:
+            found = look(made, path)
+            assert (found.frames, found.visual_code) == (1, "model_unavailable"), path.name
+            assert found.width * found.height > 48_000_000
+
+
+def test_a_picture_that_would_need_more_memory_than_there_is_is_refused_before_it_is_decoded(sandbox, tmp_path):
+    picture = saved(tmp_path / "a.webp", Image.new("RGB", (7000, 7000)), lossless=True, method=0, quality=0)
+    with picture.open("ab") as file:
+        # As incompressible as they come; it is the size that tells.
+        file.truncate(180_000_000)
+    look(sandbox, clip(tmp_path / "a.mp4"))
+    child = sandbox.process_id
+    with pytest.raises(MediaError) as refused:
+        look(sandbox, picture)
+    assert (refused.value.code, sandbox.process_id) == ("too_many_pixels", child)
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp", "png"])
+def test_of_a_picture_with_thousands_of_frames_the_first_are_looked_at(sandbox, tmp_path, kind):
+    frames = [Image.new("L", (40, 30), at % 250) for at in range(2_000)]
+    path = saved(tmp_path / f"a.{kind}", frames[0], save_all=True, append_images=frames[1:], duration=20)
+    assert look(sandbox, path).frames == 8
+
+
 def test_the_same_clip_in_two_containers_has_near_equal_hashes(sandbox, tmp_path):
     one, other, foreign = (
         look(sandbox, clip(tmp_path / name, seed=seed)) for name, seed in (("a.mp4", 3), ("a.webm", 3), ("b.mp4", 4))

@@ -13,10 +13,10 @@ from tests.features.logs import T0, snapshot_of, texts
 ENCODER = ContentEncoder().fit(["neon city", "ocean wave"], {}, {})
 
 
-def write(root, *, seed=0, until=T0, changed_at="2026-11-20T00:00:00+00:00"):
+def write(root, *, seed=0, until=T0, changed_at="2026-11-20T00:00:00+00:00", answered=()):
     like = snapshot_of(5, counters=np.random.default_rng(seed).uniform(0, 9, (5, len(COUNTERS))).astype(np.float32))
     arrays = SnapshotArrays(**{name: getattr(like, name) for name in SnapshotArrays.__dataclass_fields__})
-    manifest = Manifest(until, "counters", ENCODER.version_, 5, 0, changed_at)
+    manifest = Manifest(until, "counters", ENCODER.version_, 5, 0, changed_at, answered=answered)
     return snapshot_files.write(root, arrays, manifest=manifest, encoder=ENCODER, sequential=None)
 
 

@@ -1,5 +1,6 @@
 """Beyond a number of feeds in work, further ones are refused at once."""
 
+import contextlib
 import threading
 import time
 
@@ -8,7 +9,7 @@ from rest_framework.test import APIClient
 
 from events import api_keys, authentication
 from ranking import load
-from ranking.load import Gate, Overloaded
+from ranking.load import Gate, Lane, Overloaded
 
 
 def test_as_many_as_allowed_are_inside_and_who_leaves_makes_room():
@@ -51,6 +52,73 @@ def test_no_more_than_allowed_are_ever_inside():
         thread.join()
     assert most[0] == 3
     assert refused[0] >= 1
+
+
+class Crowd:
+    """Threads that go through a lane, one started after the other is waiting; `order` is who was let in when."""
+
+    def __init__(self, lane: Lane, width: int) -> None:
+        self.lane, self.width = lane, width
+        self.order: list[int] = []
+        self.most = self.inside = 0
+        self.lock = threading.Lock()
+        self.threads: list[threading.Thread] = []
+
+    def join_in(self, number: int) -> None:
+        thread = threading.Thread(target=self.go, args=(number,))
+        self.threads.append(thread)
+        thread.start()
+
+    def go(self, number: int) -> None:
+        with self.lane.through(self.width):
+            with self.lock:
+                self.order.append(number)
+                self.inside += 1
+                self.most = max(self.most, self.inside)
+            time.sleep(0.005)
+            with self.lock:
+                self.inside -= 1
+
+    def finish(self) -> None:
+        for thread in self.threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_a_lane_is_as_wide_as_it_says_and_one_behind_the_other_keeps_the_order(width):
+    lane = Lane()
+    crowd = Crowd(lane, width)
+    with contextlib.ExitStack() as stack:
+        for _ in range(width):
+            stack.enter_context(lane.through(width))
+        for number in range(12):
+            crowd.join_in(number)
+            while len(lane._waiting) <= number:
+                time.sleep(0.001)
+        assert crowd.order == []
+    crowd.finish()
+    assert sorted(crowd.order) == list(range(12))
+    assert crowd.most <= width
+    if width == 1:
+        assert crowd.order == list(range(12))
+
+
+def test_who_fails_in_a_lane_hands_over_too():
+    lane = Lane()
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), lane.through(1):
+            raise ZeroDivisionError
+    with lane.through(1):
+        pass
+
+
+def test_who_waits_too_long_is_refused_and_takes_nobodys_place(monkeypatch):
+    monkeypatch.setattr(load, "PATIENCE_S", 0.01)
+    lane = Lane()
+    with lane.through(1), pytest.raises(Overloaded), lane.through(1):
+        pass
+    with lane.through(1):
+        pass
 
 
 def test_the_door_answers_503_with_retry_after_and_works_again_afterwards(snapshot, settings):

@@ -44,7 +44,8 @@ def test_a_thousand_served_rows_are_what_training_computes_of_the_log_to_the_bit
         NewProfile(f"u{number}", {"time_zone": zone}, {"liked_categories": ["neon"], "languages": ["en"]})
         for number, zone in enumerate(("Asia/Tokyo", "America/Sao_Paulo", "+05:30", "nowhere"))
     ])  # fmt: skip
-    UserProfile.objects.update(updated_at=NOW - timedelta(days=1))
+    # As if all of it had been said a day ago.
+    UserProfile.objects.update(created_at=NOW - timedelta(days=1), stated_before=[])
     live()
     served = list(queries.served_between(NOW, NOW + timedelta(days=9)))
     log, snapshot = interactions_between(None, NOW + timedelta(days=9)), store.snapshot()

@@ -32,11 +32,19 @@ export function connectTaps(feed, { act, tap, doubleTap, hold }) {
   let last = { at: -Infinity, timer: 0 };
   let held = { timer: 0, x: 0, y: 0, fired: false };
   const onSurface = (event) => event.target.closest(".clip-surface");
-  const release = () => clearTimeout(held.timer);
+  const release = () => {
+    clearTimeout(held.timer);
+    held.timer = 0;
+  };
   const fire = () => {
     release();
     held.fired = true;
     hold();
+  };
+  // On a busy device the timer may run before the finger's own movement, which comes with the next frame, is told.
+  const fireIfStill = () => {
+    const press = held;
+    requestAnimationFrame(() => setTimeout(() => press === held && held.timer && fire()));
   };
 
   feed.addEventListener("click", (event) => {
@@ -57,7 +65,7 @@ export function connectTaps(feed, { act, tap, doubleTap, hold }) {
   feed.addEventListener("pointerdown", (event) => {
     release();
     held = { timer: 0, x: event.clientX, y: event.clientY, fired: false };
-    if (onSurface(event) && event.button === 0) held.timer = setTimeout(fire, LONG_PRESS_MS);
+    if (onSurface(event) && event.button === 0) held.timer = setTimeout(fireIfStill, LONG_PRESS_MS);
   });
   feed.addEventListener("pointermove", (event) => {
     if (Math.hypot(event.clientX - held.x, event.clientY - held.y) > STILL_PX) release();

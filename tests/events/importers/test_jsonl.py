@@ -33,6 +33,13 @@ def test_each_kind_becomes_its_row(tmp_path: Path) -> None:
     assert (batch.records, batch.bad) == (4, [])
 
 
+@pytest.mark.parametrize("odd", [["quiet"], "quiet", 7, None])
+def test_a_user_whose_preferences_are_no_object_is_refused(tmp_path: Path, odd: object) -> None:
+    batch = read(tmp_path, {"kind": "user", "user_id": "u", "preferences": odd})
+    assert batch.profiles == []
+    assert "preferences" in str(batch.bad[0])
+
+
 def test_a_given_event_id_stays_and_a_missing_one_follows_from_the_event(tmp_path: Path) -> None:
     given = {**LIKE, "event_id": "3b241101-e2bb-4255-8caf-4136c566a962"}
     reordered = dict(reversed(LIKE.items()))

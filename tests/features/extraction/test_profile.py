@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, timedelta
 
 import pytest
@@ -6,7 +7,7 @@ from features.extraction.profile import LIMIT, Profile, read_profile
 
 
 def read(demographics=None, preferences=None):
-    return read_profile(demographics or {}, preferences or {}, since=5.0, default_zone=UTC)
+    return read_profile(demographics or {}, preferences or {}, default_zone=UTC)
 
 
 def test_wishes_are_read_and_muted_counts_before_liked():
@@ -29,8 +30,15 @@ def test_a_huge_list_is_read_up_to_a_limit():
 
 
 def test_before_it_was_stated_only_the_clock_is_known():
-    profile = read({"time_zone": "+02:00"}, {"liked_categories": ["a"]})
+    profile = replace(read({"time_zone": "+02:00"}, {"liked_categories": ["a"]}), since=5.0)
     before = profile.known_at(5.0)
     assert before == Profile(profile.zone)
     assert before.zone.utcoffset(None) == timedelta(hours=2)
     assert profile.known_at(5.1) is profile
+
+
+def test_each_change_counts_from_its_own_moment_until_the_next():
+    liked, muted = read({}, {"liked_categories": ["a"]}), read({"time_zone": "+02:00"}, {"muted_categories": ["a"]})
+    profile = replace(read({}, {}), since=5.0, earlier=((10.0, liked), (20.0, muted)))
+    said = [profile.known_at(moment) for moment in (5.0, 5.1, 10.0, 10.1, 20.0, 20.1)]
+    assert said == [Profile(), liked, liked, muted, muted, profile]

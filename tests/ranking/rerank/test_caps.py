@@ -1,12 +1,11 @@
 """A cap counts exactly its window, and gives way only where nothing else is left."""
 
 from collections import Counter
-from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from ranking.rerank.caps import WindowCap, first_of, relaxed
+from ranking.rerank.caps import WindowCap, first_allowed, first_relaxed
 
 
 @pytest.mark.parametrize(("most", "window"), [(1, 1), (1, 2), (2, 5), (2, 10), (3, 4)])
@@ -17,25 +16,28 @@ def test_blocked_is_what_a_recount_of_the_window_says(most, window):
     for pick in rng.permutation(200):
         recent = Counter(shown[max(len(shown) - window + 1, 0) :])
         expected = [code >= 0 and recent[code] >= most for code in codes.tolist()]
-        assert cap.blocked().tolist() == expected
+        assert [cap.blocks(candidate) for candidate in range(200)] == expected
         cap.take(int(pick))
         shown.append(int(codes[pick]))
 
 
-def test_each_level_allows_more_than_the_one_before():
+def test_the_first_that_all_caps_allow_wins_and_the_last_cap_yields_first():
     rng = np.random.default_rng(2)
-    free, blocked = rng.random(50) < 0.5, [rng.random(50) < 0.5 for _ in range(3)]
-    levels = relaxed(free, blocked)
-    assert len(levels) == 4
-    for stricter, looser in pairwise(levels):
-        assert not (stricter & ~looser).any()
-    assert levels[0].tolist() == (free & ~blocked[0] & ~blocked[1] & ~blocked[2]).tolist()
-    assert levels[-1].tolist() == free.tolist()
+    for _ in range(300):
+        caps = [WindowCap(rng.integers(0, 3, size=50).astype(np.int32), 1, 3, "creator_cap") for _ in range(3)]
+        for pick in rng.integers(0, 50, size=2).tolist():
+            for cap in caps:
+                cap.take(pick)
+        waiting = np.flatnonzero(rng.random(50) < 0.1).tolist() or [7]
+        passing = [[each for each in waiting if not any(cap.blocks(each) for cap in caps[:strict])] for strict in
+                   (3, 2, 1, 0)]  # fmt: skip
+        assert first_allowed(waiting, caps) == next(iter(passing[0]), None)
+        assert first_relaxed(waiting, caps) == next(level[0] for level in passing if level)
 
 
 def test_nothing_left_is_an_error():
     with pytest.raises(ValueError, match="no candidate"):
-        first_of([np.zeros(3, bool)])
+        first_relaxed([], [])
 
 
 @pytest.mark.parametrize(("most", "window"), [(0, 5), (2, 0)])

@@ -14,9 +14,15 @@ CANDIDATES = np.arange(100, 140)
 SCORES = np.linspace(1, 0, 40).astype(np.float32)
 
 
+def placed(due):
+    place = np.full(200, -1, np.int32)
+    place[np.array(due, np.int64)] = np.arange(len(due))
+    return place
+
+
 def order(due, size=20, user_id="u", rules=RULES):
     asked = replace(query(size=size), user_id=user_id)
-    chosen = Guarantee(np.array(due, np.int64), rules).order(asked, CANDIDATES, SCORES)
+    chosen = Guarantee(placed(due), rules).order(asked, CANDIDATES, SCORES)
     check_positions(chosen, len(CANDIDATES), size)
     assert (chosen.propensity == 1.0).all()
     return chosen
@@ -41,7 +47,7 @@ def test_what_the_page_shows_anyhow_needs_no_help():
 def test_it_moves_on_with_what_a_user_has_seen():
     def place(seen):
         asked = query(size=10, seen=range(seen))
-        return next(iter(Guarantee(np.array([130]), RULES).order(asked, CANDIDATES, SCORES).reasons))
+        return next(iter(Guarantee(placed([130]), RULES).order(asked, CANDIDATES, SCORES).reasons))
 
     assert {place(seen) for seen in range(10)} == set(range(1, 10))
 
