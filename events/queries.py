@@ -419,12 +419,16 @@ def newest_contents(limit: int, audience: Audience = ANYBODY) -> list[str]:
 
     Only age and country narrow what is read; of the rest, `eligible_cards` judges.
     """
+    return list(newest(audience).values_list("content_id", flat=True)[:limit])
+
+
+def newest(audience: Audience) -> QuerySet[Content]:
+    """The rows of `newest_contents`, for whoever knows more of them."""
     ratings = [rating for rating, least in LEAST_AGE.items() if least == 0 or (audience.age or 0) >= least]
-    newest = _released(Content.objects.filter(age_rating__in=ratings, imposed_age_rating__in=ratings))
+    released = _released(Content.objects.filter(age_rating__in=ratings, imposed_age_rating__in=ratings))
     here = Q(geo_allow=[]) | Q(geo_allow__contains=[audience.country])
     denied = Q(geo_deny__contains=[audience.country]) | Q(imposed_geo_deny__contains=[audience.country])
-    newest = newest.filter(here & ~denied if audience.country else _ANYWHERE).order_by("-upload_timestamp")
-    return list(newest.values_list("content_id", flat=True)[:limit])
+    return released.filter(here & ~denied if audience.country else _ANYWHERE).order_by("-upload_timestamp")
 
 
 def eligible(content_ids: Collection[str]) -> set[str]:

@@ -8,8 +8,8 @@ contents. A page that a cursor led to before is not made again: it is read from 
 more.
 
 Queries per page: all about the user and which model serves; eligibility and cards of the shortlist; the log of the
-page; at most once a second the trends. Only a page whose shortlist is withdrawn in large part asks again, one of the
-newest uploads asks which of them are copies, and one that explains itself asks for captions.
+page; at most once a second the trends. Only a page whose shortlist is withdrawn in large part asks again, and one that
+explains itself asks for captions.
 """
 
 import logging

@@ -41,7 +41,7 @@ def fit_fusion(
     label = held_out.labels.of(PRIMARY).astype(np.int8)
     if min(label.sum(), len(label) - label.sum()) < LEAST_ANSWERS:
         return Fusion({}, None)
-    base = FusionWeights()
+    base = FusionWeights().with_model
     factors = fit_factors(
         standardised_value(ranker, reading, held_out, policy), signals_of(held_out.features), label, base=base
     )

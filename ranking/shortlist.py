@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from events.cleaning.audience import Audience, primary
 from events.columnar.history import History
 from events.errors import InvalidRequest
-from events.queries import ContentCard, content, eligible_cards, newest_contents
+from events.queries import ContentCard, content, eligible_cards
 from features.extraction import Profile
-from features.looks import looks_among
+from features.looks import newest_looks
 from ranking.candidates.expressions import parse_boosts, parse_filter
 from ranking.feed_config import USUAL, FeedConfig
 from ranking.feed_request import NO_FIGURES, FeedRequest, Figures
@@ -211,20 +211,19 @@ def shortlist(
 def latest(request: FeedRequest, person: Person, *, release: bool, account: Account) -> Shortlist:
     """Newest uploads straight from the database: unseen ones first, then those of the least recent contact.
 
-    Of copies one is shown, and none of what was met; which of them are copies is asked by a query of its own.
+    Of copies one is shown, and none of what was met.
     """
     seen, waiting = person.memory.seen, person.memory.waiting
     gone = person.withheld | person.memory.walked
-    every = newest_contents(LATEST_DEPTH, person.audience)
-    look = looks_among(every)
-    met = {look[each] for each in every if each in look and (each in seen or each in gone)}
-    newest = [each for each in every if each not in gone]
-    fresh = [each for each in newest if each not in seen and look.get(each) not in met]
+    look = newest_looks(LATEST_DEPTH, person.audience)
+    met = {code for each, code in look.items() if each in seen or each in gone} - {UNKNOWN}
+    newest = [each for each in look if each not in gone]
+    fresh = [each for each in newest if each not in seen and look[each] not in met]
     new = [each for each in fresh if each not in waiting]
     release = release or len(new) < ENOUGH_PAGES * request.limit
     again = sorted((each for each in newest if each in seen), key=lambda each: seen[each])
     picks = (Pick(each, "latest", ("latest",)) for each in (fresh if release else new))
-    listed = (replace(pick, look=look.get(pick.content_id, UNKNOWN)) for pick in chain(picks, map(_again, again)))
+    listed = (replace(pick, look=look[pick.content_id]) for pick in chain(picks, map(_again, again)))
     return Shortlist(listed, "latest", "latest", release, account)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ranking.pipeline.stages import FeedQuery, Ids, Judgement, Ranker, Scores, judge
+from ranking.pipeline.stages import FeedQuery, Ids, Judgement, JudgingRanker, Scores
 
 
 @dataclass(slots=True)
@@ -15,7 +15,7 @@ class Boosted:
     The version is that of the ranker: which model judges does not change with what is asked for.
     """
 
-    ranker: Ranker
+    ranker: JudgingRanker
     added: NDArray[np.float32]
     version: str = field(init=False)
 
@@ -28,7 +28,7 @@ class Boosted:
 
     def judge(self, query: FeedQuery, candidates: Ids) -> Judgement:
         """What the ranker says, with the boost as one more signal."""
-        judged = judge(self.ranker, query, candidates)
+        judged = self.ranker.judge(query, candidates)
         boost = self.added[candidates]
         scores = np.asarray(judged.scores + boost, np.float32)
         return Judgement(scores, judged.heads, judged.terms, {**judged.signals, "boost": boost}, judged.weights)

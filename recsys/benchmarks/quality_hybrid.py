@@ -2,10 +2,11 @@
 
     manage.py bench quality --mode hybrid --dataset kuairand --path PATH [--train-until DAY]
 
-The model of the ranking half gives values; the signals are read off the same features, as `ranking.fusion_fit` does. A
-row scales what the last events say (taste, category, creator) by one factor and leaves the rest; the served weights are
-the row of factor 1, and every difference is paired by user against them. Signals are those of the moment a session
-began, for the reason `quality_exposures` gives, so what happens within it speaks for more weight than this shows.
+The model of the ranking half gives values; the signals are read off the same features, as `ranking.fusion_fit` does.
+A row scales what the last events say (taste, category, creator) by one factor and leaves the rest. Factor 1 is what
+serves without a model (`FusionWeights.beside_model` with one), and every difference is paired by user against it.
+Signals are those of the moment a session began, for the reason `quality_exposures` gives, so what happens within it
+speaks for more weight than this shows.
 """
 
 from dataclasses import replace

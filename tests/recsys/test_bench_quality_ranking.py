@@ -64,8 +64,13 @@ def test_signals_that_tell_nothing_cost_the_hybrid_what_they_weigh(exposures):
     assert result.figures["model alone: AUC"] > auc[0] - 0.05, "the other signals stay"
     low, high = (result.figures[f"{quality_hybrid.SERVED}: AUC over served {end}"] for end in ("low", "high"))
     assert low == high == 0.0
-    assert result.figures["session x 0: AUC over served low"] > 0.0
-    assert result.figures["fitted factors: AUC"] > result.figures[f"{quality_hybrid.SERVED}: AUC"]
+
+
+def test_the_hybrid_is_compared_pair_by_pair_with_what_serves(exposures):
+    worth = (exposures.test.features.user[:, 0] + exposures.test.features.content[:, 1]).astype(np.float64)
+    noise = np.random.default_rng(2).normal(size=len(worth))
+    figures = quality_hybrid.judge(exposures, {"session x 0": worth, quality_hybrid.SERVED: worth + noise}).figures
+    assert figures["session x 0: AUC over served low"] > 0.0
 
 
 def test_scrambled_labels_give_an_auc_of_one_half(exposures):

@@ -124,7 +124,8 @@ def test_factors_of_the_model_scale_the_signals_beside_it_and_not_the_light_rank
     model = Model(np.ones(len(SHELF), np.float32), fusion={"category": 0.5, "freshness": 2.0, "popularity": 99.0})
     told = ModelRanker(model, lambda rows: rows, alone).judge(query(past=past), ALL).signals
     plain = alone.judge(query(past=past), ALL).signals
-    for name, factor in {"category": 0.5, "freshness": 2.0, "popularity": 2.0, "creator": 1.0}.items():
+    beside = FusionWeights().beside_model
+    for name, factor in {"category": 0.5 * beside, "freshness": 2.0, "popularity": 2.0, "creator": beside}.items():
         np.testing.assert_allclose(told[name], factor * plain[name], rtol=1e-5, atol=1e-6)
 
 
