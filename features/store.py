@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 HOURS_PER_DAY: Final = int(DAY_S // WINDOW_S)
 RECHECK_S: Final = 1.0
 """A new snapshot serves everywhere within this."""
+VECTORS_AT_ONCE: Final = 50_000
+"""Encoded for the database in one piece, some 100 MB; those of a million contents at once would be two gigabytes."""
 
 
 def put_states(
@@ -156,15 +158,17 @@ def put_embeddings(content_ids: Sequence[str], vectors: NDArray[np.float32], *, 
     """Store combined vectors of new or changed contents; those of other encoders are dropped: nothing compares."""
     kind = encoder.partition("-")[0]
     Embedding.objects.filter(encoder__startswith=f"{kind}-").exclude(encoder=encoder).delete()
-    moments = [np.full(len(content_ids), now.timestamp())]
-    rows = encode_rows(content_ids, np.arange(len(content_ids)), moments, encoder, np.asarray(vectors, np.float32))
     with connection.cursor() as cursor:
         # A whole catalogue may come at once: numbers as text, row by row, would take minutes.
         cursor.execute(
             "CREATE TEMP TABLE fresh_embedding (content_id text, as_of timestamptz, encoder text, vector real[]) "
             "ON COMMIT DROP"
         )
-        cursor.copy_expert("COPY fresh_embedding FROM STDIN (FORMAT binary)", io.BytesIO(rows))
+        for start in range(0, len(content_ids), VECTORS_AT_ONCE):
+            ids, some = content_ids[start : start + VECTORS_AT_ONCE], vectors[start : start + VECTORS_AT_ONCE]
+            moments = [np.full(len(ids), now.timestamp())]
+            rows = encode_rows(ids, np.arange(len(ids)), moments, encoder, np.asarray(some, np.float32))
+            cursor.copy_expert("COPY fresh_embedding FROM STDIN (FORMAT binary)", io.BytesIO(rows))
         cursor.execute(
             "INSERT INTO embedding (content_id, as_of, encoder, vector) "
             "SELECT content_id, as_of, encoder, vector FROM fresh_embedding ON CONFLICT DO NOTHING"

@@ -3,7 +3,8 @@
 A made-up app (`feed_world`; 100,000 contents unless told otherwise), its features and a trained model, and the web
 server as `up` starts it, with Postgres and the load on the same machine. Every request is somebody's next page: key
 checked, history read, candidates found, ranked, re-ranked, judged by the database, written into the log of what was
-served. The load is one thread of a process of its own, over kept connections.
+served. The load is one thread of a process of its own, over kept connections that change every `PER_CONNECTION`
+requests.
 
 Rounds of feed and no-op alternate, so that whatever else the machine does hits both. Stages and statements are counted
 by the server itself.
@@ -34,6 +35,7 @@ LIMIT: Final = 10
 ROUNDS: Final = 3
 WARM_UP: Final = 400
 FEW, MANY = 2, 16
+PER_CONNECTION: Final = 20
 LEAST_PER_S: Final = 150.0
 MOST_MS: Final = {FEW: 50.0, MANY: 250.0}
 MOST_QUERIES: Final = 4.0
@@ -101,8 +103,9 @@ def measure(size: feed_world.Size, activity: NDArray[np.float64], *, requests: i
         before = Readings.of(metrics_folder())
         for _ in range(ROUNDS):
             for in_flight in (FEW, MANY):
-                feeds[in_flight].add(*send(port, pages(requests), connections=in_flight))
-                noops[in_flight].add(*send(port, noop, connections=in_flight))
+                kept = {"connections": in_flight, "per_connection": PER_CONNECTION}
+                feeds[in_flight].add(*send(port, pages(requests), **kept))
+                noops[in_flight].add(*send(port, noop, **kept))
         counted = Readings.of(metrics_folder()).since(before)
     return _judge(size, feeds, noops, counted)
 

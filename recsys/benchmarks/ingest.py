@@ -153,13 +153,15 @@ def _judge(rounds: dict[str, list[Round]]) -> Result:
     return Result("ingest", figures, ("load", "measured", "limit"), rows, tuple(bars))
 
 
-def send(port: int, requests: list[bytes], *, connections: int) -> tuple[float, list[load.Answer]]:
-    """Send requests from a process of their own; returns the seconds and the answers."""
+def send(
+    port: int, requests: list[bytes], *, connections: int, per_connection: int = 0
+) -> tuple[float, list[load.Answer]]:
+    """Send requests from a process of their own, see `load`; returns the seconds and the answers."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "requests", Path(folder) / "answers"
         load.write_parts(source, ((0.0, request) for request in requests))
-        command = [sys.executable, "-m", "recsys.benchmarks.load", str(port), str(connections), str(source)]
-        subprocess.run([*command, str(target)], check=True)
+        command = [sys.executable, "-m", "recsys.benchmarks.load", str(port), str(connections), str(per_connection)]
+        subprocess.run([*command, str(source), str(target)], check=True)
         (seconds, _), *parts = load.read_parts(target)
     answers = []
     for taken, text in parts:

@@ -1,7 +1,11 @@
-"""`python -m recsys.benchmarks.load <port> <connections> <requests> <answers>`: send requests, keep every answer.
+"""`python -m recsys.benchmarks.load <port> <connections> <per connection> <requests> <answers>`: send, keep answers.
 
 One thread over raw sockets, apart from the benchmark's own process and without Django: what it costs is taken from the
 server it measures. Each connection sends its next request as soon as its last one is answered.
+
+Which process of a server gets a connection is chance, and stays so for as long as it is kept: two connections for a
+whole run measure one process or two, by luck. After `per connection` answers (0: never) each gives way to a new one, so
+that a run is the mean of both.
 """
 
 import selectors
@@ -34,9 +38,11 @@ class _Connection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received = b""
         self.started = 0.0
+        self.sent = 0
 
     def send(self, request: bytes) -> None:
         self.received = b""
+        self.sent += 1
         self.started = time.perf_counter()
         self.socket.sendall(request)
 
@@ -52,7 +58,9 @@ class _Connection:
         return Answer(time.perf_counter() - self.started, head, body)
 
 
-def send_all(port: int, requests: Sequence[bytes], *, connections: int) -> tuple[float, list[Answer]]:
+def send_all(
+    port: int, requests: Sequence[bytes], *, connections: int, per_connection: int = 0
+) -> tuple[float, list[Answer]]:
     """Send every request once; returns the seconds of all of it, and the answers in the order of their arrival."""
     waiting = iter(requests)
     answers: list[Answer] = []
@@ -67,12 +75,21 @@ def send_all(port: int, requests: Sequence[bytes], *, connections: int) -> tuple
             if not ready:
                 raise TimeoutError(f"no answer within {LIMIT_S:.0f} s")
             for key, _ in ready:
-                answer = key.data.receive()
-                if answer is not None:
-                    answers.append(answer)
-                    following = next(waiting, None)
-                    if following is not None:
-                        key.data.send(following)
+                one = key.data
+                answer = one.receive()
+                if answer is None:
+                    continue
+                answers.append(answer)
+                following = next(waiting, None)
+                if following is None:
+                    continue
+                if per_connection and one.sent >= per_connection:
+                    selector.unregister(one.socket)
+                    one.socket.close()
+                    one = _Connection(port)
+                    opened.append(one)
+                    selector.register(one.socket, selectors.EVENT_READ, one)
+                one.send(following)
         seconds = time.perf_counter() - started
         for one in opened:
             one.socket.close()
@@ -106,9 +123,9 @@ def _content_length(head: bytes) -> int:
 
 def main() -> None:
     """The seconds of the whole run come first in the file of answers, then each answer with its own."""
-    port, connections, source, target = sys.argv[1:]
+    port, connections, per_connection, source, target = sys.argv[1:]
     requests = [request for _, request in read_parts(Path(source))]
-    seconds, answers = send_all(int(port), requests, connections=int(connections))
+    seconds, answers = send_all(int(port), requests, connections=int(connections), per_connection=int(per_connection))
     parts = [(answer.seconds, answer.head + b"\r\n\r\n" + answer.body) for answer in answers]
     write_parts(Path(target), [(seconds, b""), *parts])
 

@@ -11,7 +11,7 @@ from features import hiding, snapshot_files, store
 from features.extraction import timeline
 from features.extraction.aggregates import NEVER
 from features.materialize import materialize
-from features.models import ContentFeatures
+from features.models import ContentFeatures, Embedding
 from tests.features.clips import CLIPS, NOW, days_of_events, register, send
 
 
@@ -161,6 +161,14 @@ def test_an_older_snapshot_serves_no_content_erased_before_or_since(filled, monk
     store.hide(CLIPS[4])
     snapshot = store.snapshot()
     assert not snapshot.active[snapshot.rows(CLIPS[3:5])].any()
+
+
+def test_more_vectors_than_are_encoded_at_once_are_all_stored(db, monkeypatch):
+    monkeypatch.setattr(store, "VECTORS_AT_ONCE", 3)
+    vectors = np.arange(16, dtype=np.float32).reshape(8, 2)
+    store.put_embeddings(CLIPS[:8], vectors, encoder="content-1", now=NOW)
+    stored = dict(Embedding.objects.values_list("content_id", "vector"))
+    assert stored == dict(zip(CLIPS[:8], vectors.tolist(), strict=True))
 
 
 def test_all_threads_get_the_snapshot_at_the_very_first_request(filled):
