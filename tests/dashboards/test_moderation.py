@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
 from dashboards import moderation, moderation_log
 from dashboards.moderation import Decision, Moderator
@@ -104,9 +105,10 @@ def test_taking_back_the_earlier_of_two_decisions_leaves_the_later(case):
 def test_a_suspension_takes_every_content_of_the_author_away_until_its_end(case):
     clip("c2")
     clip("other", "somebody else")
-    made = decide(case, "suspend", duration_h=24)
+    now = timezone.now()  # whether it is over is judged by the database's clock
+    made = decide(case, "suspend", duration_h=24, now=now)
     assert (shown("c1"), shown("c2"), shown("other")) == (False, False, True)
-    moderation.undo(made, ANN, now=NOW)
+    moderation.undo(made, ANN, now=now)
     assert shown("c2")
 
 

@@ -4,7 +4,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -36,6 +36,11 @@ def make_event(event_type: str = "like", **fields: Any) -> dict[str, Any]:
         **fields,
     }
     return {name: value for name, value in event.items() if value is not None}
+
+
+def event_just_now(event_type: str = "like", **fields: Any) -> dict[str, Any]:
+    """The same a minute ago: for doors, which read the clock and take nothing older than a week of users."""
+    return make_event(event_type, **{"timestamp": (datetime.now(UTC) - timedelta(minutes=1)).isoformat()} | fields)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from events import api_keys, authentication
 from events.authentication import Closed, require_scope
 from events.models import ApiKey, Event
 from events.scopes import SERVER_SCOPES
-from tests.events.conftest import make_event
+from tests.events.conftest import event_just_now as make_event
 
 pytestmark = pytest.mark.django_db
 EVENTS, BEACON, FEED = "/api/v1/events", "/api/v1/events/beacon", "/api/v1/feed"

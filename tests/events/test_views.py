@@ -2,26 +2,17 @@
 
 import json
 import uuid
-from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from events.cleaning.schema import EVENT_TYPES
 from events.models import Content, Event, UserProfile
-from tests.events import conftest
+from tests.events.conftest import event_just_now as make_event
 
 pytestmark = pytest.mark.django_db
 EVENTS = "/api/v1/events"
 BEACON = "/api/v1/events/beacon"
-
-
-def make_event(event_type: str = "like", **fields: Any) -> dict[str, Any]:
-    """An event of a minute ago: the doors read the clock, and take nothing old of users."""
-    return conftest.make_event(
-        event_type, **{"timestamp": (timezone.now() - timedelta(minutes=1)).isoformat()} | fields
-    )
 
 
 def error_of(response, status):
