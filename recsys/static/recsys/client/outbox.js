@@ -37,6 +37,7 @@ export class Outbox {
   #transport;
   #options;
   #storageKey;
+  #closed = false;
   #stored = true;
   #batchSize = LARGEST_BATCH;
   #failures = 0;
@@ -71,7 +72,9 @@ export class Outbox {
     return this.#letters;
   }
 
+  /** What waits stays stored for the next page of this user; an attempt that is under way is the last one. */
   close() {
+    this.#closed = true;
     clearTimeout(this.#timer);
     removeEventListener("online", this.#onOnline);
     document.removeEventListener("visibilitychange", this.#onVisible);
@@ -129,6 +132,7 @@ export class Outbox {
       this.#failures = 0;
       this.#timerAt = Infinity;
     }
+    if (this.#closed) return;
     // While retries back off, new letters must not bring the next attempt forward.
     if (this.#failures && this.#timerAt < Infinity) return;
     const now = performance.now();
