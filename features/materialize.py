@@ -151,8 +151,9 @@ def refresh_snapshot(*, until: datetime) -> bool:
     """Write a new snapshot if the catalogue changed since the last one: an upload need not wait for its first events.
 
     A large catalogue rests in between (`snapshot_build.is_due`). Returns whether it did; otherwise this is a query or
-    two, and one small file.
+    two, and one small file. What outlived an erasure goes by the same tick.
     """
+    snapshot_build.forget_erased()
     if not snapshot_build.is_due():
         return False
     with single_flight():
