@@ -61,6 +61,12 @@ class TestContent:
             assert feature.what in shown.replace("&#x27;", "'")
             assert feature.unit in shown
 
+    def test_a_length_that_is_no_number_is_unknown(self, world, client):
+        Content.objects.filter(content_id="neon-3").update(duration_s=float("nan"))
+        shown = text_of(log_in(client, superuser=True).get(pages.content_url("neon-3")))
+        assert "Length unknown" in shown
+        assert "nan" not in shown.lower().split()
+
     def test_a_default_value_is_told_from_a_known_one(self):
         block = np.array([feature.default for feature in FEATURES if feature.block == "user"], np.float32)
         block[0] += 1
