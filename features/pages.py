@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import numpy as np
+from django.conf import settings
 from django.urls import reverse
 from numpy.typing import NDArray
 
+from events.cleaning.origins import origin_of
 from events.cleaning.schema import EVENT_TYPES
 from events.cleaning.uploads import is_media_url
 from events.columnar.history import History
@@ -66,7 +68,10 @@ class CounterRow:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A content in a row of pictures, with the number that put it there; `note` says what is special about it."""
+    """A content in a row of pictures, with the number that put it there; `note` says what is special about it.
+
+    `elsewhere` is the origin of its picture where pages may not show that, or "".
+    """
 
     content_id: str
     url: str
@@ -74,6 +79,7 @@ class Tile:
     caption: str
     score: float
     note: str
+    elsewhere: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +117,16 @@ class VectorRow:
 
 @dataclass(frozen=True, slots=True)
 class ContentPage:
-    """Everything about one content. Lists are empty and `chart` is None where nothing is known yet."""
+    """Everything about one content. Lists are empty and `chart` is None where nothing is known yet.
+
+    `media_elsewhere` is the origin of its media where pages may not show those, or "".
+    """
 
     card: ContentCard
     uploaded: datetime
     media_url: str
     thumbnail_url: str
+    media_elsewhere: str
     in_snapshot: bool
     as_of: datetime | None
     features: list[FeatureRow]
@@ -172,6 +182,18 @@ def user_url(user_id: str) -> str:
     return f"{reverse('admin:features_user_page')}?{urlencode({'id': user_id})}"
 
 
+def shown_url(address: str) -> str:
+    """The address of a picture or clip, "" where a page may not show it: the browser would leave a hole."""
+    return address if is_media_url(address) and not _elsewhere(address) else ""
+
+
+def _elsewhere(address: str) -> str:
+    origin = origin_of(address) if is_media_url(address) else ""
+    # The name of this host in an address is this host, too.
+    own = urlsplit(origin).hostname in settings.ALLOWED_HOSTS
+    return "" if own or origin in settings.MEDIA_ORIGINS else origin
+
+
 def content_page(content_id: str, *, now: datetime) -> ContentPage | None:
     """The page of a content; None where the catalogue has none of that id."""
     row = content(content_id) if _possible(content_id) else None
@@ -184,8 +206,9 @@ def content_page(content_id: str, *, now: datetime) -> ContentPage | None:
     shown = ContentPage(
         card=card,
         uploaded=row["upload_timestamp"],
-        media_url=card.media_url if is_media_url(card.media_url) else "",
-        thumbnail_url=card.thumbnail_url if is_media_url(card.thumbnail_url) else "",
+        media_url=shown_url(card.media_url),
+        thumbnail_url=shown_url(card.thumbnail_url),
+        media_elsewhere=_elsewhere(card.media_url) or _elsewhere(card.thumbnail_url),
         in_snapshot=False, as_of=None, features=[], context=[], counters=[], half_lives=tuple(HALF_LIVES_S),
         neighbours=[], vectors=_vectors(content_id), analysis=_analysis(content_id), chart=band_chart(series),
         series=series_rows(series),
@@ -355,9 +378,10 @@ def _tiles(
 
 def tile(card: ContentCard, score: float = 0.0, note: str = "") -> Tile:
     """A content as a picture with a number; that it is not shown in feeds comes before any other note."""
-    picture = card.thumbnail_url if is_media_url(card.thumbnail_url) else ""
+    picture = shown_url(card.thumbnail_url)
     special = note if card.status == "active" else card.status
-    return Tile(card.content_id, content_url(card.content_id), picture, card.caption, score, special)
+    elsewhere = _elsewhere(card.thumbnail_url)
+    return Tile(card.content_id, content_url(card.content_id), picture, card.caption, score, special, elsewhere)
 
 
 def _possible(text: str) -> bool:
