@@ -9,16 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import numpy as np
-from django.conf import settings
 from django.urls import reverse
 from numpy.typing import NDArray
 
-from events.cleaning.origins import origin_of
 from events.cleaning.schema import EVENT_TYPES
-from events.cleaning.uploads import is_media_url
 from events.columnar.history import History
 from events.queries import ContentCard, Visit, content, content_cards, profile, recent_history, recent_sessions
 from features import profiles, store, trends
@@ -31,6 +28,7 @@ from features.extraction.snapshot import ContentSnapshot
 from features.extraction.user import taste_vector
 from features.models import ContentAnalysis, Embedding
 from features.preference_rows import PreferenceRow, learned, stated
+from features.shown_media import elsewhere, shown_url
 
 NEIGHBOURS: Final = 12
 EVENTS_SHOWN: Final = 30
@@ -182,18 +180,6 @@ def user_url(user_id: str) -> str:
     return f"{reverse('admin:features_user_page')}?{urlencode({'id': user_id})}"
 
 
-def shown_url(address: str) -> str:
-    """The address of a picture or clip, "" where a page may not show it: the browser would leave a hole."""
-    return address if is_media_url(address) and not _elsewhere(address) else ""
-
-
-def _elsewhere(address: str) -> str:
-    origin = origin_of(address) if is_media_url(address) else ""
-    # The name of this host in an address is this host, too.
-    own = urlsplit(origin).hostname in settings.ALLOWED_HOSTS
-    return "" if own or origin in settings.MEDIA_ORIGINS else origin
-
-
 def content_page(content_id: str, *, now: datetime) -> ContentPage | None:
     """The page of a content; None where the catalogue has none of that id."""
     row = content(content_id) if _possible(content_id) else None
@@ -208,7 +194,7 @@ def content_page(content_id: str, *, now: datetime) -> ContentPage | None:
         uploaded=row["upload_timestamp"],
         media_url=shown_url(card.media_url),
         thumbnail_url=shown_url(card.thumbnail_url),
-        media_elsewhere=_elsewhere(card.media_url) or _elsewhere(card.thumbnail_url),
+        media_elsewhere=elsewhere(card.media_url) or elsewhere(card.thumbnail_url),
         in_snapshot=False, as_of=None, features=[], context=[], counters=[], half_lives=tuple(HALF_LIVES_S),
         neighbours=[], vectors=_vectors(content_id), analysis=_analysis(content_id), chart=band_chart(series),
         series=series_rows(series),
@@ -380,8 +366,8 @@ def tile(card: ContentCard, score: float = 0.0, note: str = "") -> Tile:
     """A content as a picture with a number; that it is not shown in feeds comes before any other note."""
     picture = shown_url(card.thumbnail_url)
     special = note if card.status == "active" else card.status
-    elsewhere = _elsewhere(card.thumbnail_url)
-    return Tile(card.content_id, content_url(card.content_id), picture, card.caption, score, special, elsewhere)
+    blocked = elsewhere(card.thumbnail_url)
+    return Tile(card.content_id, content_url(card.content_id), picture, card.caption, score, special, blocked)
 
 
 def _possible(text: str) -> bool:
