@@ -13,8 +13,8 @@ from dashboards.casework.policies import POLICIES
 from dashboards.moderation import Moderator
 from dashboards.moderation_models import Appeal, ModerationAction, ModerationCase, Report
 from events import queries
-from events.cleaning.uploads import is_media_url
 from features.content_stats import content_stats
+from features.shown_media import elsewhere, shown_url
 
 VIEWS: Final = ("open", "escalated", "appeals", "hidden", "late", "mine", "closed")
 LATE_AFTER: Final = timedelta(hours=24)
@@ -88,8 +88,9 @@ def _content(content_id: str, *, now: datetime) -> Mapping[str, Any] | None:
         "language": card.language,
         "duration_s": card.duration_s,
         # Whatever else stands there must not end up in a src attribute.
-        "media_url": card.media_url if is_media_url(card.media_url) else "",
-        "thumbnail_url": card.thumbnail_url if is_media_url(card.thumbnail_url) else "",
+        "media_url": shown_url(card.media_url),
+        "thumbnail_url": shown_url(card.thumbnail_url),
+        "media_elsewhere": elsewhere(card.media_url) or elsewhere(card.thumbnail_url),
         "reach": {"impressions": figures.impressions, "views": figures.views, "hides": figures.hides},
     }
 
@@ -132,7 +133,7 @@ def _author(author_id: str, *, now: datetime) -> dict[str, Any] | None:
                 "content_id": card.content_id,
                 "caption": card.caption,
                 "status": card.status,
-                "thumbnail_url": card.thumbnail_url if is_media_url(card.thumbnail_url) else "",
+                "thumbnail_url": shown_url(card.thumbnail_url),
             }
             for card in queries.contents_of(author_id, limit=MOST_CONTENTS)
         ],

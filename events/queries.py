@@ -568,9 +568,9 @@ def _released(rows: QuerySet[Content]) -> QuerySet[Content]:
 
 
 _SELECT_CARDS: Final = """
-    SELECT content_id, creator_id, metadata, duration_s, language, media_url, thumbnail_url, status, age_rating,
-           imposed_age_rating, geo_allow, geo_deny || imposed_geo_deny, date_part('epoch', upload_timestamp),
-           coalesce(expires_at <= statement_timestamp(), false)
+    SELECT content_id, creator_id, metadata, nullif(duration_s, 'NaN'), language, media_url, thumbnail_url, status,
+           age_rating, imposed_age_rating, geo_allow, geo_deny || imposed_geo_deny,
+           date_part('epoch', upload_timestamp), coalesce(expires_at <= statement_timestamp(), false)
     FROM content WHERE content_id = ANY(%s)
 """
 # `_released` in the words of the database; a test holds them together.

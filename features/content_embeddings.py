@@ -51,9 +51,13 @@ class Made:
     encoded: int
 
 
-def make(catalogue: ContentTable, *, known: Known | None, refit: bool, now: datetime) -> Made:
-    """Encode the catalogue and store the vectors that are new, stamped `now`."""
+def make(catalogue: ContentTable, *, known: Known | None, refit: bool, now: datetime, erased: bool = False) -> Made:
+    """Encode the catalogue and store the vectors that are new, stamped `now`.
+
+    Where contents were `erased` since, words of theirs that no content has any more are forgotten by learning anew.
+    """
     texts = _documents(catalogue)
+    refit = refit or (erased and known is not None and known.encoder.text_.has_outlived(texts))
     encoder = _encoder(texts, known, refit=refit)
     hashes = _source_hashes(catalogue.content_id.tolist(), texts)
     embedding, encoded = _embed(catalogue, texts, hashes, encoder, known)

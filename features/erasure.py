@@ -57,6 +57,7 @@ def erase_user(user_id: str, *, first: datetime | None, last: datetime | None) -
     """
     # A snapshot that learns meanwhile would write the sequences again, with the user's.
     with single_flight():
+        store.note_erased_user()
         gone = {SEQUENCES: int(learned_sequences.forget())} | trends.forget_thing("creator", user_id)
         if first is None or last is None:
             return gone | {"window_fill": 0}

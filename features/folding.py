@@ -7,7 +7,7 @@
 Both end in the same bytes, as a state follows from the counts before it by the same steps of float32.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -65,7 +65,13 @@ class Carried:
 
 
 def refold(
-    before: Mapping[int, Hour], hours: Sequence[Hour], population: Population, *, last: int | None, carried: Carried
+    before: Mapping[int, Hour],
+    hours: Sequence[Hour],
+    population: Population,
+    *,
+    last: int | None,
+    carried: Carried,
+    distrusted: Collection[int] = (),
 ) -> int:
     """Bring the states in line with hours that were just stored; returns how many were written.
 
@@ -77,6 +83,7 @@ def refold(
     hours : what is stored now, ascending; the running hour waits
     population : the counts of the population in these hours
     last : the last hour that the states knew
+    distrusted : hours all of whose contents are folded again, whatever has changed
     """
     complete = [hour for hour in hours if hour.folded]
     if not complete:
@@ -86,7 +93,7 @@ def refold(
         written = _append(complete, clock, carried)
     else:
         carried.forget()
-        written = _again(before, complete, last, clock)
+        written = _again(before, complete, last, clock, distrusted)
     _refold_population(complete, population, clock)
     return written
 
@@ -101,9 +108,11 @@ def _append(hours: Sequence[Hour], clock: LogClock, carried: Carried) -> int:
     return len(counts)
 
 
-def _again(before: Mapping[int, Hour], hours: Sequence[Hour], last: int, clock: LogClock) -> int:
+def _again(
+    before: Mapping[int, Hour], hours: Sequence[Hour], last: int, clock: LogClock, distrusted: Collection[int]
+) -> int:
     """Hours in the middle: fold what they changed, from the day of the first of them to the end."""
-    changed = sorted(_changed(before, hours, clock))
+    changed = sorted(_changed(before, hours, clock, distrusted))
     if not changed:
         return 0
     first = hours[0].window // store.HOURS_PER_DAY
@@ -120,7 +129,9 @@ def _again(before: Mapping[int, Hour], hours: Sequence[Hour], last: int, clock: 
     return written
 
 
-def _changed(before: Mapping[int, Hour], hours: Sequence[Hour], clock: LogClock) -> set[str]:
+def _changed(
+    before: Mapping[int, Hour], hours: Sequence[Hour], clock: LogClock, distrusted: Collection[int]
+) -> set[str]:
     """Contents whose counts differ in any of the hours; all contents if the log's time itself runs differently now."""
     known = log_windows.filled_hours()
     vanished = [hour.window for hour in hours if hour.events == 0 and hour.window in before]
@@ -134,7 +145,7 @@ def _changed(before: Mapping[int, Hour], hours: Sequence[Hour], clock: LogClock)
     for hour in hours:
         old = before.get(hour.window)
         mine, theirs = hour.by_content(), {} if old is None else old.by_content()
-        trusted = _was_folded(old)
+        trusted = _was_folded(old) and hour.window not in distrusted
         changed |= {each for each in mine.keys() | theirs.keys() if not trusted or mine.get(each) != theirs.get(each)}
     return changed
 

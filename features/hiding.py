@@ -7,6 +7,10 @@ that is written beside it, and a file that is damaged hides as before. Files are
 snapshot has in its manifest which erasures it has answered, because it was made from a catalogue that was read after
 them. All others hold for it. What all snapshots on disk have answered is removed.
 
+Nothing of it stays for longer than it must: `KEPT_S` after the erasure, with the next tick of the store that finds it
+answered by the snapshot that serves, older snapshots go that have not answered it, and then its file, which needs the
+plain id only to ask the catalogue. An erased user leaves an empty file, whose age says which snapshots are older.
+
 An erasure is answered where the catalogue has the content no more, or has it again because it was uploaded anew.
 """
 
@@ -26,6 +30,7 @@ KEPT_S: Final = 3600.0
 """An erasure is kept for so long at least: a snapshot that was begun before it may still be on its way to the disk."""
 _DIGITS: Final = 64
 _UNFINISHED: Final = "."
+_USER: Final = ".user-"
 
 
 class ErasuresUnreadable(RuntimeError):
@@ -80,6 +85,36 @@ def add(root: Path, content_id: str, *, uploaded: float | None, erased: float) -
         os.close(handle)
 
 
+def add_user(root: Path) -> None:
+    """Note that some user was erased now: snapshots learned before are not kept behind the one that serves."""
+    folder = root / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{_USER}{secrets.token_hex(8)}").touch()
+
+
+def old_users(root: Path) -> dict[Path, float]:
+    """When users were erased, seconds since 1970 UTC, by the file that says so; without those of the last `KEPT_S`."""
+    moments = {path: _noted_at(path) for path in (root / FOLDER).glob(f"{_USER}*")}
+    return {path: moment for path, moment in moments.items() if _is_old(moment)}
+
+
+def old_names(root: Path) -> frozenset[str]:
+    """The erasures that are older than `KEPT_S`, by name."""
+    return frozenset(name for name in names(root) if _is_old(_noted_at(root / FOLDER / name)))
+
+
+def _noted_at(path: Path) -> float:
+    """When a file was written, seconds since 1970 UTC; never where it went meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return float("inf")
+
+
+def _is_old(moment: float) -> bool:
+    return time.time() - moment > KEPT_S
+
+
 def names(root: Path) -> frozenset[str]:
     """The erasures there are, by name; raises `ErasuresUnreadable` where that cannot be told."""
     try:
@@ -124,7 +159,7 @@ def clear(root: Path, answered: Collection[str]) -> None:
         for name in os.listdir(folder):
             # Another process may clear the same one.
             with suppress(FileNotFoundError):
-                over = name in answered or name.startswith(_UNFINISHED)
+                over = name in answered or (name.startswith(_UNFINISHED) and not name.startswith(_USER))
                 if over and now - (folder / name).stat().st_mtime > KEPT_S:
                     (folder / name).unlink()
 

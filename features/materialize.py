@@ -13,7 +13,7 @@ Every run of hours is one transaction, so a crash loses at most the run in work,
 again. One materialisation at a time: a second one waits, and then finds nothing to do.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -88,8 +88,9 @@ class Counted:
 
 @dataclass(slots=True)
 class _Done:
-    """What a run has done so far."""
+    """What a run has done so far, and the hours whose rows it does not believe."""
 
+    distrusted: Collection[int] = ()
     windows: int = 0
     events: int = 0
     states: int = 0
@@ -106,16 +107,22 @@ def materialize(*, until: datetime, refit: bool = False, progress: Progress | No
     until : aware; events stamped at or after it wait
     refit : learn encoder and sequential model anew, whatever their age
     """
-    report = progress or _silent
     with single_flight():
-        until = max(until, log_windows.newest_as_of() or until)
-        source = snapshot_build.source(catalogue_table)
-        catalogue = source.catalogue
-        duration_of = dict(zip(catalogue.content_id.tolist(), catalogue.duration_s.tolist(), strict=True))
-        done = _fill(until, duration_of, report)
-        report("snapshot", 0, 1)
-        built = snapshot_build.build(source, until=until, refit=refit)
-        report("snapshot", 1, 1)
+        return _materialize(until, refit=refit, report=progress or _silent)
+
+
+def _materialize(
+    until: datetime, *, refit: bool, report: Progress, distrusted: Collection[int] = ()
+) -> MaterializeReport:
+    """As `materialize`, under its lock; what is stored of `distrusted` hours counts as wrong."""
+    until = max(until, log_windows.newest_as_of() or until)
+    source = snapshot_build.source(catalogue_table)
+    catalogue = source.catalogue
+    duration_of = dict(zip(catalogue.content_id.tolist(), catalogue.duration_s.tolist(), strict=True))
+    done = _fill(until, duration_of, report, distrusted)
+    report("snapshot", 0, 1)
+    built = snapshot_build.build(source, until=until, refit=refit)
+    report("snapshot", 1, 1)
     return MaterializeReport(
         windows=done.windows, events=done.events, states=done.states, encoded=built.encoded,
         version=built.version, written=built.written, fitted=built.fitted,
@@ -132,35 +139,43 @@ def take_in(*, until: datetime) -> tuple[int, int]:
 def backfill(start: datetime, end: datetime, *, until: datetime, progress: Progress | None = None) -> MaterializeReport:
     """Do the hours that overlap `start` to `end` again from the log, whatever the store says of them.
 
-    Without a change of the log the same bytes come out. What was learned or embedded stays.
+    Without a change of the log the same bytes come out. What was learned or embedded stays. Killed anywhere it leaves
+    states that are right, and hours that the next materialisation counts again.
     """
+    # Nobody else may do those hours in between: only this call distrusts what is stored of them.
     with single_flight():
-        _forget(start, end)
-    return materialize(until=until, progress=progress)
+        return _materialize(until, refit=False, report=progress or _silent, distrusted=_forget(start, end))
 
 
 def refresh_snapshot(*, until: datetime) -> bool:
     """Write a new snapshot if the catalogue changed since the last one: an upload need not wait for its first events.
 
     A large catalogue rests in between (`snapshot_build.is_due`). Returns whether it did; otherwise this is a query or
-    two, and one small file.
+    two, and one small file. What outlived an erasure goes by the same tick.
     """
+    snapshot_build.forget_erased()
     if not snapshot_build.is_due():
         return False
     with single_flight():
         return snapshot_build.build(snapshot_build.source(_catalogue.read), until=until, refit=False).written
 
 
-def _forget(start: datetime, end: datetime) -> None:
-    """Make hours due again as if nobody had ever counted them; not those of months that the log has dropped, whose
-    counts nobody could make again.
+def _forget(start: datetime, end: datetime) -> frozenset[int]:
+    """Make hours due again, and return their numbers; not those of months that the log has dropped, whose counts nobody
+    could make again.
+
+    Their rows stay as they are: the states contain those counts, and a mark on a row that said otherwise would be
+    believed by whoever reads the states before the hour is done.
     """
-    window_rows.distrust(windows.known(start, end, family=log_windows.FAMILY))
+    hours = windows.known(start, end, family=log_windows.FAMILY)
     windows.reopen(start, end, family=log_windows.FAMILY)
+    return frozenset(int(hour.timestamp() // WINDOW_S) for hour in hours)
 
 
-def _fill(until: datetime, duration_of: Mapping[str, float], report: Progress) -> _Done:
-    """Count and fold all open hours.
+def _fill(
+    until: datetime, duration_of: Mapping[str, float], report: Progress, distrusted: Collection[int] = ()
+) -> _Done:
+    """Count and fold all open hours; those that are distrusted with all their contents, whatever has changed.
 
     While the server reads out one run, another thread counts the one before it; both leave Python's lock alone.
     """
@@ -171,7 +186,7 @@ def _fill(until: datetime, duration_of: Mapping[str, float], report: Progress) -
     windows.reopen_hours(ended, family=log_windows.FAMILY)
     lengths.reopen_changed(duration_of)
     opened = windows.open_windows(log_windows.FAMILY, until=until)
-    done, total = _Done(), sum(window.events for window in opened)
+    done, total = _Done(distrusted=distrusted), sum(window.events for window in opened)
     waiting: tuple[list[Window], Future[Counted]] | None = None
     with ThreadPoolExecutor(1) as counter:
         for run in runs(opened, max_events=MAX_EVENTS_AT_ONCE):
@@ -200,6 +215,7 @@ def _ahead(
     return counter.submit(count, log, duration_of)
 
 
+@transaction.atomic
 def start_anew() -> None:
     """Drop all counts and states, and make all hours of the log due."""
     for model in (ContentWindow, ContentFeatures, PopulationWindow):
@@ -250,7 +266,9 @@ def _take_in(
         )
         window_rows.put(hours)
         population = counted.population.rows(np.isin(counted.population.window, numbers))
-        done.states += folding.refold(before, hours, population, last=last, carried=done.carried)
+        done.states += folding.refold(
+            before, hours, population, last=last, carried=done.carried, distrusted=done.distrusted
+        )
         done.windows += len(mine)
         done.events += sum(events)
 

@@ -16,7 +16,6 @@ from django.urls import reverse
 from numpy.typing import NDArray
 
 from events.cleaning.schema import EVENT_TYPES
-from events.cleaning.uploads import is_media_url
 from events.columnar.history import History
 from events.queries import ContentCard, Visit, content, content_cards, profile, recent_history, recent_sessions
 from features import profiles, store, trends
@@ -29,6 +28,7 @@ from features.extraction.snapshot import ContentSnapshot
 from features.extraction.user import taste_vector
 from features.models import ContentAnalysis, Embedding
 from features.preference_rows import PreferenceRow, learned, stated
+from features.shown_media import elsewhere, shown_url
 
 NEIGHBOURS: Final = 12
 EVENTS_SHOWN: Final = 30
@@ -66,7 +66,10 @@ class CounterRow:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A content in a row of pictures, with the number that put it there; `note` says what is special about it."""
+    """A content in a row of pictures, with the number that put it there; `note` says what is special about it.
+
+    `elsewhere` is the origin of its picture where pages may not show that, or "".
+    """
 
     content_id: str
     url: str
@@ -74,6 +77,7 @@ class Tile:
     caption: str
     score: float
     note: str
+    elsewhere: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +115,16 @@ class VectorRow:
 
 @dataclass(frozen=True, slots=True)
 class ContentPage:
-    """Everything about one content. Lists are empty and `chart` is None where nothing is known yet."""
+    """Everything about one content. Lists are empty and `chart` is None where nothing is known yet.
+
+    `media_elsewhere` is the origin of its media where pages may not show those, or "".
+    """
 
     card: ContentCard
     uploaded: datetime
     media_url: str
     thumbnail_url: str
+    media_elsewhere: str
     in_snapshot: bool
     as_of: datetime | None
     features: list[FeatureRow]
@@ -184,8 +192,9 @@ def content_page(content_id: str, *, now: datetime) -> ContentPage | None:
     shown = ContentPage(
         card=card,
         uploaded=row["upload_timestamp"],
-        media_url=card.media_url if is_media_url(card.media_url) else "",
-        thumbnail_url=card.thumbnail_url if is_media_url(card.thumbnail_url) else "",
+        media_url=shown_url(card.media_url),
+        thumbnail_url=shown_url(card.thumbnail_url),
+        media_elsewhere=elsewhere(card.media_url) or elsewhere(card.thumbnail_url),
         in_snapshot=False, as_of=None, features=[], context=[], counters=[], half_lives=tuple(HALF_LIVES_S),
         neighbours=[], vectors=_vectors(content_id), analysis=_analysis(content_id), chart=band_chart(series),
         series=series_rows(series),
@@ -355,9 +364,10 @@ def _tiles(
 
 def tile(card: ContentCard, score: float = 0.0, note: str = "") -> Tile:
     """A content as a picture with a number; that it is not shown in feeds comes before any other note."""
-    picture = card.thumbnail_url if is_media_url(card.thumbnail_url) else ""
+    picture = shown_url(card.thumbnail_url)
     special = note if card.status == "active" else card.status
-    return Tile(card.content_id, content_url(card.content_id), picture, card.caption, score, special)
+    blocked = elsewhere(card.thumbnail_url)
+    return Tile(card.content_id, content_url(card.content_id), picture, card.caption, score, special, blocked)
 
 
 def _possible(text: str) -> bool:

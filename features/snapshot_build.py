@@ -138,7 +138,10 @@ def build(source: Source, *, until: datetime, refit: bool) -> BuildReport:
         return BuildReport(None, written=False, encoded=0, fitted=())
     previous = _previous()
     known = None if previous is None else Known(previous.snapshot, previous.encoder)
-    made = content_embeddings.make(catalogue, known=known, refit=refit, now=until)
+    answered = source.answered()
+    # Usually nothing was erased since, and nobody looks through the words.
+    erased = previous is not None and not set(answered) <= set(previous.manifest.answered)
+    made = content_embeddings.make(catalogue, known=known, refit=refit, now=until, erased=erased)
     arrays, counted_until = _arrays(catalogue, made.embedding, made.source_hash)
     learned = _learned(previous, arrays, counted_until, until=until, refit=refit)
     manifest = Manifest(
@@ -148,7 +151,7 @@ def build(source: Source, *, until: datetime, refit: bool) -> BuildReport:
         encoder_contents=made.encoder.contents_["words"],
         sequential_events=learned.events,
         catalogue_changed_at=source.changed_at,
-        answered=source.answered(),
+        answered=answered,
     )
     complete = snapshot_files.write(
         _root(), arrays, manifest=manifest, encoder=made.encoder, sequential=learned.sequential,
@@ -200,6 +203,11 @@ def is_due() -> bool:
         return True
     half, since = room.free // 2, content_embeddings.catalogue_moment(known.catalogue_changed_at)
     return len(queries.content_changes(since, newest=half)) >= half
+
+
+def forget_erased() -> None:
+    """Remove older snapshots that still hold what was erased, see `hiding`."""
+    snapshot_files.forget_erased(_root())
 
 
 def _previous() -> _Previous | None:

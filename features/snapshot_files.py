@@ -25,7 +25,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -371,13 +371,39 @@ def _sync_one(path: Path) -> None:
 
 
 def _prune(root: Path) -> None:
-    """Remove all but the newest snapshots, what crashes left behind, and the erasures that all the others answered."""
+    """Remove all but the newest snapshots, what crashes left behind, and what outlived an erasure for too long."""
     serving = current(root)
     spare = [path for path in newest_first(root) if path != serving][KEPT - 1 :]
     now = time.time()
     crashed = [path for path in root.glob(f"{_PARTIAL}*") if now - path.stat().st_mtime > ABANDONED_S]
     for path in [*spare, *crashed]:
         _remove(path)
+    _forget_erased(root)
+
+
+def forget_erased(root: Path) -> None:
+    """Remove what outlived an erasure for too long, though no snapshot is written; cheap where nothing was erased."""
+    with suppress(hiding.ErasuresUnreadable, SnapshotError):
+        if hiding.old_names(root) or hiding.old_users(root):
+            with _locked(root):
+                _forget_erased(root)
+
+
+def _forget_erased(root: Path) -> None:
+    """Remove older snapshots that hold what the one that serves has answered the erasure of, `hiding.KEPT_S` after it,
+    and the erasures that all the others answered.
+    """
+    serving = current(root)
+    if serving is None:
+        return
+    erased, users = hiding.old_names(root) & answered(serving), hiding.old_users(root)
+    over = {path: moment for path, moment in users.items() if _written_at(serving) > moment}
+    since = max(over.values(), default=0.0)
+    for folder in newest_first(root):
+        if folder != serving and (_written_at(folder) <= since or not erased <= answered(folder)):
+            _remove(folder)
+    for path in over:
+        path.unlink(missing_ok=True)
     hiding.clear(root, frozenset.intersection(*(answered(folder) for folder in newest_first(root))))
 
 

@@ -213,6 +213,11 @@ def hide(content_id: str) -> None:
     _current.recheck()
 
 
+def note_erased_user() -> None:
+    """Keep no older snapshot that was learned from a user who is erased now, once there is one without."""
+    hiding.add_user(Path(settings.SNAPSHOT_DIR))
+
+
 @dataclass(frozen=True, slots=True)
 class _Served:
     """A snapshot as it is on the disk, and the erasures that need not be applied to it."""

@@ -19,7 +19,7 @@ from features.extraction.aggregates import WindowCounts
 from features.extraction.definitions import COUNTER_SET, SIGNALS, WATCH_BINS, WATCH_BUCKETS, WINDOW_S
 from features.extraction.population import SURFACE_COUNTS, Population
 from features.log_windows import moment
-from features.models import ContentWindow, PopulationWindow
+from features.models import PopulationWindow
 
 _PUT: Final = (
     "COPY content_window (window_start, events, counter_set, folded, contents, cells, counts) "
@@ -178,11 +178,6 @@ def newest_folded() -> int | None:
     """The last hour that the states know."""
     newest = PopulationWindow.objects.aggregate(newest=Max("window_start"))["newest"]
     return None if newest is None else int(newest.timestamp() // WINDOW_S)
-
-
-def distrust(starts: Sequence[datetime]) -> None:
-    """Make the next counting of some hours fold all their contents again, whatever has changed."""
-    ContentWindow.objects.filter(window_start__in=starts).update(folded=False)
 
 
 def population_before(window: int) -> Population:

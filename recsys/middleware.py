@@ -1,6 +1,7 @@
 """Who may pass, response headers that every page carries, and which pages of other hosts may call the API."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 from django.conf import settings
@@ -63,7 +64,9 @@ class Gate:
 
 
 class ContentSecurityPolicy:
-    """Nothing is loaded from anywhere but this host; relaxed only for the API page, whose asset needs inline code."""
+    """Nothing is loaded from anywhere but this host, save media from `MEDIA_ORIGINS`; relaxed only for the API page,
+    whose asset needs inline code.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -71,8 +74,16 @@ class ContentSecurityPolicy:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         policy = DOCS if request.path.startswith(DOCS_PATH) else STRICT
-        response.headers.setdefault("Content-Security-Policy", policy)
+        response.headers.setdefault("Content-Security-Policy", _with_media(policy, settings.MEDIA_ORIGINS))
         return response
+
+
+@cache
+def _with_media(policy: str, origins: tuple[str, ...]) -> str:
+    more = "".join(f" {each}" for each in origins)
+    return policy.replace("img-src 'self'", f"img-src 'self'{more}").replace(
+        "media-src 'self'", f"media-src 'self'{more}"
+    )
 
 
 class CrossOrigin:

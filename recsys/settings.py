@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from events.cleaning.origins import is_origin
 from recsys.embedded import addresses
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -44,6 +45,15 @@ def _one_of(name: str, default: str, choices: tuple[str, ...]) -> str:
 
 def _names(name: str, default: str) -> list[str]:
     return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
+
+
+def _origins(name: str) -> tuple[str, ...]:
+    """Exact origins from the environment, as they stand in a header of every page."""
+    found = tuple(dict.fromkeys(each.lower() for each in _names(name, "")))
+    for each in found:
+        if not is_origin(each):
+            raise ImproperlyConfigured(f"{name} has {each!r}, which is no origin such as https://cdn.example.com")
+    return found
 
 
 def _json_texts(name: str) -> dict[str, str]:
@@ -305,6 +315,8 @@ if JWT_PUBLIC_KEYS and not JWT_ISSUER:
     raise ImproperlyConfigured("JWT_PUBLIC_KEYS needs JWT_ISSUER: the iss that the host app's tokens carry")
 # Pages of other hosts that may call the API, beside those that publishable keys list; exact origins.
 CORS_ORIGINS = frozenset(_names("CORS_ORIGINS", ""))
+# Hosts whose pictures and clips the pages may show, beside this one.
+MEDIA_ORIGINS = _origins("MEDIA_ORIGINS")
 # How many proxies in front of this server write X-Forwarded-For. 0: the header is the client's own word, so ignored.
 TRUSTED_PROXY_HOPS = _count("TRUSTED_PROXY_HOPS", 0, least=0)
 # Requests per second in the long run, and at once. Generous: a limit protects the server, it does not shape products.

@@ -57,6 +57,10 @@ def kind_of(rows: int) -> Kind:
     return "flat" if rows <= FLAT_LIMIT else "ivf"
 
 
+class VectorError(ValueError):
+    """Vectors that no index can hold or compare: of another length, or with a number that is none."""
+
+
 class VectorIndex:
     """Rows of unit vectors to search; safe to search from several threads, as long as nobody adds."""
 
@@ -85,19 +89,20 @@ class VectorIndex:
         like: "VectorIndex | None" = None,
         threads: int = 1,
     ) -> "VectorIndex":
-        """An index over the rows of a float32 matrix (n, d).
+        """An index over the rows of a float32 matrix (n, d); `VectorError` where it is none, or not finite.
 
         Parameters
         ----------
-        kind : overrides the rule
+        kind : overrides the rule; rows too few to make lists of are flat all the same
         like : an older index of nearly the same rows, whose lists are used again: building is then adding
         threads : for k-means and adding; one gives the same bytes every time
         """
-        rows = np.ascontiguousarray(vectors, np.float32)
+        rows = _checked(vectors)
         may_be_flat = kind is None and len(rows) <= HARD_LIMIT
         # An older index that is flat although it is large says that lists do not help with these rows.
         known_hard = may_be_flat and like is not None and like.kind == "flat" and len(like) > FLAT_LIMIT
-        if known_hard or (kind or kind_of(len(rows))) == "flat":
+        few = len(rows) < max(_centres(len(rows)), 1)
+        if known_hard or few or (kind or kind_of(len(rows))) == "flat":
             return cls._flat(rows)
         faiss.omp_set_num_threads(threads)
         try:
@@ -119,12 +124,14 @@ class VectorIndex:
         return cls(flat)
 
     def add(self, vectors: NDArray[np.float32]) -> None:
-        """Append rows; `ValueError` for rows of another length, and for a loaded index, which belongs to its file."""
+        """Append rows; `VectorError` for rows of another length or not finite, `ValueError` for a loaded index, which
+        belongs to its file.
+        """
         if self._mapped:
             raise ValueError("a loaded index is read-only; build a new one")
-        rows = np.ascontiguousarray(vectors, np.float32)
-        if rows.ndim != 2 or rows.shape[1] != self._index.d:
-            raise ValueError(f"rows of shape {rows.shape} do not fit an index of {self._index.d} dimensions")
+        rows = _checked(vectors)
+        if rows.shape[1] != self._index.d:
+            raise VectorError(f"rows of shape {rows.shape} do not fit an index of {self._index.d} dimensions")
         self._index.add(rows)
 
     def search(
@@ -143,6 +150,10 @@ class VectorIndex:
         rows : int64 array (k,)
         products : float32 array of the same length; cosines where all vectors have unit length
 
+        Raises
+        ------
+        VectorError : for a vector of another length
+
         >>> index = VectorIndex.build(np.eye(3, dtype=np.float32))
         >>> rows, cosine = index.search(np.array([0.0, 0.8, 0.6], np.float32), 2)
         >>> rows.tolist(), cosine.astype(float).round(1).tolist()
@@ -150,6 +161,8 @@ class VectorIndex:
         >>> index.search(np.array([0.0, 0.8, 0.6], np.float32), 2, np.array([True, False, True]))[0].tolist()
         [2, 0]
         """
+        if np.shape(vector) != (self._index.d,):
+            raise VectorError(f"a query of shape {np.shape(vector)} for an index of {self._index.d} dimensions")
         if allowed is not None and len(allowed) != len(self):
             raise ValueError(f"a mask of {len(allowed)} rows for an index of {len(self)}")
         count = len(self) if allowed is None else int(np.count_nonzero(allowed))
@@ -244,6 +257,18 @@ class JoinedIndex(VectorIndex):
         return rows[best], products[best]
 
 
+def _checked(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows as FAISS takes them."""
+    rows = np.ascontiguousarray(vectors, np.float32)
+    if rows.ndim != 2:
+        raise VectorError(f"rows of shape {rows.shape}, where a matrix (n, d) is needed")
+    # Where any number is not finite their sum is none either; a million rows are looked at in place.
+    if rows.size and not np.isfinite(rows.sum(dtype=np.float64)):
+        bad = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
+        raise VectorError(f"row {bad} of {len(rows)} holds a number that is not finite")
+    return rows
+
+
 def probing_vectors(vectors: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     """Unit vectors such as users have, float32 (count, d): two thirds of one stored row, one third of another."""
     one, other = np.random.default_rng(0).integers(0, len(vectors), (2, count))
@@ -271,10 +296,15 @@ def _centroids_of(like: VectorIndex | None, rows: NDArray[np.float32]) -> NDArra
     return np.asarray(like._index.quantizer.reconstruct_n(0, like._index.nlist), np.float32)
 
 
+def _centres(rows: int) -> int:
+    """How many lists so many rows make."""
+    return round(4.0 * math.sqrt(rows))
+
+
 def _kmeans(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Centres of new lists."""
     kmeans = faiss.Kmeans(
-        rows.shape[1], round(4.0 * math.sqrt(len(rows))), niter=_ITERATIONS, max_points_per_centroid=_TRAINED_ON,
+        rows.shape[1], _centres(len(rows)), niter=_ITERATIONS, max_points_per_centroid=_TRAINED_ON,
         seed=1, spherical=True,
     )  # fmt: skip
     kmeans.train(rows)

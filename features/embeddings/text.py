@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -81,6 +81,20 @@ class TextEncoder:
                 if length > 1e-9 * float(np.linalg.norm(weights)):
                     vectors[at] = vector / length
         return vectors
+
+    def has_outlived(self, texts: Iterable[str]) -> bool:
+        """Whether it knows a word that stands in none of the texts.
+
+        >>> encoder = TextEncoder().fit(["neon city", "neon night"])
+        >>> encoder.has_outlived(["City of neon", "night"]), encoder.has_outlived(["neon night"])
+        (False, True)
+        """
+        left = set(self.words_)
+        for text in texts:
+            if not left:
+                break
+            left.difference_update(_WORD.findall(text.lower()))
+        return bool(left)
 
     @property
     def dimensions(self) -> int:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import AvifImagePlugin, Image, ImageOps
 
 from features.media.limits import Limits
+from features.media.promise import is_cut, seconds_told, share_told
 from features.media.reasons import MediaError
 from features.media.types import DEMUXERS, HEAD_BYTES, PICTURES, sniff
 
@@ -75,7 +76,7 @@ def decode(file: IO[bytes], limits: Limits) -> Media:
     if kind in PICTURES:
         return _picture(file, kind, size, limits)
     if kind in DEMUXERS:
-        return _clip(file, kind, limits)
+        return _clip(file, kind, limits, share=share_told(file, kind, size))
     raise MediaError("not_media", f"By its first bytes it is {kind or 'unknown'}.")
 
 
@@ -162,7 +163,7 @@ def _check_pixels(width: int, height: int, limit: int) -> None:
 
 
 # --- Clips -----------------------------------------------------------------------------------------------------------
-def _clip(file: IO[bytes], kind: str, limits: Limits) -> Media:
+def _clip(file: IO[bytes], kind: str, limits: Limits, *, share: float) -> Media:
     try:
         # Metadata may be in any encoding; it is not read.
         with av.open(file, format=DEMUXERS[kind], metadata_errors="ignore") as container:
@@ -173,7 +174,7 @@ def _clip(file: IO[bytes], kind: str, limits: Limits) -> Media:
                 hours = f"{media.duration_s / 3600:.1f} hours; the limit is {limits.duration_s / 3600:.1f}"
                 raise MediaError("too_long", f"It says {hours}.")
             _look(container, media, limits)
-            _listen(container, media, limits)
+            _listen(container, media, limits, share=share)
     except MediaError:
         raise
     except MemoryError:
@@ -283,8 +284,8 @@ def _frame(frame: Any) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.rot90(middle, round(frame.rotation / 90) % 4))
 
 
-def _listen(container: Any, media: Media, limits: Limits) -> None:
-    """Fill in the sound, or why there is none."""
+def _listen(container: Any, media: Media, limits: Limits, *, share: float) -> None:
+    """Fill in the sound, or why there is none or less than the file promises (`promise`)."""
     if not container.streams.audio:
         media.audio_reason = MediaError("no_audio")
         return
@@ -294,7 +295,8 @@ def _listen(container: Any, media: Media, limits: Limits) -> None:
         media.sample_rate = context.sample_rate or None
         context.thread_count = 1
         container.seek(0)
-        parts, broke = _samples(container, stream, round(limits.sound_s * SAMPLE_RATE))
+        told_s = seconds_told(container, stream, share)
+        parts, broke = _samples(container, stream, round(limits.sound_s * SAMPLE_RATE), told_s)
     except MediaError as reason:
         media.audio_reason = reason
         return
@@ -315,13 +317,15 @@ def _listen(container: Any, media: Media, limits: Limits) -> None:
             media.audio_reason = MediaError("truncated", f"Sound ends after {len(sound) / SAMPLE_RATE:.1f} s.")
 
 
-def _samples(container: Any, stream: Any, most: int) -> tuple[list[NDArray[np.float32]], str]:
+def _samples(container: Any, stream: Any, most: int, told_s: float | None) -> tuple[list[NDArray[np.float32]], str]:
     """Up to `most` samples of one channel, and what ended them before the file did, if anything."""
     resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
     parts: list[NDArray[np.float32]] = []
-    length = 0
+    length, end_s, begin_s = 0, 0.0, float((stream.start_time or 0) * stream.time_base)
     try:
         for frame in container.decode(stream):
+            # By the clock of the file: in between there may be nothing, as its author wanted it.
+            end_s = max(end_s, (frame.time or 0.0) + frame.samples / (frame.sample_rate or 1) - begin_s)
             for piece in resampler.resample(frame):
                 parts.append(piece.to_ndarray()[0])
                 length += len(parts[-1])
@@ -331,9 +335,10 @@ def _samples(container: Any, stream: Any, most: int) -> tuple[list[NDArray[np.fl
             parts.extend(piece.to_ndarray()[0] for piece in resampler.resample(None))
     except av.error.FFmpegError as error:
         return parts, _told(error)
+    short = length < most and is_cut(max(end_s, length / SAMPLE_RATE), told_s)
     if parts:
         whole = np.nan_to_num(np.concatenate(parts)[:most], posinf=0.0, neginf=0.0)
-        return [np.clip(whole, -1.0, 1.0).astype(np.float32)], ""
+        return [np.clip(whole, -1.0, 1.0).astype(np.float32)], f"It promises {told_s:.1f} s." if short else ""
     return parts, ""
 
 

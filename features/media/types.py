@@ -14,6 +14,7 @@ _SIGNATURES: Final = (
     (8, b"WAVE", "audio/wav"),
     (8, b"AVI ", "video/avi"),
     (4, b"ftypavif", "image/avif"),
+    (4, b"ftypavis", "image/avif"),
     (4, b"ftyp", "video/mp4"),
     (4, b"moov", "video/mp4"),
     (4, b"mdat", "video/mp4"),

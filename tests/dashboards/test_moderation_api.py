@@ -144,6 +144,17 @@ def test_a_session_without_its_csrf_token_changes_nothing(staff):
     assert case_of().claimed_by is None
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_media_that_no_page_may_show_are_named_by_their_host(staff, settings, named):
+    settings.MEDIA_ORIGINS = ("https://cdn.example.com",) if named else ()
+    address = "https://cdn.example.com/c1"
+    clip(media_url=f"{address}.mp4", thumbnail_url=f"{address}.jpg")
+    report()
+    facts = staff("moderator").post("/api/v1/moderation/cases/next", {}, format="json").json()
+    found = [facts["content"][name] for name in ("media_url", "thumbnail_url", "media_elsewhere")]
+    assert found == ([f"{address}.mp4", f"{address}.jpg", ""] if named else ["", "", "https://cdn.example.com"])
+
+
 def test_a_moderator_takes_a_case_sees_the_facts_decides_and_undoes(staff):
     clip(media_url="javascript:alert(1)")
     moderation_reports.report(

@@ -1,3 +1,4 @@
+import os
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -7,6 +8,7 @@ from django.utils import timezone
 
 from events.models import Content, Event
 from features import erasure, hiding, snapshot_build, snapshot_files, store, window_rows
+from features.embeddings.text import TextEncoder
 from features.erasure import erase_content, erase_user
 from features.extraction.definitions import DEFAULTS
 from features.materialize import materialize, refresh_snapshot
@@ -157,6 +159,68 @@ def test_a_content_is_hidden_before_a_materialisation_lets_go_of_the_store(fille
     monkeypatch.setattr(erasure, "single_flight", waiting)
     erase_content(GONE)
     assert seen == [False]
+
+
+def holding(folder, word):
+    """Files below a folder that hold a word."""
+    return [path.name for path in folder.rglob("*") if path.is_file() and word.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("refresh", [materialize, refresh_snapshot])
+def test_words_that_only_an_erased_content_had_are_in_no_new_snapshot(db, snapshots, refresh):
+    register(CLIPS)
+    register(["secret-1"], caption="jane qqsurname of neon city")
+    send(days_of_events())
+    materialize(until=NOW)
+    assert holding(snapshot_files.current(snapshots), "qqsurname")
+    take_out("secret-1")
+    erase_content("secret-1")
+    refresh(until=NOW)
+    assert not holding(snapshot_files.current(snapshots), "qqsurname")
+    assert holding(snapshot_files.current(snapshots), "neon"), "what others say, too, is still known"
+
+
+def test_an_erased_content_whose_words_others_have_costs_no_learning(filled, monkeypatch):
+    before = snapshot_files.read_manifest(snapshot_files.current(filled)).encoder_version
+    looked = []
+    real = TextEncoder.has_outlived
+    monkeypatch.setattr(TextEncoder, "has_outlived", lambda *args: (looked.append(real(*args)), looked[-1])[1])
+    register(["neon-99"])
+    materialize(until=NOW)
+    assert looked == [], "nobody was erased"
+    take_out("neon-99")
+    erase_content("neon-99")
+    materialize(until=NOW)
+    assert looked == [False]
+    assert snapshot_files.read_manifest(snapshot_files.current(filled)).encoder_version == before
+
+
+def test_the_tick_of_a_quiet_system_removes_an_erased_content_from_all_files(filled, at_once):
+    register(["secret-1"])
+    materialize(until=NOW)
+    take_out("secret-1")
+    erase_content("secret-1")
+    assert refresh_snapshot(until=NOW)
+    assert holding(filled, "secret-1"), "older snapshots may have to serve once more"
+    for path in (filled / hiding.FOLDER).iterdir():
+        os.utime(path, (path.stat().st_mtime - 1.1 * hiding.KEPT_S,) * 2)
+    assert not refresh_snapshot(until=NOW), "nothing is written"
+    assert holding(filled, "secret-1") == []
+
+
+def test_no_older_snapshot_outlives_an_erased_user_for_longer_than_an_hour(filled):
+    older = snapshot_files.current(filled)
+    mine = Event.objects.filter(user_id="u3").order_by("timestamp")
+    first, last = mine.first().timestamp, mine.last().timestamp
+    mine.delete()
+    erase_user("u3", first=first, last=last)
+    materialize(until=NOW)
+    assert older in snapshot_files.newest_first(filled)
+    for path in [*(filled / hiding.FOLDER).iterdir(), older / snapshot_files.MANIFEST]:
+        os.utime(path, (path.stat().st_mtime - 1.1 * hiding.KEPT_S,) * 2)
+    refresh_snapshot(until=NOW)
+    assert snapshot_files.newest_first(filled) == [snapshot_files.current(filled)]
+    assert list((filled / hiding.FOLDER).iterdir()) == []
 
 
 def test_the_hours_of_an_erased_user_are_counted_without_them(filled):

@@ -114,13 +114,59 @@ def test_what_a_killed_eraser_left_half_written_is_no_erasure_and_goes_in_time(t
 
 
 def test_an_erasure_goes_once_every_snapshot_has_answered_it_and_not_before(tmp_path):
-    new, old, other = add(tmp_path, "a"), add(tmp_path, "a", age=2 * KEPT_S), add(tmp_path, "b", age=2 * KEPT_S)
+    new, old, other = add(tmp_path, "a"), add(tmp_path, "a", age=0.9 * KEPT_S), add(tmp_path, "b", age=2 * KEPT_S)
     write(tmp_path, seed=0)
-    for seed in (1, 2):
+    for seed in (1, 2, 3):
         write(tmp_path, seed=seed, answered=(new, old))
         assert hiding.names(tmp_path) == {new, old, other}
-    write(tmp_path, seed=3, answered=(new, old))
+    grow_old(tmp_path / FOLDER / old, 0.2 * KEPT_S)
+    write(tmp_path, seed=4, answered=(new, old))
     assert hiding.names(tmp_path) == {new, other}, "a snapshot begun before the new one may still be on its way"
+
+
+def grow_old(path, seconds):
+    os.utime(path, (path.stat().st_mtime - seconds,) * 2)
+
+
+@pytest.mark.parametrize("by", ["a tick", "the next snapshot"])
+def test_older_snapshots_hold_what_was_erased_for_an_hour_and_not_longer(tmp_path, by):
+    first, second = (tmp_path / write(tmp_path, seed=seed).version for seed in (0, 1))
+    name, unanswered = add(tmp_path, "a"), add(tmp_path, "b", age=2 * KEPT_S)
+    third = tmp_path / write(tmp_path, seed=2, answered=(name,)).version
+    snapshot_files.forget_erased(tmp_path)
+    assert set(snapshot_files.newest_first(tmp_path)) == {first, second, third}, "they may have to serve once more"
+    grow_old(tmp_path / FOLDER / name, 1.1 * KEPT_S)
+    newest = third
+    if by == "a tick":
+        snapshot_files.forget_erased(tmp_path)
+    else:
+        newest = tmp_path / write(tmp_path, seed=3, answered=(name,)).version
+    assert set(snapshot_files.newest_first(tmp_path)) == {third, newest}
+    assert hiding.names(tmp_path) == {unanswered}, "with the plain id of the one that all have answered"
+
+
+def test_snapshots_learned_from_an_erased_user_go_once_there_is_one_without_and_an_hour_is_over(tmp_path):
+    first, second = (tmp_path / write(tmp_path, seed=seed).version for seed in (0, 1))
+    hiding.add_user(tmp_path)
+    (note,) = (tmp_path / FOLDER).iterdir()
+    assert hiding.names(tmp_path) == frozenset(), "it hides no content"
+    for path in (note, *(folder / snapshot_files.MANIFEST for folder in (first, second))):
+        grow_old(path, 1.1 * KEPT_S)
+    snapshot_files.forget_erased(tmp_path)
+    assert set(snapshot_files.newest_first(tmp_path)) == {first, second}, "nothing else can serve"
+    assert note.exists()
+    third = tmp_path / write(tmp_path, seed=2).version
+    assert snapshot_files.newest_first(tmp_path) == [third]
+    assert not note.exists()
+    fourth = tmp_path / write(tmp_path, seed=3).version
+    assert set(snapshot_files.newest_first(tmp_path)) == {third, fourth}
+
+
+def test_where_nothing_was_ever_written_there_is_nothing_to_forget(tmp_path):
+    snapshot_files.forget_erased(tmp_path / "nowhere")
+    add(tmp_path, "a", age=2 * KEPT_S)
+    snapshot_files.forget_erased(tmp_path)
+    assert len(hiding.names(tmp_path)) == 1
 
 
 def test_where_the_list_cannot_be_read_nobody_takes_it_for_empty(tmp_path):

@@ -61,6 +61,12 @@ class TestContent:
             assert feature.what in shown.replace("&#x27;", "'")
             assert feature.unit in shown
 
+    def test_a_length_that_is_no_number_is_unknown(self, world, client):
+        Content.objects.filter(content_id="neon-3").update(duration_s=float("nan"))
+        shown = text_of(log_in(client, superuser=True).get(pages.content_url("neon-3")))
+        assert "Length unknown" in shown
+        assert "nan" not in shown.lower().split()
+
     def test_a_default_value_is_told_from_a_known_one(self):
         block = np.array([feature.default for feature in FEATURES if feature.block == "user"], np.float32)
         block[0] += 1
@@ -282,3 +288,27 @@ class TestTrends:
             assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", page)
             assert all("src=" in tag or "application/json" in tag for tag in re.findall(r"<script[^>]*>", page))
             assert not re.search(r'(src|href)="(https?:)?//', page)
+
+
+class TestMediaOfOtherHosts:
+    CDN = "https://cdn.example.com"
+
+    @pytest.fixture
+    def elsewhere(self, world):
+        address = f"{self.CDN}/neon-4"
+        Content.objects.filter(content_id="neon-4").update(media_url=f"{address}.mp4", thumbnail_url=f"{address}.jpg")
+
+    def test_what_a_browser_would_block_is_said_instead_of_left_blank(self, elsewhere, client):
+        log_in(client, superuser=True)
+        for content_id in ("neon-4", "neon-3"):
+            shown = client.get(pages.content_url(content_id))
+            assert f'src="{self.CDN}' not in shown.content.decode()
+            assert f"{self.CDN}, which MEDIA_ORIGINS does not name" in text_of(shown), content_id
+
+    def test_a_named_origin_is_shown_and_let_in(self, elsewhere, client, settings):
+        settings.MEDIA_ORIGINS = (self.CDN,)
+        log_in(client, superuser=True)
+        for content_id in ("neon-4", "neon-3"):
+            shown = client.get(pages.content_url(content_id))
+            assert f'src="{self.CDN}/neon-4.' in shown.content.decode()
+            assert "MEDIA_ORIGINS" not in text_of(shown)

@@ -93,8 +93,10 @@ const showPreview = (content) => {
     preview.append(video);
   } else if (content?.thumbnail_url) {
     preview.append(element("img", "", { src: content.thumbnail_url, alt: "The reported content" }));
+  } else if (content?.media_elsewhere) {
+    preview.append(element("p", `The clip is on ${content.media_elsewhere}, which MEDIA_ORIGINS does not name.`));
   }
-  byId("veil").hidden = !preview.childElementCount;
+  byId("veil").hidden = !preview.querySelector("video, img");
   veil(true);
 };
 

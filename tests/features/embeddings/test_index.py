@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from features.embeddings import index as index_module
-from features.embeddings.index import RECALL, VectorIndex, kind_of, probing_vectors, recall
+from features.embeddings.index import RECALL, VectorError, VectorIndex, kind_of, probing_vectors, recall
 
 
 def unit_rows(n, d, seed=0):
@@ -164,3 +164,37 @@ def test_rows_without_a_direction_can_be_indexed():
     vectors = np.concatenate([clustered(500), np.zeros((50, 24), np.float32)])
     for kind in KINDS:
         assert len(VectorIndex.build(vectors, kind=kind).search(vectors[0], 550)[0]) == 550
+
+
+@pytest.mark.parametrize("kind", ["flat", "ivf"])
+@pytest.mark.parametrize("length", [0, 7, 9, 16])
+def test_a_query_of_another_length_is_refused_with_both_sizes(kind, length):
+    index = VectorIndex.build(unit_rows(400, 8), kind=kind)
+    with pytest.raises(VectorError, match=rf"\({length},\).* 8 dimensions"):
+        index.search(np.ones(length, np.float32), 3)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 5, 14, 15, 40])
+def test_rows_too_few_for_lists_are_searched_one_by_one(rows):
+    vectors = unit_rows(rows, 4)
+    index = VectorIndex.build(vectors, kind="ivf")
+    assert index.kind == ("flat" if rows < 15 else "ivf")
+    assert sorted(index.search(unit_rows(1, 4, seed=1)[0], rows)[0].tolist()) == list(range(rows))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("kind", ["flat", "ivf"])
+def test_rows_that_are_not_finite_are_refused_by_name(kind, bad):
+    vectors = unit_rows(400, 8)
+    vectors[5, 3] = bad
+    with pytest.raises(VectorError, match="row 5 of 400"):
+        VectorIndex.build(vectors, kind=kind)
+    index = VectorIndex.build(unit_rows(400, 8), kind=kind)
+    with pytest.raises(VectorError, match="row 0 of 2"):
+        index.add(vectors[5:7])
+    assert len(index) == 400
+
+
+def test_what_is_no_matrix_is_refused():
+    with pytest.raises(VectorError, match=r"\(8,\)"):
+        VectorIndex.build(unit_rows(1, 8)[0])
