@@ -9,13 +9,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "recsys.settings")
 
 _django = get_wsgi_application()
 
-from django.conf import settings  # noqa: E402  what follows needs the settings
+from ranking import stock_keeper  # noqa: E402  what follows needs Django set up
+from recsys.application import around  # noqa: E402
 
-from ranking import stock_keeper  # noqa: E402
-from recsys.events_door import EventsDoor  # noqa: E402
-from recsys.leftovers import LeftoverBodies  # noqa: E402
-
-application = LeftoverBodies(EventsDoor(_django), limit_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+application = around(_django)
 
 # From the files of the last snapshot, if there is one: else the first requests would wait for it.
 stock_keeper.start()

@@ -8,6 +8,7 @@ the next page and a new walk are asked for, and for a moderator's hide also the 
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
@@ -32,8 +33,8 @@ def hide_trials(port: int, secret: str, staff: Callable[[], Staff], trials: int)
     """So many trials, shared by the clients; `staff` logs a moderator in."""
 
     def client(number: int) -> list[HideTrial]:
-        api, moderator = Api.on(port, secret), staff()
-        return [_trial(api, moderator, held, at) for at in range(len(range(number, trials, CLIENTS)))]
+        with closing(Api.on(port, secret)) as api, closing(staff()) as moderator:
+            return [_trial(api, moderator, held, at) for at in range(len(range(number, trials, CLIENTS)))]
 
     held = Held()
     with ThreadPoolExecutor(CLIENTS) as pool:

@@ -20,6 +20,10 @@ class Api:
         """A client of a server on this machine."""
         return cls(http.client.HTTPConnection("127.0.0.1", port, timeout=30), secret)
 
+    def close(self) -> None:
+        """Give the connection up."""
+        self.connection.close()
+
     def call(self, method: str, path: str, body: object = None, **query: object) -> Any:
         """The answer's JSON; an error for any status but 2xx."""
         text = None if body is None else json.dumps(body)
@@ -47,6 +51,10 @@ class Staff:
         self._send("POST", "/admin/login/", username=username, password=password)
         if "sessionid" not in self._cookies:
             raise RuntimeError(f"the admin does not let {username} in")
+
+    def close(self) -> None:
+        """Give the connection up."""
+        self._connection.close()
 
     def moderate(self, content_id: str, action: str) -> None:
         """Choose an action for one content in the list of contents: "hide", "remove" or "make_active"."""

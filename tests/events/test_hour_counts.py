@@ -186,8 +186,9 @@ def test_a_month_that_is_kept_no_longer_takes_its_counts_along():
     do(LATER)
     assert datetime(2026, 5, 1, tzinfo=UTC).date() in partitions.drop_expired(now=NOW, keep=1)
     assert set(HourChange.objects.values_list("window_start", flat=True)) == {TEN}
-    send(may)
-    assert listed() == [(may, 1)], "what comes later is not counted twice"
+    late = ingest([make_event(timestamp=may.isoformat())], now=LATER, source="test", historical=True)
+    assert [refused.code for refused in late.rejected] == ["month_dropped"]
+    assert listed() == [], "what comes later wakes no hour whose counts are all that is left of it"
 
 
 @pytest.mark.django_db

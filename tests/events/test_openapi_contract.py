@@ -10,6 +10,7 @@ pytest.importorskip("schemathesis")
 import schemathesis
 from django.core.management import call_command
 from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
@@ -21,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from events import api_keys, client_tokens, guessing, throttling
-from recsys.wsgi import application
+from recsys.application import around
 from tests.events.conftest import make_event
 
 pytestmark = pytest.mark.django_db
@@ -31,10 +32,12 @@ ANONYMOUS = f"anon:{'7' * 20}"
 PATHS = r"^/api/v1/(events|events/beacon|contents.*|users.*|auth/.*|rank|trending|categories|reports.*|appeals)$"
 
 
-whole = schemathesis.openapi.from_wsgi("/api/schema?format=json", application)
+# Not `recsys.wsgi`: its thread would keep the stock of this process up to date beneath the tests that follow.
+served = around(get_wsgi_application())
+whole = schemathesis.openapi.from_wsgi("/api/schema?format=json", served)
 schema = whole.include(path_regex=PATHS)
 # What the description allows, sent with a credential that holds; the other test sends what it does not.
-beacons = schemathesis.openapi.from_wsgi("/api/schema?format=json", application).include(path="/api/v1/events/beacon")
+beacons = schemathesis.openapi.from_wsgi("/api/schema?format=json", served).include(path="/api/v1/events/beacon")
 beacons.config.phases.update(phases=["fuzzing"])
 beacons.config.generation.update(modes=[schemathesis.GenerationMode.POSITIVE])
 
