@@ -5,18 +5,18 @@ from typing import Final
 
 import numpy as np
 
-from events.queries import content_cards
-from ranking.feed_request import Explanation
+from events.queries import eligible_cards
+from ranking.feed_request import Explanation, FeedRequest
 from ranking.pipeline.stages import Ids
 from ranking.shelves import Stock
-from ranking.shortlist import Pick
+from ranking.shortlist import Person, Pick
 
 LIKENESS_FLOOR: Final = 0.3
 """Cosine below which nobody would see what two clips have in common."""
 LOOK_BACK: Final = 20
 _PERSONAL: Final = frozenset({"sequential", "content_based"})
 _SENTENCES: Final[Mapping[str, str]] = {
-    "sequential": "People who watched what you just watched went on to this.",
+    "sequential": "People who enjoyed what you enjoyed went on to this.",
     "content_based": "It is like clips you enjoyed.",
     "popular": "Many people enjoy it lately.",
     "trending": "More and more people turn to it right now.",
@@ -30,25 +30,48 @@ _SENTENCES: Final[Mapping[str, str]] = {
 _GUARANTEED: Final = "It is new, and everything new is shown to some people first."
 _EXPLORED: Final = "We are trying out whether you like something different."
 _UNKNOWN: Final = "It was chosen for you."
+_SEEDED: Final = "It is like the clip you started from."
 
 
-def explain(picks: Sequence[Pick], stock: Stock | None, positives: Ids) -> dict[str, Explanation]:
-    """An explanation of every pick by content id; one query, for the captions of what the user watched."""
-    watched = {} if stock is None else _likest(picks, stock, positives[-LOOK_BACK:])
-    cards = content_cards(set(watched.values())) if watched else {}
+def explain(
+    picks: Sequence[Pick], stock: Stock | None, positives: Ids, request: FeedRequest, person: Person
+) -> dict[str, Explanation]:
+    """An explanation of every pick by content id; one query, for the captions of what the user watched or liked.
+
+    Quoted is only what this user may see at this moment: a caption may be why a content was removed, and nobody wants
+    to read of a creator whom they blocked.
+    """
+    likest = {} if stock is None else _likest(picks, stock, positives[-LOOK_BACK:])
+    # The seed is the user's word, not their past.
+    cards = eligible_cards(set(likest.values()) - {request.seed_content_id or ""}, person.audience) if likest else {}
     found = {}
     for pick in picks:
-        card = cards.get(watched.get(pick.content_id, ""))
+        like = likest.get(pick.content_id, "")
+        card = cards.get(like)
         name = "" if card is None else card.caption or (card.category and f"a clip about {card.category}")
         reasons = {move.reason for move in pick.moves}
         if "exploration" in reasons:
             sentence = _EXPLORED
         elif "guaranteed_exposure" in reasons:
             sentence = _GUARANTEED
+        elif name:
+            sentence = f"Because you watched or liked “{name}”."
         else:
-            sentence = f"Because you watched “{name}”." if name else _SENTENCES.get(pick.source, _UNKNOWN)
+            sentence = _SEEDED if like and like == request.seed_content_id else _of_source(pick, request, person)
         found[pick.content_id] = Explanation(pick.ranks, pick.moves, sentence, pick.figures)
     return found
+
+
+def _of_source(pick: Pick, request: FeedRequest, person: Person) -> str:
+    """What the source alone says; nothing of a past that may not be used or of which nothing is known."""
+    if pick.source in _PERSONAL:
+        if request.seed_content_id is not None:
+            return _SEEDED
+        if not len(person.history):
+            return _UNKNOWN
+    if pick.source == "following" and request.surface != "following" and not person.follows:
+        return _UNKNOWN
+    return _SENTENCES.get(pick.source, _UNKNOWN)
 
 
 def _likest(picks: Sequence[Pick], stock: Stock, positives: Ids) -> dict[str, str]:

@@ -26,7 +26,8 @@ from django.db import transaction
 from events.cleaning.audience import audience_of
 from events.cleaning.preferences import read_preferences
 from events.columnar.history import History
-from events.queries import eligible_cards
+from events.errors import InvalidRequest
+from events.queries import content_cards, eligible_cards
 from events.user_past import UserPast
 from features import profiles
 from ranking import cursors, queries, telemetry
@@ -75,6 +76,10 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
         since = now - timedelta(days=settings.FEED_SEEN_DAYS)
         page, walk = (None, None) if request.cursor is None else (place.request_id, place.walk)
         past, memory = queries.feed_start(request.user_id, page=page, walk=walk, since=since)
+        if request.cursor is not None and not memory.walked:
+            # Merged into another user, or forgotten: the page's id may be in the log under a name that is not this one.
+            message = "cursor is of a walk that this user does not have any more; ask without one to start anew"
+            raise InvalidRequest(message, code="cursor_expired", field="cursor")
         person = _person(request, past, memory, now=now)
         if memory.delivered:
             feed = _replay(memory.delivered, request, person, place)
@@ -157,11 +162,13 @@ def _make(
     logged: bool = True,
 ) -> Feed:
     """A new page."""
+    if request.cursor is None and request.seed_content_id is not None:
+        _check_seed(request.seed_content_id)
     seed = place.request_id.int & (2**63 - 1)
     features = RankerFeatures(person.history, supplies.stock, now=now, profile=person.profile, surface=request.surface)
     found, chosen = select(request, person, supplies, features, seed=seed, now=now, deadline=deadline)
     picks, cards = chosen.picks, chosen.cards
-    reasons = explain(picks, supplies.stock, found.positives) if request.explain else {}
+    reasons = explain(picks, supplies.stock, found.positives, request, person) if request.explain else {}
     items = tuple(
         FeedItem(
             pick.content_id, position, pick.source, pick.sources, pick.score, pick.propensity, found.version,
@@ -169,7 +176,7 @@ def _make(
         )
         for position, pick in enumerate(picks)
     )  # fmt: skip
-    has_more = len(items) == request.limit and chosen.more
+    has_more = bool(items) and chosen.more
     feed = Feed(
         request_id=place.request_id,
         items=items,
@@ -187,6 +194,14 @@ def _make(
     return feed
 
 
+def _check_seed(content_id: str) -> None:
+    """At the beginning of a walk only: a seed that is withdrawn later does not end it."""
+    seed = content_cards([content_id]).get(content_id)
+    if seed is None or not seed.is_shown:
+        message = f"there is no content with the id {content_id[:80]!a}"
+        raise InvalidRequest(message, code="unknown_content", field="seed_content_id")
+
+
 def _replay(delivered: tuple[queries.DeliveredRow, ...], request: FeedRequest, person: Person, place: Cursor) -> Feed:
     """A page as it was delivered, without what may not be shown any more; positions stay as they were."""
     wanted = [row for row in delivered if row.content_id not in person.withheld]
@@ -194,9 +209,9 @@ def _replay(delivered: tuple[queries.DeliveredRow, ...], request: FeedRequest, p
     kept = [row for row in wanted if row.content_id in cards]
     # What re-ranking moved is not logged, so a retried page explains itself by its sources alone.
     picks = [Pick(row.content_id, row.source, row.sources, row.score, row.propensity) for row in kept]
-    reasons = explain(picks, None, np.empty(0, np.int64)) if request.explain else {}
+    reasons = explain(picks, None, np.empty(0, np.int64), request, person) if request.explain else {}
     version = delivered[0].model_version
-    has_more = len(delivered) == request.limit and not delivered[0].ends_walk
+    has_more = not delivered[0].ends_walk
     served_at = datetime.fromtimestamp(delivered[0].served_at, tz=UTC)
     return Feed(
         request_id=place.request_id,

@@ -9,9 +9,9 @@ CODES: Final[Mapping[str, str]] = {
     "invalid_<parameter>": "400: the value of a parameter; `details.field` names it",
     "unknown_parameter": "400: there is no parameter of this name",
     "missing_parameter": "400: the surface needs a parameter that is not there",
-    "unknown_content": "400: `seed_content_id` names no content",
+    "unknown_content": "400: `seed_content_id` names no content that is shown",
     "invalid_cursor": "400: the cursor was not made here, or was changed",
-    "cursor_expired": "400: the cursor is too old; begin a new walk",
+    "cursor_expired": "400: the cursor is too old, or its walk was handed on or erased; begin a new walk",
     "cursor_mismatch": "400: the cursor is another user's, or its walk had other parameters",
     "invalid_request": "400: anything else that cannot be understood, such as an impossible user id",
     "parse_error": "400: with POST, a body that is no JSON",
@@ -100,7 +100,7 @@ _PAGE: Final[Mapping[str, Any]] = {
     "took_ms": 6.3,
 }
 _EXPLANATION: Final[Mapping[str, Any]] = {
-    "sentence": "Because you watched “Low tide, last light”.",
+    "sentence": "Because you watched or liked “Low tide, last light”.",
     "ranks": {"sequential": 3, "popular": 41},
     "propensity": 0.9,
     "moves": [{"stage": "assemble", "start": 4, "end": 0, "reason": "diversity"}],

@@ -47,7 +47,13 @@ PARAMETERS: Final = [
     _parameter("country", str, "Where the user is, ISO 3166; before the profile's `country`.", "DE"),
     _parameter("creator_id", str, 'Whose contents, on surface "creator".', "mara"),
     _parameter("diversity", float, "From 0, value alone, to 1, as broad as can be; 0.5 is usual.", 0.5),
-    _parameter("exploration", float, "Share of positions that try something out, 0 to 1; 0.1 is usual.", 0.1),
+    _parameter(
+        "exploration", float,
+        "Share of positions that try something out, 0 to 1; 0.1 is usual. It is spent as one position of so many, so "
+        "it is rounded to 1/n; somebody who has done little keeps the first position, and at most every second one "
+        "tries something out.",
+        0.1,
+    ),
     _parameter("max_per_creator", int, "Items of one creator on the page, at most.", 2),
     _parameter(
         "filter", str,

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from events.cleaning.audience import Audience, primary
 from events.columnar.history import History
-from events.errors import InvalidRequest
-from events.queries import ContentCard, content, eligible_cards
+from events.queries import ContentCard, eligible_cards
 from features.extraction import Profile
 from features.looks import newest_looks
 from ranking.candidates.expressions import parse_boosts, parse_filter
@@ -257,6 +256,8 @@ def choose(found: Shortlist, request: FeedRequest, person: Person, *, now: datet
             if len(chosen) == request.limit:
                 more = True
                 break
+            # Whom the cap keeps off this page, the next one may show.
+            more = more or shown[card.creator_id] >= most
             if shown[card.creator_id] < most and pick.look not in looks:
                 looks |= {pick.look} - {UNKNOWN}
                 shown[card.creator_id] += 1
@@ -324,9 +325,6 @@ def _wish(
         return taste, vector
     row = stock.shelf.row_of.get(request.seed_content_id)
     if row is None:
-        if content(request.seed_content_id) is None:
-            message = f"there is no content with the id {request.seed_content_id[:80]!a}"
-            raise InvalidRequest(message, code="unknown_content", field="seed_content_id")
         return taste, vector
     seed = stock.shelf.embedding[row]
     blended = seed if vector is None else seed + 0.5 * vector

@@ -119,10 +119,11 @@ class Thompson:
 
     def contest(self, query: FeedQuery, candidates: Ids, scores: Scores) -> "Contest":
         """Who competes for how many slots of this page; nothing is drawn yet."""
-        block, size = self.config.block, min(query.size, len(candidates))
+        size = min(query.size, len(candidates))
         first = 1 if len(query.history) < self.config.newcomer_events else 0
         # A block of one position has no second one to move to.
-        blocks = 0 if block == first else -(-size // block)
+        block = max(self.config.block, first + 1)
+        blocks = -(-size // block)
         # Whole blocks are sure to push as many candidates off the end of the page.
         stays = candidates[: size - min(size // block, blocks)]
         new_left = max(int(self.config.new_share * size) - int(self.new[stays].sum()), 0)

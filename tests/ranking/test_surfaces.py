@@ -150,7 +150,7 @@ class TestParameters:
         items = page(viewer, explain=True).items
         sentences = {item.explanation.sentence for item in items}
         captions = {content(f"ocean-{clip:02d}")["metadata"]["caption"] for clip in range(4)}
-        assert any(f"Because you watched “{caption}”." in sentences for caption in captions)
+        assert any(f"Because you watched or liked “{caption}”." in sentences for caption in captions)
         assert all(set(item.explanation.ranks) == set(item.sources) - {"latest", "seen_again"} for item in items)
         assert all(item.explanation is None for item in page(viewer).items)
 

@@ -99,6 +99,13 @@ def test_the_first_position_of_a_newcomer_is_never_explored():
     assert firsts["old hand"][True] > 10
 
 
+@pytest.mark.parametrize(("past", "explored"), [(history(), 10), (OLD_HAND, 20)])
+def test_blocks_of_one_position_explore_all_of_a_page_and_every_second_one_for_newcomers(past, explored):
+    chosen = order(thompson(block=1, depth=20), past=past)
+    assert len(chosen.reasons) == explored
+    assert (0 in chosen.reasons) == (past is OLD_HAND)
+
+
 @pytest.mark.parametrize(("already", "allowed"), [(0, 3), (1, 2), (3, 0), (6, 0)])
 def test_exploration_never_lifts_new_contents_above_their_share(already, allowed):
     new = (ALL >= 20) | np.isin(ALL, np.arange(already))

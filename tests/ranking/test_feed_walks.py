@@ -1,0 +1,51 @@
+"""Walks that end, or must not: after a merge, under a cap per creator."""
+
+import pytest
+
+from tests.ranking.doors import DEVICE
+
+URL, NEXT, MERGE = "/api/v1/feed", "/api/v1/feed/next", "/api/v1/users/merge"
+PHONE = DEVICE.removeprefix("anon:")
+
+
+def ids(page) -> list[str]:
+    return [item["content_id"] for item in page["items"]]
+
+
+def walk(server, **told) -> list[dict]:
+    pages = [server.get(URL, told).json()]
+    while (cursor := pages[-1]["next_cursor"]) and len(pages) < 40:
+        pages.append(server.get(URL, {**told, "cursor": cursor}).json())
+    return pages
+
+
+@pytest.mark.parametrize("door", [URL, NEXT])
+@pytest.mark.parametrize("page", [0, 1])
+def test_cursors_of_a_device_expire_when_its_walk_became_the_users(snapshot, server, page, door):
+    first = server.get(URL, {"anonymous_id": PHONE}).json()
+    second = server.get(URL, {"anonymous_id": PHONE, "cursor": first["next_cursor"]}).json()
+    assert server.post(MERGE, {"anonymous_id": PHONE, "user_id": "mia"}, format="json").status_code == 200
+    anew = server.get(URL, {"user_id": "mia", "limit": 20}).json()
+    assert not set(ids(anew)) & set(ids(first) + ids(second))
+    cursor = (first, second)[page]["next_cursor"]
+    answer = server.get(door, {"anonymous_id": PHONE, "cursor": cursor})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "cursor_expired")
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_a_cap_per_creator_shortens_pages_and_not_the_walk(snapshot, server, most):
+    pages = walk(server, user_id="mia", limit=50, max_per_creator=most)
+    for page in pages:
+        creators = [item["content"]["creator_id"] for item in page["items"]]
+        assert max(creators.count(each) for each in creators) <= most
+    shown = [each for page in pages for each in ids(page)]
+    assert len(shown) == len(set(shown)) == 64
+    assert len(pages[0]["items"]) < 50
+
+
+def test_a_short_page_that_is_read_again_leads_on_as_before(snapshot, server):
+    told = {"user_id": "mia", "limit": 50, "max_per_creator": 1}
+    first = server.get(URL, told).json()
+    second, again = (server.get(URL, {**told, "cursor": first["next_cursor"]}).json() for _ in range(2))
+    assert ids(again) == ids(second)
+    assert again["next_cursor"] == second["next_cursor"] is not None
