@@ -42,8 +42,8 @@ class FeedConfig:
     cut : how many candidates the model judges
     fusion : weights of the session's signals
     mix : caps on creators, sounds and topics
-    explorer : which stage tries something out; see `explorers`. Of those that keep to a budget, Thompson sampling by
-        content costs least
+    explorer : which stage tries something out; see `explorers`. Thompson sampling by content tries the most uploads;
+        three seeds do not tell its cost from that of the linear one
     exploration, epsilon, diverse : budget and limits of Thompson sampling, of epsilon-greedy and of diverse pages
     guarantee : exposure every new content gets
     theta : weight of the value against diversity
