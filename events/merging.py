@@ -4,7 +4,8 @@ What the log, the refusals of dropped months and the sessions say of the device 
 the user had been logged in all along; triggers of the log note the hours, so that everything derived is counted again.
 Event ids stay taken, so what the device sends twice still counts once. Lists of the device's preferences are joined to
 the user's, whose switches and languages stay; its profile goes. Of too much that is liked the device's comes first;
-of too much that is muted or blocked nothing may be lost, so the merge is refused. What the device sends later stays the device's until it
+of too much that is muted or blocked nothing may be lost, so the merge is refused. What
+the device sends later stays the device's until it
 is merged again.
 """
 
