@@ -86,7 +86,7 @@ def set_shunned(user_id: str, creator_id: str, how: Shunning, *, present: bool) 
 def _listed(names: tuple[str, ...], name: str, field: str, *, present: bool) -> tuple[str, ...]:
     """`with_name`, unless the list is full."""
     listed = with_name(names, name, present=present)
-    if len(listed) > MOST_NAMES:
+    if present and len(listed) > max(MOST_NAMES, len(names)):
         raise TooManyNames(field)
     return listed
 

@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from events.cleaning.audience import MAX_COUNTRIES, RATINGS, is_country
+from events.cleaning.preferences import MOST_NAMES, overfull
 from events.cleaning.schema import MAX_ID_CHARS, InvalidEvent, check_json, check_text
 from events.cleaning.uploads import MAX_DURATION_S, MAX_URL_CHARS, is_language, is_media_url
 from events.client_tokens import MAX_TTL_S
@@ -140,7 +141,14 @@ class UserBody(StrictSerializer):
     """What the host app tells of a user."""
 
     demographics = FreeObject(required=False)
-    preferences = FreeObject(required=False)
+    preferences = FreeObject(
+        required=False, help_text=f"Lists of what is liked, muted or blocked hold up to {MOST_NAMES} names each."
+    )
+
+    def validate_preferences(self, value: dict[str, Any]) -> dict[str, Any]:
+        if (name := overfull(value)) is not None:
+            raise serializers.ValidationError(f"{name} must hold at most {MOST_NAMES} names; got {len(value[name])}")
+        return value
 
 
 class UserAnswer(serializers.Serializer[Any]):

@@ -272,7 +272,12 @@ def known_rows(shelf: Shelf, content_ids: Iterable[str]) -> Ids:
 
 
 def _wanted(card: ContentCard, request: FeedRequest, person: Person) -> bool:
-    """Whether a content is what was asked for, by the database's word: the snapshot may lag behind."""
+    """Whether a content is what was asked for, by the database's word: the snapshot may lag behind.
+
+    Nobody needs to be told of their own uploads.
+    """
+    if request.surface == "for_you" and card.creator_id == request.user_id:
+        return False
     return (not request.categories or card.category in request.categories) and (
         person.creators is None or card.creator_id in person.creators
     )

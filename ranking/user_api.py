@@ -16,7 +16,8 @@ from events.bodies import JsonBody
 from events.cleaning.rules import is_anonymous
 from events.cleaning.schema import EVENT_TYPES, show
 from events.columnar.history import History
-from events.errors import InvalidRequest
+from events.errors import Conflict, InvalidRequest
+from events.preferences import TooManyNames
 from events.serializers import ErrorAnswer
 from events.views import BODY_REFUSALS, REFUSALS, BodyView
 from ranking import api_examples as examples
@@ -61,10 +62,12 @@ class MergeView(BodyView):
         description="After somebody has logged in: what was done and shown on the device `anon:<anonymous_id>` counts "
         "as done by and shown to the user, whose next feed follows it and repeats nothing of it. What the device "
         "muted, blocked or liked by its preferences is joined to the user's, whose other wishes stay; its profile "
-        "goes. Events that the device sends later stay its own until it is merged again. It is safe to repeat, and it "
-        "cannot be undone. For server keys, and for the user's own token: who knows the id of a device is on it.",
+        "goes; where both together mute or block more than a list has room for, it is refused (`too_many_names`) and "
+        "nothing changes. Events that the device sends later stay its own until it is merged again. It is safe to "
+        "repeat, and it cannot be undone. For server keys, and for the user's own token: who knows the id of a "
+        "device is on it.",
         request=MergeBody,
-        responses={200: MergeAnswer, **BODY_REFUSALS},
+        responses={200: MergeAnswer, **BODY_REFUSALS, 409: ErrorAnswer},
         examples=[examples.MERGE_BODY, examples.MERGE],
     )
     def post(self, request: Request) -> Response:
@@ -76,7 +79,11 @@ class MergeView(BodyView):
         assert device_id is not None, "the body names a device"
         if is_anonymous(user_id):
             raise InvalidRequest(f"user_id must be a user, not a device; got {show(user_id)}", field="user_id")
-        return Response({"user_id": user_id, **asdict(merge_users(device_id, user_id))})
+        try:
+            merged = merge_users(device_id, user_id)
+        except TooManyNames as error:
+            raise Conflict(str(error), code="too_many_names", field=error.field) from None
+        return Response({"user_id": user_id, **asdict(merged)})
 
 
 def _events(history: History) -> list[dict[str, Any]]:

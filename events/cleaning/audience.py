@@ -16,7 +16,6 @@ LEAST_AGE: Final[Mapping[str, int]] = {EVERYONE: 0, "13": 13, "16": 16, "18": 18
 """Age ratings and the age in years from which each may be shown."""
 RATINGS: Final = (*LEAST_AGE, UNKNOWN_RATING)
 MAX_COUNTRIES: Final = 250
-MAX_NAMES: Final = 500
 OLDEST: Final = 130
 _COUNTRY: Final = re.compile(r"[A-Za-z]{2}\Z")
 
@@ -162,4 +161,4 @@ def _is_number(value: Any) -> TypeGuard[float]:
 
 
 def _texts(value: Any) -> list[str]:
-    return [each for each in value[:MAX_NAMES] if isinstance(each, str)] if isinstance(value, list) else []
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
 MOST_NAMES: Final = 500
-"""Of one list; features and filters read no more."""
+"""Of one list, when it is written. Whatever is stored is read whole: a block that is not read would fail open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,16 @@ def as_document(preferences: Preferences) -> dict[str, Any]:
     return {name: list(value) if name in LISTS else value for name, value in asdict(preferences).items()}
 
 
+def overfull(document: Mapping[str, Any]) -> str | None:
+    """The name of a list that holds more than there is room for.
+
+    >>> overfull({"muted_creators": ["k"] * 501}), overfull({"muted_creators": ["k"], "own": list(range(900))})
+    ('muted_creators', None)
+    """
+    lists = ((name, document.get(name)) for name in LISTS)
+    return next((name for name, value in lists if isinstance(value, list) and len(value) > MOST_NAMES), None)
+
+
 def with_name(names: tuple[str, ...], name: str, *, present: bool) -> tuple[str, ...]:
     """A list with one name added at its end, or taken out; unchanged where that is so already.
 
@@ -82,4 +92,4 @@ def with_name(names: tuple[str, ...], name: str, *, present: bool) -> tuple[str,
 def _texts(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         return ()
-    return tuple(dict.fromkeys(each for each in value[:MOST_NAMES] if isinstance(each, str)))
+    return tuple(dict.fromkeys(each for each in value if isinstance(each, str)))

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from events import catalogue, queries
 from events.catalogue import NewContent, NewProfile
+from events.cleaning.preferences import LISTS, MOST_NAMES
 from events.models import Content, UserProfile
 from tests.events.conftest import NOW
 
@@ -114,6 +115,20 @@ def test_a_batch_of_users(db, server):
     told = send(server, "post", "/api/v1/users/batch", {"users": users}).json()
     assert (told["created"], told["replaced"], [each["index"] for each in told["rejected"]]) == (2, 0, [1])
     assert UserProfile.objects.get(pk="mia").demographics == {"age": 30}
+
+
+@pytest.mark.parametrize("field", LISTS)
+def test_a_profile_whose_lists_are_too_long_is_refused_and_the_list_named(db, server, field):
+    body = {"preferences": {field: [f"k{n}" for n in range(MOST_NAMES + 1)]}}
+    catalogue.update_profile(NewProfile("mia"))
+    for method in ("put", "patch"):
+        answer = send(server, method, USER, body)
+        assert code_of(answer) == (400, "invalid_fields")
+        assert field in answer.json()["error"]["message"]
+    told = send(server, "post", "/api/v1/users/batch", {"users": [{"user_id": "mia", **body}]}).json()
+    assert [each["index"] for each in told["rejected"]] == [0]
+    assert field in told["rejected"][0]["detail"]
+    assert UserProfile.objects.get(pk="mia").preferences == {}
 
 
 @pytest.mark.parametrize("body", [{}, [], {"contents": []}, {"contents": {}}, {"contents": [{}], "sent_at": 1}])

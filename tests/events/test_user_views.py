@@ -8,6 +8,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from events import api_keys, catalogue, queries, relations
+from events.cleaning.audience import audience_of
 from events.cleaning.preferences import MOST_NAMES
 from events.models import Event, Refusal, UserProfile
 from tests.events.conftest import make_event
@@ -127,6 +128,15 @@ def test_a_full_list_is_told(server):
     send(server, "put", PREFERENCES, {"blocked_creators": [str(n) for n in range(MOST_NAMES)]})
     assert code_of(server.put(f"{USER}/blocks/new")) == (409, "too_many_names")
     assert server.put(f"{USER}/blocks/7").status_code == 200
+
+
+def test_blocks_that_came_in_by_another_door_all_hold_and_can_be_taken_back(server):
+    stored = [f"k{n}" for n in range(MOST_NAMES + 100)]
+    catalogue.update_profile(catalogue.NewProfile("mia", {}, {"blocked_creators": stored}))
+    assert audience_of({}, UserProfile.objects.get(pk="mia").preferences, now=timezone.now()).creators == set(stored)
+    assert server.delete(f"{USER}/blocks/k3").json()["changed"] is True
+    assert server.get(PREFERENCES).json()["blocked_creators"] == [each for each in stored if each != "k3"]
+    assert code_of(server.put(f"{USER}/blocks/new")) == (409, "too_many_names")
 
 
 def test_following_is_one_event_however_often_it_is_said(server):

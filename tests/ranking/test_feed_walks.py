@@ -49,3 +49,12 @@ def test_a_short_page_that_is_read_again_leads_on_as_before(snapshot, server):
     second, again = (server.get(URL, {**told, "cursor": first["next_cursor"]}).json() for _ in range(2))
     assert ids(again) == ids(second)
     assert again["next_cursor"] == second["next_cursor"] is not None
+
+
+def test_ones_own_uploads_are_not_proposed_to_oneself(snapshot, server):
+    own = "ocean-maker-1"
+    for_you = [item for page in walk(server, user_id=own, limit=20) for item in page["items"]]
+    assert own not in {item["content"]["creator_id"] for item in for_you}
+    assert len(for_you) > 50
+    profile = server.get(URL, {"user_id": own, "surface": "creator", "creator_id": own}).json()
+    assert {item["content"]["creator_id"] for item in profile["items"]} == {own}

@@ -8,6 +8,7 @@ from rest_framework.test import APIClient
 
 from events import api_keys, authentication, catalogue, client_tokens, queries
 from events.catalogue import NewProfile
+from events.cleaning.preferences import MOST_NAMES
 from events.models import Event, HourChange, UserProfile
 from events.sessions import rebuild_sessions
 from ranking.models import Served
@@ -95,6 +96,26 @@ def test_lists_of_preferences_are_joined_and_switches_stay(db, server):
     mia = UserProfile.objects.get()
     assert mia.demographics == {"age": 30}
     assert mia.preferences == {"muted_creators": ["a", "b"], "blocked_creators": ["c"], "languages": ["en"]}
+
+
+def test_a_merge_that_would_lose_a_block_is_refused_and_changes_nothing(db, server):
+    full = [f"k{n}" for n in range(MOST_NAMES)]
+    catalogue.update_profile(NewProfile("mia", {}, {"blocked_creators": full}))
+    catalogue.update_profile(NewProfile(ANONYMOUS, {}, {"blocked_creators": ["k1", "loud"]}))
+    Viewer(ANONYMOUS, now=timezone.now() - timedelta(minutes=1)).do("like", "ocean-09")
+    answer = server.post(MERGE, {"anonymous_id": DEVICE, "user_id": "mia"}, format="json")
+    assert code_of(answer) == (409, "too_many_names")
+    assert answer.json()["error"]["details"]["field"] == "blocked_creators"
+    assert UserProfile.objects.get(pk=ANONYMOUS).preferences["blocked_creators"] == ["k1", "loud"]
+    assert Event.objects.filter(user_id=ANONYMOUS).count() == 1
+
+
+def test_of_too_much_that_is_liked_the_devices_comes_first(db, server):
+    catalogue.update_profile(NewProfile("mia", {}, {"liked_creators": [f"k{n}" for n in range(MOST_NAMES)]}))
+    catalogue.update_profile(NewProfile(ANONYMOUS, {}, {"liked_creators": ["new"]}))
+    assert server.post(MERGE, {"anonymous_id": DEVICE, "user_id": "mia"}, format="json").status_code == 200
+    liked = UserProfile.objects.get().preferences["liked_creators"]
+    assert (liked[:2], len(liked)) == (["new", "k0"], MOST_NAMES)
 
 
 def test_a_user_merges_into_itself_only_and_a_page_nobody(db):
