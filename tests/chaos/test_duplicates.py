@@ -12,7 +12,7 @@ from events.ingestion import ingest
 from events.models import Event
 from tests.chaos.checker import check
 from tests.chaos.ledger import make_batch
-from tests.events.conftest import NOW, make_event
+from tests.events.conftest import NOW, event_just_now, make_event
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 TIMES = 10
@@ -72,7 +72,7 @@ def test_the_first_event_under_an_id_stays_and_another_one_is_counted(server, ch
 
 @pytest.mark.django_db
 def test_another_user_neither_overwrites_an_id_nor_learns_whose_it_is(as_user):
-    first = make_event(user_id="u1")
+    first = event_just_now(user_id="u1")
     assert as_user("u1").post("/api/v1/events", {"events": [first]}, format="json").json()["accepted"] == 1
     thief = as_user("u2").post("/api/v1/events", {"events": [first | {"user_id": "u2"}]}, format="json")
     own = as_user("u1").post("/api/v1/events", {"events": [first]}, format="json")
