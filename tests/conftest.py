@@ -15,7 +15,7 @@ from typing import Any
 import django
 import pytest
 
-from tests.stack import Stack, running_stack
+from tests.stack import READY_S, Stack, running_stack
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -51,6 +51,13 @@ def pytest_configure(config: pytest.Config) -> None:
     servers.start()
     # pytest-django does this by itself only when a settings module is named before this file is read.
     django.setup()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whichever test asks first for the running system waits for its start within its own time."""
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(READY_S + 300.0))
 
 
 @pytest.fixture(scope="session")

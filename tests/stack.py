@@ -5,6 +5,7 @@ this, never against stand-ins. It uses the embedded default below `var/test-stac
 it makes itself a database of its own on that server.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -24,6 +25,8 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg2
+
+from recsys.demo import clips
 
 ROOT = Path(__file__).resolve().parent.parent
 # Generous: how busy the machine is must not decide a test.
@@ -137,19 +140,37 @@ def _answers(base_url: str, key: str) -> bool:
 
 
 def forget(var_dir: Path) -> None:
-    """Remove what an earlier run left, but for its clips: they are the same every time and take a minute to draw."""
+    """Remove what an earlier run left."""
     var_dir.mkdir(parents=True, exist_ok=True)
     for entry in var_dir.iterdir():
-        if entry.is_dir() and entry.name != "public":
+        if entry.is_dir():
             shutil.rmtree(entry)
         elif entry.is_file():
             entry.unlink()
+
+
+def lend_clips(var_dir: Path) -> None:
+    """Give a system the demo clips as links to one set per checkout.
+
+    They are the same every time and take a minute of both cores to draw, and runs beside each other need them at once:
+    the first draws, the others wait for it.
+    """
+    drawn = ROOT / "var" / "test-clips"
+    drawn.mkdir(parents=True, exist_ok=True)
+    with drawn.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        clips.build(drawn, chosen=clips.specs())
+    lent = var_dir / "public" / "media" / "demo"
+    lent.mkdir(parents=True, exist_ok=True)
+    for file in drawn.iterdir():
+        (lent / file.name).hardlink_to(file)
 
 
 @contextmanager
 def running_stack(var_dir: Path) -> Iterator[Stack]:
     """Start the system, wait until it serves ranked feeds, and stop it again."""
     forget(var_dir)
+    lend_clips(var_dir)
     log, port = var_dir / "up.log", free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(

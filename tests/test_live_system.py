@@ -14,7 +14,7 @@ from recsys.benchmarks.http_api import Staff
 from recsys.demo import VARIANTS
 from recsys.embedded import addresses
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.stack]
 
 PAGE = 10
 ROUNDS, PER_ROUND = 3, 5

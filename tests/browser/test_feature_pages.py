@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.stack]
 
 TRENDS = "/admin/features/trend/"
 CONTENT = "/admin/features/contentfeatures/content/?" + urlencode({"id": "demo-ocean-03"})

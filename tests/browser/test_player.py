@@ -18,7 +18,7 @@ from tests.browser.player_page import (
     wait_until_playing,
 )
 
-pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.stack]
 
 CLIPS = 10
 LIKED, HIDDEN, SKIPPED = 2, 4, (5, 7)

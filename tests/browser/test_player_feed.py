@@ -13,7 +13,7 @@ from tests.browser.player_page import (
 )
 from tests.browser.waiting import until
 
-pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.stack]
 
 PAGE = 6
 MANY_CLIPS = 30

@@ -20,7 +20,7 @@ from tests.browser.player_page import (
 )
 from tests.browser.waiting import until
 
-pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.stack]
 
 OUTAGE_S = 10.0
 # Keeps the id of every event beside the client's queue, so that it outlives the tab as the queue does.
