@@ -53,7 +53,7 @@ def day_of(raw: str, field: str) -> date:
     return found
 
 
-def span_of(params: Mapping[str, Any], grain: Grain, *, now: datetime) -> Span:
+def span_of(params: Mapping[str, Any], grain: Grain, *, now: datetime, most_days: int | None = None) -> Span:
     """`from` and `to`; by default the thirty days that end with the newest day that was measured."""
     measured = ranges.span()
     newest = measured[1] if measured else now.astimezone(ZoneInfo(settings.REPORTING_TIME_ZONE)).date()
@@ -61,8 +61,9 @@ def span_of(params: Mapping[str, Any], grain: Grain, *, now: datetime) -> Span:
     first = day_of(params["from"], "from") if "from" in params else last - timedelta(days=DEFAULT_DAYS - 1)
     if first > last:
         raise InvalidRequest(f"from must not lie after to; got {first} and {last}", code="invalid_range", field="from")
-    if (last - first) / DAY >= MOST_DAYS[grain]:
-        message = f"a range by {grain} has at most {MOST_DAYS[grain]} days; got {first} to {last}"
+    most = most_days or MOST_DAYS[grain]
+    if (last - first) / DAY >= most:
+        message = f"a range by {grain} has at most {most} days; got {first} to {last}"
         raise InvalidRequest(message, code="range_too_long", field="from")
     return Span(first, last)
 

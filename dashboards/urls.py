@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from dashboards import views
+from dashboards import alert_views, views
 
 app_name = "dashboards"
 
@@ -15,5 +15,9 @@ urlpatterns = [
     path("retention", views.retention, name="retention-table"),
     path("live", views.live_page, name="live"),
     path("live/part", views.live_part, name="live-part"),
+    path("alerts", alert_views.alerts_page, name="alerts"),
+    path("alerts/<int:key>", alert_views.incident_page, name="incident"),
+    path("alerts/<int:key>/ack", alert_views.acknowledge, name="incident-ack"),
+    path("alerts/<int:key>/silence", alert_views.silence, name="incident-silence"),
     path("system", views.system_page, name="system"),
 ]
