@@ -26,13 +26,12 @@ from dashboards.alert_serializers import (
     rule_json,
 )
 from dashboards.api_views import FORMAT, FROM, TO, ZONE, MetricsView, answers
-from dashboards.funnels import DEFAULT_STEPS, MOST_DAYS, MOST_STEPS
+from dashboards.funnels import DEFAULT_STEPS, MOST_DAYS
 from dashboards.moderation_staff_api import require_staff
-from dashboards.query_params import check_zone, span_of
+from dashboards.query_params import check_zone, span_of, steps_of
 from dashboards.stats.periods import Grain
 from events.bodies import JsonBody
-from events.cleaning.schema import EVENT_TYPES, show
-from events.errors import InvalidRequest, NotFound
+from events.errors import NotFound
 from events.serializers import ErrorAnswer
 from events.views import BODY_REFUSALS, BodyView
 from ranking.query_params import one_of, only, whole_number
@@ -132,19 +131,6 @@ class SystemView(MetricsView):
         }
         rows = ([each.at.isoformat(), *(each.values.get(key) for key in keys)] for each in found)
         return self.answer(request, body, name="system", header=("at", *keys), rows=rows)
-
-
-def steps_of(raw: str) -> tuple[str, ...]:
-    """Two to six event types, in order."""
-    steps = tuple(raw.split(","))
-    for step in steps:
-        if step not in EVENT_TYPES:
-            message = f"a step is an event type such as view; got {show(step, 40)}"
-            raise InvalidRequest(message, code="invalid_steps", field="steps")
-    if not 2 <= len(steps) <= MOST_STEPS:
-        message = f"a funnel has 2 to {MOST_STEPS} steps; got {len(steps)}"
-        raise InvalidRequest(message, code="invalid_steps", field="steps")
-    return steps
 
 
 class FunnelView(MetricsView):

@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from dashboards import ranges
+from dashboards.funnels import MOST_STEPS
 from dashboards.kpis import BY_KEY, Kpi
 from dashboards.stats.periods import DAY, Grain
-from events.cleaning.schema import show
+from events.cleaning.schema import EVENT_TYPES, show
 from events.errors import InvalidRequest, NotFound
 
 DEFAULT_DAYS: Final = 30
@@ -113,3 +114,16 @@ def brackets_of(raw: str) -> tuple[tuple[int, int], ...]:
             raise InvalidRequest(message, code="invalid_brackets", field="brackets")
         found.append((a, b))
     return tuple(found)
+
+
+def steps_of(raw: str) -> tuple[str, ...]:
+    """Two to six event types, in order."""
+    steps = tuple(raw.split(","))
+    for step in steps:
+        if step not in EVENT_TYPES:
+            message = f"a step is an event type such as view; got {show(step, 40)}"
+            raise InvalidRequest(message, code="invalid_steps", field="steps")
+    if not 2 <= len(steps) <= MOST_STEPS:
+        message = f"a funnel has 2 to {MOST_STEPS} steps; got {len(steps)}"
+        raise InvalidRequest(message, code="invalid_steps", field="steps")
+    return steps
