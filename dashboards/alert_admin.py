@@ -40,7 +40,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes no parame
 
     class Meta:
         model = AlertRule
-        fields = ("name", "kpi", "kind", "bound", "days_in_row", "least_users", "severity", "enabled")
+        fields = ("name", "kpi", "kind", "bound", "in_row", "least_users", "severity", "enabled")
 
     def clean_bound(self) -> float:
         bound = float(self.cleaned_data["bound"])
@@ -52,7 +52,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes no parame
 @admin.register(AlertRule)
 class RuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # ModelAdmin takes no parameter at run time
     form = RuleForm
-    list_display = ("name", "kpi", "kind", "bound", "severity", "enabled", "state", "judged_day", "said")
+    list_display = ("name", "kpi", "kind", "bound", "severity", "enabled", "state", "judged_until", "said")
     list_filter = ("state", "severity", "enabled")
 
 
@@ -115,7 +115,7 @@ class MomentInline(admin.TabularInline):  # type: ignore[type-arg]  # as above
 
 @admin.register(AlertIncident)
 class IncidentAdmin(ReadOnlyAdmin):
-    list_display = ("fired_at", "rule", "reason", "first_day", "last_day", "resolved_at", "acked_by")
+    list_display = ("fired_at", "rule", "reason", "first_period", "last_period", "resolved_at", "acked_by")
     list_filter = (("resolved_at", admin.EmptyFieldListFilter), "rule")
     ordering = ("-fired_at",)
     inlines = (MomentInline,)

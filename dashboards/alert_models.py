@@ -10,7 +10,12 @@ from dashboards.stats.alerting import Kind, State
 
 
 class AlertRule(models.Model):
-    """What is watched: one KPI by day, one condition."""
+    """What is watched: one KPI by day or hour, or one signal of the system by reading; one condition."""
+
+    class Grain(models.TextChoices):
+        DAY = "day"
+        HOUR = "hour"
+        READING = "reading", "reading (five minutes)"
 
     class Severity(models.TextChoices):
         PAGE = "page"
@@ -18,20 +23,28 @@ class AlertRule(models.Model):
         INFO = "info"
 
     name = models.CharField(max_length=80, unique=True)
-    kpi = models.CharField(max_length=40)
+    kpi = models.CharField(max_length=40, help_text="Key of a KPI, or of a signal of the system.")
+    grain = models.CharField(max_length=8, choices=Grain, default=Grain.DAY, help_text="What is judged, once over.")
     kind = models.CharField(max_length=16, choices=[(each.value, each.value) for each in Kind])
     bound = models.FloatField(help_text="Value, percent of change, or robust z; unused where no data is the condition.")
-    days_in_row = models.PositiveSmallIntegerField(
-        default=1, validators=[MinValueValidator(1)], help_text="So many days have to breach before it fires."
+    in_row = models.PositiveSmallIntegerField(
+        default=1, validators=[MinValueValidator(1)], help_text="So many periods have to breach before it fires."
     )
-    least_users = models.PositiveIntegerField(default=0, help_text="Days with fewer active users are not judged.")
+    least_users = models.PositiveIntegerField(
+        default=0, help_text="Days or hours with fewer active users are not judged."
+    )
     severity = models.CharField(max_length=8, choices=Severity, default=Severity.TICKET)
+    quiet_under = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+",
+        help_text="While that rule fires, this one tells nobody: the one explains the other.",
+    )  # fmt: skip
+    runbook = models.CharField(max_length=200, blank=True, default="", help_text="Where it says what to do.")
     enabled = models.BooleanField(default=True)
     state = models.CharField(
         max_length=8, choices=[(each.value, each.value) for each in State], default=State.OK.value, editable=False
     )
-    breaches = models.PositiveSmallIntegerField(default=0, editable=False, help_text="Days in a row, up to the last.")
-    judged_day = models.DateField(null=True, editable=False, help_text="The last day that was judged.")
+    breaches = models.PositiveSmallIntegerField(default=0, editable=False, help_text="In a row, up to the last period.")
+    judged_until = models.DateTimeField(null=True, editable=False, help_text="End of the last period that was judged.")
     said = models.TextField(default="", editable=False, help_text="What the last judgement said.")
 
     class Meta:
@@ -42,17 +55,18 @@ class AlertRule(models.Model):
 
 
 class AlertIncident(models.Model):
-    """One firing of one rule, from its first day to its end; open ones are unique by fingerprint."""
+    """One firing of one rule, from its first period to its end; open ones are unique by fingerprint."""
 
     rule = models.ForeignKey(AlertRule, on_delete=models.CASCADE)
     fingerprint = models.CharField(max_length=32)
-    first_day = models.DateField()
-    last_day = models.DateField()
+    first_period = models.CharField(max_length=32, help_text="The day, hour or moment that made it fire.")
+    last_period = models.CharField(max_length=32)
     value = models.FloatField(null=True)
     expected = models.FloatField(null=True)
     reason = models.TextField()
-    chart = models.JSONField(default=list, help_text="Day and value of the weeks before it fired.")
+    chart = models.JSONField(default=list, help_text="Period and value of what came before it fired.")
     fired_at = models.DateTimeField()
+    told_at = models.DateTimeField(null=True, help_text="When the channels were told last.")
     resolved_at = models.DateTimeField(null=True)
     acked_at = models.DateTimeField(null=True)
     acked_by = models.CharField(max_length=150, default="", blank=True)

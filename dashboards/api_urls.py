@@ -2,11 +2,17 @@
 
 from django.urls import path
 
-from dashboards import api_views
+from dashboards import alert_api, api_views
 
 urlpatterns = [
     path("metrics/definitions", api_views.DefinitionsView.as_view(), name="metric-definitions"),
     path("metrics/<str:name>", api_views.MetricView.as_view(), name="metric"),
     path("retention", api_views.RetentionView.as_view(), name="retention"),
     path("active-days", api_views.ActiveDaysView.as_view(), name="active-days"),
+    path("funnels", alert_api.FunnelView.as_view(), name="funnel"),
+    path("live", alert_api.LiveView.as_view(), name="live-minutes"),
+    path("system", alert_api.SystemView.as_view(), name="system-readings"),
+    path("alerts/rules", alert_api.RulesView.as_view(), name="alert-rules"),
+    path("alerts/incidents", alert_api.IncidentsView.as_view(), name="alert-incidents"),
+    path("alerts/incidents/<int:key>/ack", alert_api.AckView.as_view(), name="alert-ack"),
 ]

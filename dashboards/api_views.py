@@ -54,10 +54,10 @@ MOST_COLUMNS: Final = 60
 DEFAULT_COLUMNS: Final = 14
 DEFAULT_BRACKETS: Final = "1,2-3,4-7,8-14"
 WINDOWS: Final = ("7", "28")
-_FROM = OpenApiParameter("from", OpenApiTypes.DATE, description="First day; by default 30 days before `to`.")
-_TO = OpenApiParameter("to", OpenApiTypes.DATE, description="Last day, included; by default the newest measured one.")
-_ZONE = OpenApiParameter("tz", str, description="The project's reporting time zone; any other is refused.")
-_FORMAT = OpenApiParameter("format", str, enum=FORMATS, default="json")
+FROM = OpenApiParameter("from", OpenApiTypes.DATE, description="First day; by default 30 days before `to`.")
+TO = OpenApiParameter("to", OpenApiTypes.DATE, description="Last day, included; by default the newest measured one.")
+ZONE = OpenApiParameter("tz", str, description="The project's reporting time zone; any other is refused.")
+FORMAT = OpenApiParameter("format", str, enum=FORMATS, default="json")
 
 
 class MayReadMetrics(require_scope("metrics:read")):  # type: ignore[misc]  # a class made by a function
@@ -105,7 +105,8 @@ class MetricsView(APIView):
         return response
 
 
-def _answers(shape: Any) -> dict[Any, Any]:
+def answers(shape: Any) -> dict[Any, Any]:
+    """JSON of a shape, or CSV, or the usual refusals."""
     return {(200, "application/json"): shape, (200, "text/csv"): OpenApiTypes.STR, **REFUSALS}
 
 
@@ -114,7 +115,7 @@ class DefinitionsView(MetricsView):
 
     @extend_schema(
         summary="List the metrics", description="With definition, unit, SQL over the raw log, grains and breakdowns.",
-        parameters=[_FORMAT], responses=_answers(DefinitionsAnswer),
+        parameters=[FORMAT], responses=answers(DefinitionsAnswer),
     )  # fmt: skip
     def get(self, request: Request) -> Any:
         only(request.query_params, ("format",))
@@ -134,12 +135,12 @@ class MetricView(MetricsView):
         "and the rest of them, `(other)` and `(none)`; beside the range of the same length before. A point that is not "
         "`complete` is of a period that still runs, and is neither summed nor compared.",
         parameters=[
-            _FROM, _TO, _ZONE, _FORMAT,
+            FROM, TO, ZONE, FORMAT,
             OpenApiParameter("grain", str, enum=list(Grain), default=Grain.DAY),
             OpenApiParameter("breakdown", str, description="As listed by the definitions."),
             OpenApiParameter("compare", str, enum=["previous"], description="Adds the range before."),
         ],
-        responses={**_answers(MetricAnswer), 404: ErrorAnswer},
+        responses={**answers(MetricAnswer), 404: ErrorAnswer},
     )  # fmt: skip
     def get(self, request: Request, name: str) -> Any:
         params = request.query_params
@@ -165,7 +166,7 @@ class RetentionView(MetricsView):
         "of all who were active then (`first_seen=0`). `n_day`: active exactly n periods later; `unbounded`: then or "
         "later; `bracket`: at least once in a span of periods. Null where that time has not fully passed.",
         parameters=[
-            _FROM, _TO, _ZONE, _FORMAT,
+            FROM, TO, ZONE, FORMAT,
             OpenApiParameter("cohort", str, enum=[Grain.DAY, Grain.WEEK, Grain.MONTH], default=Grain.DAY),
             OpenApiParameter("mode", str, enum=list(Mode), default=Mode.N_DAY),
             OpenApiParameter("columns", int, description=f"Periods to show, 1 to {MOST_COLUMNS}.",
@@ -173,7 +174,7 @@ class RetentionView(MetricsView):
             OpenApiParameter("brackets", str, description="With `mode=bracket`.", default=DEFAULT_BRACKETS),
             OpenApiParameter("first_seen", str, enum=["1", "0"], default="1"),
         ],
-        responses=_answers(RetentionAnswer),
+        responses=answers(RetentionAnswer),
     )  # fmt: skip
     def get(self, request: Request) -> Any:
         params = request.query_params
@@ -203,9 +204,9 @@ class ActiveDaysView(MetricsView):
         summary="Get the users by number of active days",
         parameters=[
             OpenApiParameter("day", OpenApiTypes.DATE, description="Last of the days; by default the newest measured."),
-            OpenApiParameter("window", str, enum=WINDOWS, default="28"), _ZONE, _FORMAT,
+            OpenApiParameter("window", str, enum=WINDOWS, default="28"), ZONE, FORMAT,
         ],
-        responses=_answers(ActiveDaysAnswer),
+        responses=answers(ActiveDaysAnswer),
     )  # fmt: skip
     def get(self, request: Request) -> Any:
         params = request.query_params

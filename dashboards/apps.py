@@ -8,8 +8,9 @@ class DashboardsConfig(AppConfig):
     verbose_name = "Dashboards"
 
     def ready(self) -> None:
-        """Have the statuses that the admin's list of contents changes go through the moderation log."""
-        from dashboards import moderation_admin  # noqa: PLC0415  models can be imported once the apps are loaded
-        from events import admin_base  # noqa: PLC0415
+        """Have the admin's statuses of contents go through the moderation log, and the gauges measured per scrape."""
+        from dashboards import moderation_admin, telemetry  # noqa: PLC0415  models can be imported once apps are loaded
+        from events import admin_base, metrics  # noqa: PLC0415
 
         admin_base.MODERATE.append(moderation_admin.set_status)
+        metrics.MEASURES.append(telemetry.measure)

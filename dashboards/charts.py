@@ -35,7 +35,7 @@ class Mark:
     y: float
     label: str
     complete: bool
-    day: date
+    day: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,28 @@ def line_chart(found: KpiSeries) -> Chart | None:
     shown = sorted({round(n * (count - 1) / max(LABELS - 1, 1)) for n in range(LABELS)}) if count > 1 else [0]
     ticks = tuple(Tick(_x(place, count), _short(starts[place], found.grain)) for place in shown)
     return Chart(lines, before, ticks, _y_ticks(top), _summary(found))
+
+
+def trail(values: Sequence[tuple[str, float | None]], *, unit: str) -> Chart | None:
+    """One line through values that are named already, as an incident keeps them; None where there is none."""
+    known = [value for _, value in values if value is not None]
+    if not known:
+        return None
+    top, count = nice_top(max(known)), len(values)
+    runs: list[list[str]] = [[]]
+    marks = []
+    for place, (name, value) in enumerate(values):
+        if value is None:
+            runs.append([])
+            continue
+        x, y = _x(place, count), round(_y(value, top), 1)
+        marks.append(Mark(x, y, f"{name}: {amount(value)}{f' {unit}' if unit else ''}", True, None))
+        runs[-1].append(f"{x},{y}")
+    line = Line("all", 0, tuple(" ".join(run) for run in runs if len(run) > 1), "", tuple(marks))
+    ends = (Tick(_x(0, count), values[0][0]), Tick(_x(count - 1, count), values[-1][0])) if count > 1 else ()
+    unit = f" {unit}" if unit else ""
+    summary = f"from {amount(min(known))} to {amount(max(known))}{unit}, last {amount(known[-1])}{unit}"
+    return Chart((line,), None, ends, _y_ticks(top), summary)
 
 
 def columns(values: Sequence[int], labels: Sequence[str], ticks: Sequence[str], *, summary: str) -> Bars:

@@ -197,6 +197,7 @@ SQL: Final[Mapping[str, str]] = {
     "completion_rate": _select(_share(_count("complete_view"), _count("view"))),
     "skip_rate": _select(_share(_count("skip"), _count("view"))),
     "negative_rate": _select(_share(_count("hide", "report"), _IMPRESSIONS), tables=_SHOWN),
+    "report_rate": _select(_share(_count("report"), _IMPRESSIONS, "1000.0"), tables=_SHOWN),
     "unattributed_clicks": _select(_UNATTRIBUTED),
     "coverage": _select(_COVERAGE, tables=_EXPOSURES),
     "exposure_gini": _select(_GINI, tables=_EXPOSURES),

@@ -242,6 +242,10 @@ _ENGAGEMENT: Final = (
         Ratio(("hides", "reports"), _SHOWN, 100.0), "engagement",
     ),
     Kpi(
+        "report_rate", "Reports per 1,000 impressions", "", "1,000 x reports / impressions.",
+        Ratio(("reports",), _SHOWN, 1000.0), "engagement",
+    ),
+    Kpi(
         "unattributed_clicks", "Clicks without an impression", "",
         "Clicks whose request and content were never on screen; they are in no rate.",
         Ratio(("unattributed",)), "engagement",

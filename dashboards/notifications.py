@@ -53,8 +53,8 @@ def announce(incident: AlertIncident, what: str, *, now: datetime) -> None:
         "timestamp": now.isoformat(),
         "data": {
             "incident": incident.pk, "rule": incident.rule.name, "severity": incident.rule.severity,
-            "metric": incident.rule.kpi, "day": str(incident.last_day), "value": incident.value,
-            "expected": incident.expected, "reason": incident.reason,
+            "metric": incident.rule.kpi, "period": incident.last_period, "value": incident.value,
+            "expected": incident.expected, "reason": incident.reason, "runbook": incident.rule.runbook,
         },
     }  # fmt: skip
     for channel in AlertChannel.objects.filter(enabled=True):

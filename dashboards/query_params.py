@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from dashboards import ranges
+from dashboards.funnels import MOST_STEPS
 from dashboards.kpis import BY_KEY, Kpi
 from dashboards.stats.periods import DAY, Grain
-from events.cleaning.schema import show
+from events.cleaning.schema import EVENT_TYPES, show
 from events.errors import InvalidRequest, NotFound
 
 DEFAULT_DAYS: Final = 30
@@ -53,7 +54,7 @@ def day_of(raw: str, field: str) -> date:
     return found
 
 
-def span_of(params: Mapping[str, Any], grain: Grain, *, now: datetime) -> Span:
+def span_of(params: Mapping[str, Any], grain: Grain, *, now: datetime, most_days: int | None = None) -> Span:
     """`from` and `to`; by default the thirty days that end with the newest day that was measured."""
     measured = ranges.span()
     newest = measured[1] if measured else now.astimezone(ZoneInfo(settings.REPORTING_TIME_ZONE)).date()
@@ -61,8 +62,9 @@ def span_of(params: Mapping[str, Any], grain: Grain, *, now: datetime) -> Span:
     first = day_of(params["from"], "from") if "from" in params else last - timedelta(days=DEFAULT_DAYS - 1)
     if first > last:
         raise InvalidRequest(f"from must not lie after to; got {first} and {last}", code="invalid_range", field="from")
-    if (last - first) / DAY >= MOST_DAYS[grain]:
-        message = f"a range by {grain} has at most {MOST_DAYS[grain]} days; got {first} to {last}"
+    most = most_days or MOST_DAYS[grain]
+    if (last - first) / DAY >= most:
+        message = f"a range by {grain} has at most {most} days; got {first} to {last}"
         raise InvalidRequest(message, code="range_too_long", field="from")
     return Span(first, last)
 
@@ -112,3 +114,16 @@ def brackets_of(raw: str) -> tuple[tuple[int, int], ...]:
             raise InvalidRequest(message, code="invalid_brackets", field="brackets")
         found.append((a, b))
     return tuple(found)
+
+
+def steps_of(raw: str) -> tuple[str, ...]:
+    """Two to six event types, in order."""
+    steps = tuple(raw.split(","))
+    for step in steps:
+        if step not in EVENT_TYPES:
+            message = f"a step is an event type such as view; got {show(step, 40)}"
+            raise InvalidRequest(message, code="invalid_steps", field="steps")
+    if not 2 <= len(steps) <= MOST_STEPS:
+        message = f"a funnel has 2 to {MOST_STEPS} steps; got {len(steps)}"
+        raise InvalidRequest(message, code="invalid_steps", field="steps")
+    return steps

@@ -1,7 +1,5 @@
 """How the system itself does: the feed's latency by stage, what fell back, what lags, what waits for somebody."""
 
-import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -9,9 +7,9 @@ from typing import Final
 
 import redis
 from django.conf import settings
-from prometheus_client import REGISTRY, CollectorRegistry, multiprocess
 from prometheus_client.metrics_core import Metric
 
+from dashboards import web_counters
 from events import dead_letters, windows
 from ranking.queries import model_history
 
@@ -49,7 +47,7 @@ class Health:
 
 def health(*, now: datetime) -> Health:
     """Everything at once: four short queries, one look at the broker, one pass over this server's counters."""
-    metrics = {metric.name: metric for metric in _metrics()}
+    metrics = web_counters.families()
     levels = sorted(_totals(metrics.get("recsys_feeds"), "level").items(), key=lambda item: -item[1])
     answered = sum(count for _, count in levels)
     ranked = dict(levels).get("ranked", 0)
@@ -65,20 +63,11 @@ def health(*, now: datetime) -> Health:
         ingest_lag=lag[0] if lag else None,
         families=tuple((name, lags[name], aside.get(name, 0)) for name in sorted(lags)),
         dead_letters=dead_letters.depth(),
-        queued=_queued(),
+        queued=queued(),
         model=None if champion is None else champion.version,
         model_age_h=None if since is None else (now - since).total_seconds() / 3600.0,
         trained_age_h=None if champion is None else (now - champion.trained_until).total_seconds() / 3600.0,
     )
-
-
-def _metrics() -> Iterable[Metric]:
-    if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        return REGISTRY.collect()
-    # Each worker writes its own files; this adds them up, as /metrics does.
-    registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # untyped upstream
-    return registry.collect()
 
 
 def _totals(metric: Metric | None, label: str) -> dict[str, int]:
@@ -123,7 +112,7 @@ def bucket_quantile(counts: dict[float, float], share: float) -> float | None:
     return low * 1e3
 
 
-def _queued() -> int | None:
+def queued() -> int | None:
     """Jobs that wait for a worker; None where the broker does not answer."""
     try:
         client = redis.Redis.from_url(

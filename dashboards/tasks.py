@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from dashboards import alerts, notifications, rollups
+from dashboards import alerts, notifications, rollups, signals
 
 
 @shared_task(name="dashboards.tasks.measure_kpis", acks_late=True)
@@ -14,7 +14,13 @@ def measure_kpis() -> None:
 
 @shared_task(name="dashboards.tasks.watch_kpis", acks_late=True)
 def watch_kpis() -> None:
-    """Judge the rules of alerts on the days that have passed, and send what is due."""
+    """Judge the rules of alerts on the periods that have passed, and send what is due."""
     now = timezone.now()
     alerts.evaluate(now=now)
     notifications.deliver(now=now)
+
+
+@shared_task(name="dashboards.tasks.read_signals", acks_late=True)
+def read_signals() -> None:
+    """Take the reading of these five minutes, once however many schedulers tick."""
+    signals.read(now=timezone.now())

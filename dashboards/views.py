@@ -14,9 +14,10 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
-from dashboards import behind, boards, charts, cohorts, live, ranges, system
+from dashboards import behind, boards, charts, cohorts, live, ranges, signals, system
 from dashboards.boards import BOARDS, DEFAULT_RANGE_D, RANGES_D, State, range_before
 from dashboards.cohorts import Mode
+from dashboards.drift import LEAST_POSITIONS
 from dashboards.kpis import BY_KEY, Kpi
 from dashboards.query_params import MOST_DAYS, brackets_of, day_of
 from dashboards.ranges import Range
@@ -67,7 +68,8 @@ def state_of(request: HttpRequest, *, kpi: Kpi | None = None) -> State:
     return State(days, range_before(last, days), last, grain, compare, breakdown)
 
 
-def _context(state: State, **more: Any) -> dict[str, Any]:
+def context_of(state: State, **more: Any) -> dict[str, Any]:
+    """What every page of the dashboards is rendered with."""
     measured = ranges.span()
     return {
         "state": state, "ranges": RANGES_D, "grains": tuple(Grain), "boards": BOARDS, "board": None,
@@ -83,7 +85,7 @@ def board(request: HttpRequest, name: str = boards.OVERVIEW) -> HttpResponse:
         raise Http404(f"there is no board {name!a}")
     state = state_of(request)
     tiles = boards.tiles(name, state, now=timezone.now()) if ranges.span() else []
-    context = _context(state, board=name, title=BOARDS[name], tiles=tiles)
+    context = context_of(state, board=name, title=BOARDS[name], tiles=tiles)
     if name == "growth" and tiles:
         days = cohorts.days_active(state.last, window=28)
         context |= {"active_days": charts.active_days(days), "active_days_rows": list(enumerate(days, 1))}
@@ -102,7 +104,7 @@ def metric(request: HttpRequest, key: str) -> HttpResponse:
     if state.compare and state.breakdown is None:
         earlier = Range(*before(state.first, state.last, state.grain), state.grain, now=timezone.now())
     tile = boards.tile(kpi, asked, earlier)
-    context = _context(state, board=kpi.section, kpi=kpi, tile=tile, drill=behind.can_show(kpi),
+    context = context_of(state, board=kpi.section, kpi=kpi, tile=tile, drill=behind.can_show(kpi),
                        rows=list(zip(*(group.points for group in tile.series.groups), strict=True))[::-1])  # fmt: skip
     return render(request, "dashboards/metric.html", context)
 
@@ -135,7 +137,7 @@ def retention(request: HttpRequest) -> HttpResponse:
             state.first, state.last, grain, now=timezone.now(), mode=mode, length=COHORT_COLUMNS,
             brackets=brackets_of(BRACKETS), first_seen=params.get("first_seen") != "0",
         )  # fmt: skip
-    context = _context(state, board="retention-table", table=table, mode=mode, cohort=grain, modes=tuple(Mode),
+    context = context_of(state, board="retention-table", table=table, mode=mode, cohort=grain, modes=tuple(Mode),
                        first_seen=params.get("first_seen") != "0")  # fmt: skip
     return render(request, "dashboards/retention.html", context)
 
@@ -154,7 +156,7 @@ def drill(request: HttpRequest, key: str, day: str) -> HttpResponse:
     asked = behind.at(state.grain, kpi, first, now=timezone.now())
     found = behind.behind(kpi, asked)
     named = request.user.has_perm(PEOPLE_PERMISSION if found.kind == "users" else CONTENT_PERMISSION)
-    context = _context(state, board=kpi.section, kpi=kpi, found=found, named=named, period=asked.periods[0],
+    context = context_of(state, board=kpi.section, kpi=kpi, found=found, named=named, period=asked.periods[0],
                        most=behind.MOST, grain=asked.grain)  # fmt: skip
     return render(request, "dashboards/behind.html", context)
 
@@ -162,7 +164,7 @@ def drill(request: HttpRequest, key: str, day: str) -> HttpResponse:
 @board_page
 def live_page(request: HttpRequest) -> HttpResponse:
     """The last half hour per minute."""
-    return render(request, "dashboards/live.html", _context(state_of(request), board="live", **_minutes()))
+    return render(request, "dashboards/live.html", context_of(state_of(request), board="live", **_minutes()))
 
 
 @board_page
@@ -183,6 +185,15 @@ def _minutes() -> dict[str, Any]:
 
 @board_page
 def system_page(request: HttpRequest) -> HttpResponse:
-    """How the system itself does."""
-    context = _context(state_of(request), board="system", health=system.health(now=timezone.now()))
+    """How the system itself does, now and over the last day."""
+    now = timezone.now()
+    readings = signals.readings(now - timedelta(days=1), now)
+    trails = []
+    for signal in signals.SIGNALS:
+        values = [(f"{each.at:%H:%M}", each.values.get(signal.key)) for each in readings]
+        trails.append((signal, values[-1][1] if values else None, charts.trail(values, unit=signal.unit)))
+    context = context_of(
+        state_of(request), board="system", health=system.health(now=now), trails=trails,
+        drift=readings[-1].details if readings else None, least_positions=LEAST_POSITIONS,
+    )  # fmt: skip
     return render(request, "dashboards/system.html", context)

@@ -44,7 +44,9 @@ app.conf.beat_schedule = {
         ("take reports", "dashboards.moderation_tasks.take_reports", MINUTE_S / 2),
         ("end what has expired", "dashboards.moderation_tasks.expire_due", MINUTE_S / 2),
         ("measure KPIs", "dashboards.tasks.measure_kpis", 5 * MINUTE_S),
-        # Rules judge days that have passed; messages that failed are due again within seconds.
+        # One reading in five minutes; the other ticks find it there.
+        ("read signals", "dashboards.tasks.read_signals", MINUTE_S),
+        # Rules judge periods that have passed; messages that failed are due again within seconds.
         ("watch KPIs", "dashboards.tasks.watch_kpis", MINUTE_S),
         ("train the ranker", "ranking.tasks.train_ranker", 6 * HOUR_S),
         # More often than daily: what could not be locked at once, or fell into a restart, waits for hours, not days.

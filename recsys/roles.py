@@ -19,6 +19,11 @@ _SEE_CONTENTS: Final = ("events.view_content",)
 _SEE_PEOPLE: Final = ("events.view_userprofile", "events.view_event", "events.view_session")
 _SEE_WORK: Final = ("events.view_importprogress", "events.view_windowfill", "events.view_automatedhour")
 _SEE_FIGURES: Final = ("dashboards.view_kpi*",)
+_ALERTS: Final = (
+    "dashboards.view_alertrule", "dashboards.view_alertincident", "dashboards.view_alertmoment",
+    "dashboards.view_alertsilence", "dashboards.add_alertsilence", "dashboards.ack_alertincident",
+)  # fmt: skip
+"""Not the channels: their secrets sign messages."""
 _SEE_MODELS: Final = ("features.view_*", "ranking.view_*")
 _MODERATE: Final = (
     *_SEE_CONTENTS, "events.view_userprofile", "events.view_event", "events.change_content",
@@ -27,13 +32,14 @@ _MODERATE: Final = (
 ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     # Keys, and the events that were refused with what is in them: whoever mends a client has to see what it sent.
     "developer": (
-        *_SEE_CONTENTS, *_SEE_WORK, *_SEE_MODELS, *_SEE_FIGURES, "events.*_apikey", "events.*_deadletter",
+        *_SEE_CONTENTS, *_SEE_WORK, *_SEE_MODELS, *_SEE_FIGURES, *_ALERTS, "events.*_apikey", "events.*_deadletter",
         "events.view_event",
     ),
-    # May look at everything and change nothing; reasons and payloads without the people in them, no reports.
+    # May look at everything and change nothing, but acknowledge and silence alerts; reasons and payloads without the
+    # people in them, no reports.
     "analyst": (
-        *_SEE_CONTENTS, *_SEE_PEOPLE, *_SEE_WORK, *_SEE_MODELS, *_SEE_FIGURES, "events.view_deadletter",
-        "events.export_deadletter",
+        *_SEE_CONTENTS, *_SEE_PEOPLE, *_SEE_WORK, *_SEE_MODELS, *_SEE_FIGURES, *_ALERTS,
+        "events.view_deadletter", "events.export_deadletter",
     ),
     "moderator": _MODERATE,
     # Escalated cases, bulk, the decisions of others, and the log with who decided.
@@ -41,7 +47,7 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
         *_MODERATE, *_SEE_FIGURES, "dashboards.lead_moderationcase", "dashboards.view_moderationaction",
         "dashboards.view_report", "dashboards.view_appeal",
     ),
-    "ml-engineer": (*_SEE_CONTENTS, *_SEE_WORK, *_SEE_FIGURES, "features.*", "ranking.*"),
+    "ml-engineer": (*_SEE_CONTENTS, *_SEE_WORK, *_SEE_FIGURES, *_ALERTS, "features.*", "ranking.*"),
     "privacy officer": (*_SEE_CONTENTS, *_SEE_PEOPLE, *_SEE_FIGURES, "features.view_*", "events.view_deadletter",
                         "events.reveal_deadletter"),
     "admin": ("*.*",),

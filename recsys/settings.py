@@ -353,6 +353,8 @@ REPORTING_TIME_ZONE = os.environ.get("REPORTING_TIME_ZONE", "UTC")
 PROMETHEUS_EXPORT_MIGRATIONS = False
 # Lets a scraper read /metrics with it as bearer token; staff may always.
 METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")
+# Where the web workers leave their counters (their PROMETHEUS_MULTIPROC_DIR); workers on the same host read them there.
+WEB_METRICS_DIR = os.environ.get("WEB_METRICS_DIR") or str(VAR_DIR / "prometheus" / "web")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -1,7 +1,7 @@
 """When a KPI is worth waking somebody: conditions on complete periods, and the life of an alert.
 
 Pure: values in, verdicts out. Only periods that are over are judged; what cannot be judged (too young a log, too small
-a sample) is neither good nor bad, and an alert that fires does not end because of it.
+a sample) is neither good nor bad: a rule then has no data, and one that fires does not end because of it.
 """
 
 import math
@@ -41,6 +41,7 @@ class State(StrEnum):
     PENDING = "pending"
     FIRING = "firing"
     RESOLVED = "resolved"
+    NO_DATA = "no data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +56,20 @@ class Verdict:
     reason: str
 
 
-def judge(kind: Kind, values: Sequence[float | None], bound: float) -> Verdict:
-    """Judge the last of some consecutive complete days.
+def judge(kind: Kind, values: Sequence[float | None], bound: float, *, week: int = WEEK) -> Verdict:
+    """Judge the last of some consecutive complete periods.
 
     Parameters
     ----------
-    values : oldest first; None where a day has no value
+    values : oldest first; None where a period has no value
     bound : of ABOVE and BELOW the value; of WEEKDAY_CHANGE the fall against the same day of last week in percent
         (a rise where it is negative); of ANOMALY the robust z from which it fires, in either direction; of NO_DATA
         unused
+    week : periods in a week: 7 days, 168 hours
     """
     value = values[-1] if values else None
     if kind is Kind.NO_DATA:
-        return _no_data(values)
+        return _no_data(values, week)
     if value is None:
         return Verdict(None, False, None, None, None, "no value")
     if kind is Kind.ABOVE:
@@ -76,20 +78,21 @@ def judge(kind: Kind, values: Sequence[float | None], bound: float) -> Verdict:
         calm = value > bound / CALM
         return Verdict(value < bound, calm, value, bound, None, f"{value:g} against at least {bound:g}")
     if kind is Kind.WEEKDAY_CHANGE:
-        return _weekday_change(values, value, bound)
-    return _anomaly(values, value, bound)
+        return _weekday_change(values, value, bound, week)
+    return _anomaly(values, value, bound, week)
 
 
-def _no_data(values: Sequence[float | None]) -> Verdict:
-    last_week = [value for value in values[-1 - WEEK : -1] if value]
-    if not last_week:
+def _no_data(values: Sequence[float | None], week: int) -> Verdict:
+    # Hours of the night are empty every week: what counts is the same hour.
+    before = values[-1 - week : -1] if week == WEEK else values[-1 - week : -week]
+    if not any(before):
         return Verdict(None, False, None, None, None, "nothing came in the week before either")
     silent = not values[-1]
     return Verdict(silent, not silent, values[-1], None, None, "nothing came" if silent else "something came")
 
 
-def _weekday_change(values: Sequence[float | None], value: float, bound: float) -> Verdict:
-    then = values[-1 - WEEK] if len(values) > WEEK else None
+def _weekday_change(values: Sequence[float | None], value: float, bound: float, week: int) -> Verdict:
+    then = values[-1 - week] if len(values) > week else None
     if not then:
         return Verdict(None, False, value, None, None, "no value on the same day last week")
     change = 100.0 * (value - then) / then
@@ -97,37 +100,44 @@ def _weekday_change(values: Sequence[float | None], value: float, bound: float) 
     return Verdict(fall > abs(bound), fall < CALM * abs(bound), value, then, change, f"{change:+.1f} % in a week")
 
 
-def errors(values: Sequence[float | None]) -> list[float]:
-    """Of each day with six same weekdays before it: how far it lies from their median, as a share of it."""
+def history(week: int) -> int:
+    """How many periods a verdict looks at."""
+    return max(MOST_ERRORS, 2 * week) + SAME_WEEKDAYS * week + 1
+
+
+def errors(values: Sequence[float | None], week: int = WEEK) -> list[float]:
+    """Of each period with six same weekdays before it: how far it lies from their median, as a share of it."""
     found = []
-    for place in range(SAME_WEEKDAYS * WEEK, len(values)):
-        error = _error(values, place)
+    for place in range(SAME_WEEKDAYS * week, len(values)):
+        error = _error(values, place, week)
         if error is not None:
             found.append(error)
     return found
 
 
-def _median_before(values: Sequence[float | None], place: int) -> float | None:
-    known = [value for n in range(1, SAME_WEEKDAYS + 1) if (value := values[place - n * WEEK]) is not None]
+def _median_before(values: Sequence[float | None], place: int, week: int) -> float | None:
+    known = [value for n in range(1, SAME_WEEKDAYS + 1) if (value := values[place - n * week]) is not None]
     return float(np.median(known)) if len(known) == SAME_WEEKDAYS else None
 
 
-def _error(values: Sequence[float | None], place: int) -> float | None:
-    value, median = values[place], _median_before(values, place)
+def _error(values: Sequence[float | None], place: int, week: int) -> float | None:
+    value, median = values[place], _median_before(values, place, week)
     return None if value is None or not median else value / median - 1.0
 
 
-def _anomaly(values: Sequence[float | None], value: float, bound: float) -> Verdict:
-    """The last day against the median of six same weekdays, scaled by how far days lay from theirs before.
+def _anomaly(values: Sequence[float | None], value: float, bound: float, week: int) -> Verdict:
+    """The last period against the median of six same weekdays (and hours), scaled by how far others lay from theirs.
 
     Robust z after Iglewicz and Hoaglin (1993): 0.6745 (e - median) / MAD of the errors.
     """
-    if len(values) < LEARNING_DAYS:
-        return Verdict(None, False, value, None, None, f"learning: {len(values)} of {LEARNING_DAYS} days")
-    expected, error = _median_before(values, len(values) - 1), _error(values, len(values) - 1)
-    before = np.array(errors(values[:-1])[-MOST_ERRORS:])
-    if expected is None or error is None or len(before) < WEEK:
-        return Verdict(None, False, value, expected, None, "too many days without a value")
+    learning = LEARNING_DAYS // WEEK * week
+    if len(values) < learning:
+        unit = "days" if week == WEEK else "hours"
+        return Verdict(None, False, value, None, None, f"learning: {len(values)} of {learning} {unit}")
+    expected, error = _median_before(values, len(values) - 1, week), _error(values, len(values) - 1, week)
+    before = np.array(errors(values[:-1], week)[-max(MOST_ERRORS, 2 * week) :])
+    if expected is None or error is None or len(before) < week:
+        return Verdict(None, False, value, expected, None, "too many periods without a value")
     middle = float(np.median(before))
     spread = max(float(np.median(np.abs(before - middle))), LEAST_MAD)
     z = 0.6745 * (error - middle) / spread
@@ -151,7 +161,8 @@ def advance(state: State, verdict: Verdict, *, breaches: int, needed: int) -> St
     (<State.PENDING: 'pending'>, <State.FIRING: 'firing'>)
     """
     if verdict.breach is None:
-        return state
+        # Unknown is not well; what fires goes on, because nothing says that it is over.
+        return State.FIRING if state is State.FIRING else State.NO_DATA
     if verdict.breach:
         if state is State.FIRING or breaches >= needed:
             return State.FIRING

@@ -62,7 +62,7 @@ def test_a_planted_fall_fires_once_is_acknowledged_and_resolves(rule, admin_clie
         assert alerts.evaluate(now=at(FALL)).judged == 0
     incident = AlertIncident.objects.get()
     assert (incident.value, incident.expected) == (14, 20)
-    assert incident.chart[-1] == [str(incident.first_day), 14.0]
+    assert incident.chart[-1] == [incident.first_period, 14.0]
     answer = admin_client.post(
         reverse("admin:dashboards_alertincident_changelist"),
         {"action": "acknowledge", "_selected_action": [incident.pk], "note": "looking"},
@@ -108,7 +108,7 @@ def test_two_schedulers_judge_each_day_once():
     for number in range(4):
         AlertRule.objects.create(name=f"fall {number}", kpi="dau", kind=Kind.WEEKDAY_CHANGE, bound=25.0)
     write_log()
-    AlertRule.objects.update(judged_day=(FIRST + timedelta(days=FALL - 1)).date())
+    AlertRule.objects.update(judged_until=at(FALL - 1, 0))
     start = threading.Barrier(4)
 
     def tick():
@@ -237,7 +237,7 @@ def test_the_test_button_says_how_it_went(admin_client, webhook):
 
 def test_only_who_may_acknowledges(client, rule):
     incident = AlertIncident.objects.create(
-        rule=rule, fingerprint="x", first_day=FIRST.date(), last_day=FIRST.date(), reason="r", fired_at=FIRST
+        rule=rule, fingerprint="x", first_period="2026-03-02", last_period="2026-03-02", reason="r", fired_at=FIRST
     )
     reader = User.objects.create_user("reader", is_staff=True)
     reader.user_permissions.add(Permission.objects.get(codename="view_alertincident"))

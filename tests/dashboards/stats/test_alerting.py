@@ -60,11 +60,27 @@ def test_a_value_between_firing_and_calm_neither_fires_nor_ends():
     assert (judge(Kind.BELOW, [5.2], 5.0).calm, judge(Kind.BELOW, [5.6], 5.0).calm) == (False, True)
 
 
-def test_what_cannot_be_judged_changes_nothing():
+def test_what_cannot_be_judged_is_no_data_and_ends_no_alarm():
     unknown = judge(Kind.ABOVE, [None], 5.0)
     assert unknown.breach is None
     for state in State:
-        assert advance(state, unknown, breaches=3, needed=1) is state
+        expected = State.FIRING if state is State.FIRING else State.NO_DATA
+        assert advance(state, unknown, breaches=3, needed=1) is expected
+    breach, fine = judge(Kind.ABOVE, [6.0], 5.0), judge(Kind.ABOVE, [1.0], 5.0)
+    assert advance(State.NO_DATA, breach, breaches=1, needed=2) is State.PENDING
+    assert advance(State.NO_DATA, fine, breaches=0, needed=1) is State.OK
+
+
+def test_hours_are_compared_with_the_same_hour_of_the_week():
+    hourly = np.tile(np.where(np.arange(168) % 24 < 6, 0.0, 100.0), 12)
+    assert judge(Kind.WEEKDAY_CHANGE, [*hourly, 0.0], 50.0, week=168).breach is None, "the night is always empty"
+    noon = [*hourly[: 168 * 10 + 12], 40.0]
+    verdict = judge(Kind.WEEKDAY_CHANGE, noon, 50.0, week=168)
+    assert (verdict.breach, verdict.expected) == (True, 100.0)
+    assert judge(Kind.NO_DATA, [*hourly, 0.0], 0.0, week=168).breach is None
+    assert judge(Kind.NO_DATA, [*hourly[: 168 * 10 + 12], None], 0.0, week=168).breach is True
+    assert judge(Kind.ANOMALY, noon, 4.0, week=168).breach is True
+    assert "learning" in judge(Kind.ANOMALY, hourly[:500].tolist(), 4.0, week=168).reason
 
 
 def test_some_days_in_a_row_make_it_fire_and_one_calm_day_ends_it():
