@@ -202,6 +202,9 @@ INTERNAL_USERS = frozenset(_names("INTERNAL_USERS", ""))
 AUTO_HIDE = _one_of("AUTO_HIDE", "medium", ("off", "low", "medium", "high"))
 # Creators whom no crowd can hide.
 AUTO_HIDE_NEVER = frozenset(_names("AUTO_HIDE_NEVER", ""))
+# 1 keeps new contents out of feeds until the automatic check has let them in: some seconds for text, longer for media.
+# 0 shows them at once, and takes back within seconds what the check objects to.
+UPLOADS_WAIT = _flag("UPLOADS_WAIT", False)
 
 # --- Queue -----------------------------------------------------------------------------------------------------------
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or _embedded.broker_url
