@@ -127,7 +127,7 @@ def _examine_frames(found: Examined, signs: UploadSigns, banned: tuple[Banned, B
         found.versions["indecency"] = signs.indecency_version
     for kind, each, but in (("hash", banned[0], ""), ("removed", banned[1], signs.content_id)):
         match = each.match(signs, but=but)
-        found.signals |= {f"{kind}_exact": match.exact, f"{kind}_near": match.near}
+        found.signals |= {f"{kind}_exact": match.exact, f"{kind}_same": match.same, f"{kind}_near": match.near}
         found.versions[kind] = each.version
         if match.name and (match.exact or match.near >= 0.3):
             found.resembles = found.resembles or match.name

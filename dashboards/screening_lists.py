@@ -9,7 +9,7 @@ from django.db.models import Count, Max, QuerySet
 from dashboards.casework.policies import POLICIES
 from dashboards.moderation_models import ModerationAction, ModerationCase
 from dashboards.screening_models import HashEntry, HashList, UploadSigns
-from features.screening.likeness import Listed, nearest
+from features.screening.likeness import SAME_BITS, Listed, nearest
 
 _PIECE: Final = 2_000
 
@@ -19,6 +19,7 @@ class Match:
     """What an upload is or resembles: shares in [0, 1], the policy that this breaks, and what it is called."""
 
     exact: float = 0.0
+    same: float = 0.0
     near: float = 0.0
     policy: str = ""
     name: str = ""
@@ -38,11 +39,12 @@ class Banned:
         named = self.files.get(signs.sha256, "") if signs.sha256 else ""
         exact = named if named != but else ""
         # A copy may be cropped, and so may be what is on the list.
-        share, alike = max(nearest(hashes, self.frames) for hashes in (signs.hashes, signs.crop_hashes))
+        near, alike = max(nearest(hashes, self.frames) for hashes in (signs.hashes, signs.crop_hashes))
+        same, _ = nearest(signs.hashes, self.frames, bits=SAME_BITS)
         if alike == but:
-            share, alike = 0.0, ""
+            near, same, alike = 0.0, 0.0, ""
         name = exact or alike
-        return Match(float(bool(exact)), round(share, 3), self.policies.get(name, ""), name)
+        return Match(float(bool(exact)), round(same, 3), round(near, 3), self.policies.get(name, ""), name)
 
 
 _cache: dict[str, Banned] = {}

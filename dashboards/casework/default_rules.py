@@ -1,6 +1,8 @@
 """The rules that an installation begins with. Bounds are explained by `bench moderation`, which checks them.
 
-Words alone flag: a word list cannot tell a donkey from an insult. Words and the model together quarantine.
+Words alone flag: a word list cannot tell a donkey from an insult. Words and the model together quarantine. So do the
+frames of a removed clip, while another clip of the same people in the same room is held: nobody but a human tells it
+from the first one, cropped.
 """
 
 from typing import Any, Final
@@ -61,11 +63,15 @@ DEFAULT_RULES: Final[tuple[dict[str, Any], ...]] = (
     },
     {
         "key": "listed-clip", "title": "Frames of a banned clip", "action": "quarantine", "policy": "other",
-        "conditions": [{"signal": "hash_near", "at_least": 0.6}],
+        "conditions": [{"signal": "hash_same", "at_least": 0.75}],
     },
     {
-        "key": "listed-clip-perhaps", "title": "Some frames of a banned clip", "action": "flag", "policy": "other",
-        "conditions": [{"signal": "hash_near", "at_least": 0.3}],
+        "key": "listed-scene", "title": "The scene of a banned clip, or the clip cropped", "action": "hold",
+        "policy": "other", "conditions": [{"signal": "hash_near", "at_least": 0.6}],
+    },
+    {
+        "key": "listed-scene-perhaps", "title": "Some frames of the scene of a banned clip", "action": "flag",
+        "policy": "other", "conditions": [{"signal": "hash_near", "at_least": 0.3}],
     },
     {
         "key": "removed-file", "title": "A removed file again", "action": "quarantine", "policy": "other",
@@ -73,11 +79,15 @@ DEFAULT_RULES: Final[tuple[dict[str, Any], ...]] = (
     },
     {
         "key": "removed-clip", "title": "Frames of a removed clip", "action": "quarantine", "policy": "other",
-        "conditions": [{"signal": "removed_near", "at_least": 0.6}],
+        "conditions": [{"signal": "removed_same", "at_least": 0.75}],
     },
     {
-        "key": "removed-clip-perhaps", "title": "Some frames of a removed clip", "action": "flag", "policy": "other",
-        "conditions": [{"signal": "removed_near", "at_least": 0.3}],
+        "key": "removed-scene", "title": "The scene of a removed clip, or the clip cropped", "action": "hold",
+        "policy": "other", "conditions": [{"signal": "removed_near", "at_least": 0.6}],
+    },
+    {
+        "key": "removed-scene-perhaps", "title": "Some frames of the scene of a removed clip", "action": "flag",
+        "policy": "other", "conditions": [{"signal": "removed_near", "at_least": 0.3}],
     },
     {
         "key": "unknown", "title": "The check could not look at all of it", "action": "hold", "policy": "other",

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEAR_BITS: Final = 10
-"""Frames that differ in so many bits of 64 at most are the same picture, re-encoded or cropped a little."""
+"""Frames that differ in so many bits of 64 at most show the same scene: unrelated ones differ in 20 and more."""
+SAME_BITS: Final = 4
+"""Frames that differ in so many bits at most are the same picture, encoded anew."""
 FLAT_BITS: Final = 6
 """A hash with fewer bits set, or clear, than this is of a picture of one colour, and resembles every such picture."""
 _AT_ONCE: Final = 1 << 21
@@ -45,10 +47,10 @@ def useful(hashes: Sequence[int]) -> NDArray[np.uint64]:
     return unsigned[(ones >= FLAT_BITS) & (ones <= 64 - FLAT_BITS)]
 
 
-def nearest(hashes: Sequence[int], listed: Listed) -> tuple[float, str]:
+def nearest(hashes: Sequence[int], listed: Listed, *, bits: int = NEAR_BITS) -> tuple[float, str]:
     """The largest share of the given frames that resemble frames of one listed clip, and which clip that is.
 
-    A frame counts for a clip where it is within `NEAR_BITS` of any frame of it. (0.0, "") without frames or list.
+    A frame counts for a clip where it is within so many bits of any frame of it. (0.0, "") without frames or list.
 
     >>> of = Listed.of([("a", [0x0F0F0F0F0F0F0F0F]), ("b", [0x3333333333333333])])
     >>> nearest([0x0F0F0F0F0F0F0F0E, 0x3333333333333333], of)
@@ -62,7 +64,7 @@ def nearest(hashes: Sequence[int], listed: Listed) -> tuple[float, str]:
     seen: list[NDArray[np.int64]] = []
     for start in range(0, len(listed.hashes), rows):
         some = listed.hashes[start : start + rows]
-        near = np.bitwise_count(frames[:, None] ^ some[None, :]) <= NEAR_BITS
+        near = np.bitwise_count(frames[:, None] ^ some[None, :]) <= bits
         frame, row = np.nonzero(near)
         # One clip may be split between two pieces, so pairs are collected and counted once.
         seen.append(np.stack([frame, listed.owner[start + row]], axis=1))
