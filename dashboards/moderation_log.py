@@ -169,6 +169,12 @@ def in_force(decision_id: UUID) -> list[ModerationAction]:
     return [entry for entry in entries if entry.pk not in gone]
 
 
+def in_force_of(subject: Subject) -> list[ModerationAction]:
+    """The decisions about a subject that nothing has taken back yet, in order."""
+    taken = ModerationAction.objects.filter(about__isnull=False).values("about")
+    return list(_about(subject).filter(kind__in=LOGGED).exclude(pk__in=taken).order_by("id"))
+
+
 def _about(subject: Subject) -> QuerySet[ModerationAction]:
     return ModerationAction.objects.filter(subject_kind=subject.kind, subject_id=subject.id)
 

@@ -12,7 +12,6 @@ from dashboards.casework.log import SCREENINGS
 from dashboards.casework.policies import POLICIES
 from dashboards.casework.rules import ACTIONS, PASS
 
-_HASHES = models.BigIntegerField()
 _SHA256 = RegexValidator(r"^[0-9a-f]{64}\Z", "a SHA-256 has 64 hexadecimal digits")
 
 
@@ -35,8 +34,8 @@ class UploadSigns(models.Model):
     media = models.CharField(max_length=8, choices=Media)
     media_code = models.CharField(max_length=32, blank=True, default="")
     sha256 = models.CharField(max_length=64, blank=True, default="")
-    hashes = ArrayField(_HASHES, default=list)
-    crop_hashes = ArrayField(_HASHES, default=list)
+    hashes = ArrayField(models.BigIntegerField(), default=list)
+    crop_hashes = ArrayField(models.BigIntegerField(), default=list)
     indecency = ArrayField(models.FloatField(), default=list, help_text="Score of each frame.")
     indecency_version = models.CharField(max_length=64, blank=True, default="")
     changed_at = models.DateTimeField()
@@ -127,7 +126,7 @@ class HashEntry(models.Model):
     listed_in = models.ForeignKey(HashList, on_delete=models.CASCADE, related_name="entries")
     label = models.CharField(max_length=200, help_text="What it is called on the list; unique there.")
     sha256 = models.CharField(max_length=64, blank=True, default="", validators=[_SHA256])
-    hashes = ArrayField(_HASHES, default=list, blank=True, help_text="64-bit pHash of each frame.")
+    hashes = ArrayField(models.BigIntegerField(), default=list, blank=True, help_text="64-bit pHash of each frame.")
 
     class Meta:
         db_table = "hash_entry"

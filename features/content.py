@@ -196,11 +196,13 @@ def _look(draft: Draft, source: ContentSource) -> None:
 
 def _sha256(file: IO[bytes]) -> str:
     """Of a whole file, which is back at its beginning; not taken in the sandbox, which a file might take over."""
-    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    while piece := file.read(1 << 20):
+        digest.update(piece)
     file.seek(0)
     # The sandbox shares the position of the descriptor, which a buffer hides.
     os.lseek(file.fileno(), 0, os.SEEK_SET)
-    return digest
+    return digest.hexdigest()
 
 
 def _digest(source: ContentSource) -> str:

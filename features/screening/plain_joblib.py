@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import numpy_pickle
+from joblib import numpy_pickle  # type: ignore[import-untyped]
 
 
 class JoblibFileError(ValueError):
@@ -22,7 +22,7 @@ class Facts:
         pass
 
 
-class _Array(numpy_pickle.NumpyArrayWrapper):
+class _Array(numpy_pickle.NumpyArrayWrapper):  # type: ignore[misc]  # it has no types
     """Arrays of numbers only: those of objects are pickles of their own."""
 
     def read_array(self, unpickler: Any, *more: Any) -> Any:
@@ -43,7 +43,7 @@ _KNOWN = {
 _SCALAR = {("numpy._core.multiarray", "scalar"), ("numpy.core.multiarray", "scalar")}
 
 
-class _Reader(numpy_pickle.NumpyUnpickler):
+class _Reader(numpy_pickle.NumpyUnpickler):  # type: ignore[misc]  # as above
     def find_class(self, module: str, name: str) -> Any:
         """Stand-ins for scikit-learn, the few names that arrays need, and nothing else."""
         if (module, name) in _KNOWN:
