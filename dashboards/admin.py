@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.http import HttpRequest
 
-from dashboards import alert_admin, moderation_admin  # noqa: F401  they register their own pages
+from dashboards import alert_admin, moderation_admin, screening_admin  # noqa: F401  they register their own pages
 from dashboards.models import KpiPoint
 
 

@@ -84,6 +84,7 @@ def _content(content_id: str, *, now: datetime) -> Mapping[str, Any] | None:
         "content_id": card.content_id,
         "caption": card.caption,
         "tags": list(card.tags),
+        "sound_id": _sound(content_id),
         "category": card.category,
         "language": card.language,
         "duration_s": card.duration_s,
@@ -93,6 +94,13 @@ def _content(content_id: str, *, now: datetime) -> Mapping[str, Any] | None:
         "media_elsewhere": elsewhere(card.media_url) or elsewhere(card.thumbnail_url),
         "reach": {"impressions": figures.impressions, "views": figures.views, "hides": figures.hides},
     }
+
+
+def _sound(content_id: str) -> str:
+    """What a host app calls the sound of a content, where it tells."""
+    metadata = (queries.content(content_id) or {}).get("metadata")
+    sound = metadata.get("sound_id") if isinstance(metadata, dict) else None
+    return sound if isinstance(sound, str) else ""
 
 
 def _reported(case: ModerationCase) -> list[dict[str, Any]]:

@@ -81,9 +81,9 @@ def derive(subject: Subject) -> ModerationCase:
 def _columns(subject: Subject, standing: Standing, first_at: datetime) -> dict[str, Any]:
     """The derived columns of a case."""
     tally, reported_at = _tally(subject, standing.settled)
-    is_open = bool(tally.reports or standing.held or standing.appealed or standing.escalated)
+    is_open = bool(tally.reports or standing.held or standing.appealed or standing.escalated or standing.flags)
     appealed = {policy: 1 for policy in standing.appealed.values() if policy}
-    parts = priority(tally, held=standing.held, appealed=appealed) if is_open else {}
+    parts = priority(tally, held=standing.held, appealed=appealed, flags=standing.flags) if is_open else {}
     status = ModerationCase.Status.ESCALATED if standing.escalated else ModerationCase.Status.OPEN
     moments = [moment for moment in (reported_at, standing.appealed_at) if moment is not None]
     return {
@@ -92,6 +92,7 @@ def _columns(subject: Subject, standing: Standing, first_at: datetime) -> dict[s
         "version": standing.version,
         "shown_status": standing.shown_status,
         "held": standing.held,
+        "flags": dict(standing.flags),
         "age_restricted": standing.age_restricted,
         "blocked_countries": list(standing.blocked_countries),
         "feed_eligible": standing.feed_eligible,
@@ -166,6 +167,12 @@ def in_force(decision_id: UUID) -> list[ModerationAction]:
         ModerationAction.objects.filter(about__in=[entry.pk for entry in entries]).values_list("about", flat=True)
     )
     return [entry for entry in entries if entry.pk not in gone]
+
+
+def in_force_of(subject: Subject) -> list[ModerationAction]:
+    """The decisions about a subject that nothing has taken back yet, in order."""
+    taken = ModerationAction.objects.filter(about__isnull=False).values("about")
+    return list(_about(subject).filter(kind__in=LOGGED).exclude(pk__in=taken).order_by("id"))
 
 
 def _about(subject: Subject) -> QuerySet[ModerationAction]:

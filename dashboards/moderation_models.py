@@ -85,6 +85,10 @@ class ModerationCase(models.Model):
     version = models.BigIntegerField(help_text="Changes with every decision, not with reports.")
     shown_status = models.CharField(max_length=16, help_text="active, hidden or removed.")
     held = models.BooleanField(help_text="Hidden by the system until somebody has looked.")
+    flags = models.JSONField(
+        default=dict, db_default=models.Value({}, models.JSONField()),
+        help_text="What the automatic check asks to look at: its score by policy.",
+    )  # fmt: skip
     age_restricted = models.BooleanField()
     blocked_countries = ArrayField(models.CharField(max_length=2))
     feed_eligible = models.BooleanField()

@@ -32,7 +32,7 @@ _REPORT: Final = """
     WHERE a.at >= %(start)s AND a.at < %(end)s AND a.kind <> ALL(%(quiet)s)
     GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
 """
-_NO_DECISION: Final = ("report", "appeal", "uphold", "undo", "overturn", "expire")
+_NO_DECISION: Final = ("report", "flag", "appeal", "uphold", "undo", "overturn", "expire")
 
 
 def transparency(start: datetime, end: datetime) -> Iterator[tuple[Any, ...]]:

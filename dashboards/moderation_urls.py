@@ -5,11 +5,13 @@ from django.urls import include, path
 from dashboards import moderation_api as api
 from dashboards import moderation_pages as pages
 from dashboards import moderation_staff_api as staff
+from dashboards import stops_api as stops
 
 _QUEUE = "api/v1/moderation"
 
 _PAGES = [
     path("", pages.queue, name="queue"),
+    path("stops/", stops.page, name="stops"),
     path("transparency.csv", pages.transparency_csv, name="transparency"),
 ]
 
@@ -26,6 +28,8 @@ urlpatterns = [
     path(f"{_QUEUE}/cases/<int:case_id>/decisions", staff.DecideView.as_view(), name="moderation-decide"),
     path(f"{_QUEUE}/decisions/<uuid:decision_id>/undo", staff.UndoView.as_view(), name="moderation-undo"),
     path(f"{_QUEUE}/decisions/<uuid:decision_id>/appeal", staff.AnswerView.as_view(), name="moderation-answer"),
+    path(f"{_QUEUE}/stops", stops.StopsView.as_view(), name="moderation-stops"),
+    path(f"{_QUEUE}/stops/<int:stop_id>", stops.StopView.as_view(), name="moderation-stop"),
     path(f"{_QUEUE}/bulk", staff.BulkView.as_view(), name="moderation-bulk"),
     path(f"{_QUEUE}/bulk/<uuid:batch>/undo", staff.UndoBulkView.as_view(), name="moderation-undo-bulk"),
 ]

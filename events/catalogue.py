@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
@@ -57,7 +58,7 @@ class NewProfile:
 
 _UPSERT_CONTENT = """
     INSERT INTO content (content_id, creator_id, upload_timestamp, metadata, status, duration_s, language, media_url,
-                         thumbnail_url, age_rating, geo_allow, geo_deny, expires_at, updated_at)
+                         thumbnail_url, age_rating, geo_allow, geo_deny, expires_at, updated_at, feed_eligible)
     VALUES %s
     ON CONFLICT (content_id) DO UPDATE SET
         creator_id = EXCLUDED.creator_id, upload_timestamp = EXCLUDED.upload_timestamp, metadata = EXCLUDED.metadata,
@@ -68,7 +69,7 @@ _UPSERT_CONTENT = """
 """
 _INSERT_CONTENT = """
     INSERT INTO content (content_id, creator_id, upload_timestamp, metadata, status, duration_s, language, media_url,
-                         thumbnail_url, age_rating, geo_allow, geo_deny, expires_at, updated_at)
+                         thumbnail_url, age_rating, geo_allow, geo_deny, expires_at, updated_at, feed_eligible)
     VALUES %s ON CONFLICT (content_id) DO NOTHING RETURNING true
 """
 _UPSERT_PROFILE = """
@@ -241,6 +242,12 @@ def impose(
     return False
 
 
+def let_in(content_id: str) -> bool:
+    """Let a content into feeds that waited for the check of uploads (`UPLOADS_WAIT`); True when it waited."""
+    waiting = Content.objects.filter(content_id=content_id, feed_eligible=False)
+    return bool(waiting.update(feed_eligible=True, updated_at=timezone.now()))
+
+
 def note_expired(*, now: datetime) -> int:
     """Mark contents as changed whose end has come since they last changed; returns how many.
 
@@ -281,6 +288,8 @@ def _content_row(content: NewContent) -> tuple[object, ...]:
         list(content.geo_deny),
         content.expires_at,
         timezone.now(),
+        # Only of rows that are new: what moderation said of known ones stays.
+        not settings.UPLOADS_WAIT,
     )
 
 

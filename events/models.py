@@ -121,6 +121,39 @@ class Suspension(models.Model):
         return self.user_id
 
 
+class EmergencyStop(models.Model):
+    """Something that nobody is shown while the stop runs: a content, or all of a creator, a tag or a sound.
+
+    Written by `stops` alone; the database refuses to drop a row, or to change more of it than its end.
+    """
+
+    class Kind(models.TextChoices):
+        CONTENT = "content"
+        CREATOR = "creator"
+        TAG = "tag"
+        SOUND = "sound"
+
+    kind = models.CharField(max_length=8, choices=Kind)
+    value = models.TextField(help_text="An id; a tag without its hash sign, in small letters.")
+    reason = models.TextField(help_text="Why; for staff.")
+    started_at = models.DateTimeField()
+    started_by = models.BigIntegerField(help_text="The member of staff.")
+    lifted_at = models.DateTimeField(null=True)
+    lifted_by = models.BigIntegerField(null=True)
+
+    class Meta:
+        db_table = "emergency_stop"
+        constraints = (
+            # Also what every feed looks through; it holds the few that run.
+            models.UniqueConstraint(
+                fields=["kind", "value"], condition=models.Q(lifted_at__isnull=True), name="emergency_stop_runs_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.value}"
+
+
 class Event(models.Model):
     """One interaction, as it happened. Append-only: nothing updates a row.
 

@@ -16,7 +16,8 @@ import numpy as np
 import pyarrow as pa
 from django.conf import settings
 from django.db import connection
-from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
+from django.db.models import BooleanField, Exists, Max, Min, OuterRef, Q, QuerySet
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 from numpy.typing import NDArray
 
@@ -25,7 +26,7 @@ from events.cleaning.schema import EVENT_TYPES
 from events.columnar.history import History
 from events.columnar.interactions import ABSENT, ContentTable, Interactions
 from events.copy_out import TEXT, copied, copy_out, decoded, filled, parsed
-from events.models import Content, Event, EventId, Session, Suspension, UserProfile
+from events.models import Content, EmergencyStop, Event, EventId, Session, Suspension, UserProfile
 
 COUNT_EXACTLY_BELOW: Final = 100_000
 _CODE_OF: Final = {name: code for code, name in enumerate(EVENT_TYPES)}
@@ -437,6 +438,12 @@ def eligible(content_ids: Collection[str]) -> set[str]:
     return set(active.values_list("content_id", flat=True))
 
 
+def running(content_id: str) -> bool:
+    """Whether no emergency stop keeps a content from everybody."""
+    free = RawSQL(_RUNNING, [], output_field=BooleanField())  # noqa: S611  as in `_released`
+    return Content.objects.filter(free, content_id=content_id).exists()
+
+
 def eligible_cards(content_ids: Collection[str], audience: Audience = ANYBODY) -> dict[str, ContentCard]:
     """Cards of those of the given contents that an audience may see right now: eligibility and display in one query."""
     return _cards(content_ids, audience)
@@ -483,6 +490,14 @@ def suspended_until(user_id: str) -> tuple[bool, datetime | None]:
     """Whether a user is suspended at this moment, and until when; (True, None) is without an end."""
     row = Suspension.objects.filter(user_id=user_id).filter(Q(until=None) | Q(until__gt=Now())).first()
     return (False, None) if row is None else (True, row.until)
+
+
+def stopped() -> dict[str, set[str]]:
+    """What emergency stops keep from everybody at this moment: values by kind."""
+    found: dict[str, set[str]] = {}
+    for kind, value in EmergencyStop.objects.filter(lifted_at=None).values_list("kind", "value"):
+        found.setdefault(kind, set()).add(value)
+    return found
 
 
 def contents_of(creator_id: str, *, limit: int) -> list[ContentCard]:
@@ -564,7 +579,8 @@ def _released(rows: QuerySet[Content]) -> QuerySet[Content]:
     """Those of some contents that moderation lets into feeds at this moment, by the database's clock."""
     suspended = Suspension.objects.filter(user_id=OuterRef("creator_id")).filter(Q(until=None) | Q(until__gt=Now()))
     current = Q(expires_at=None) | Q(expires_at__gt=Now())
-    return rows.filter(~Exists(suspended), current, status="active", feed_eligible=True)
+    running = RawSQL(_RUNNING, [], output_field=BooleanField())  # noqa: S611  nothing of it comes from outside
+    return rows.filter(~Exists(suspended), current, running, status="active", feed_eligible=True)
 
 
 _SELECT_CARDS: Final = """
@@ -573,12 +589,21 @@ _SELECT_CARDS: Final = """
            date_part('epoch', upload_timestamp), coalesce(expires_at <= statement_timestamp(), false)
     FROM content WHERE content_id = ANY(%s)
 """
+# Stops are few, and mostly there are none: that costs a look into an empty index per content.
+_RUNNING: Final = """NOT EXISTS (
+    SELECT FROM emergency_stop s WHERE s.lifted_at IS NULL AND (
+        s.kind = 'content' AND s.value = content.content_id OR s.kind = 'creator' AND s.value = content.creator_id
+        OR s.kind = 'sound' AND s.value = content.metadata->>'sound_id'
+        OR s.kind = 'tag' AND jsonb_typeof(content.metadata->'tags') = 'array' AND EXISTS (
+            SELECT FROM jsonb_array_elements_text(content.metadata->'tags') t
+            WHERE lower(trim(ltrim(trim(t), '#'))) = s.value)))"""
 # `_released` in the words of the database; a test holds them together.
-_RELEASED: Final = """
+_RELEASED: Final = f"""
     AND status = 'active' AND feed_eligible AND (expires_at IS NULL OR expires_at > statement_timestamp())
     AND NOT EXISTS (
         SELECT FROM suspension
         WHERE suspension.user_id = content.creator_id AND (until IS NULL OR until > statement_timestamp()))
+    AND {_RUNNING}
 """
 
 

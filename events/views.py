@@ -120,7 +120,9 @@ class ContentView(BodyView):
         content_id = _named(request, content_id, "content_id")
         content = queries.content(content_id)
         # What moderation took away is gone for end users; the host app still sees its state.
-        if content is None or not (credential_from(request).is_server or _is_shown(content)):
+        end_user = not credential_from(request).is_server
+        # A stop is for everybody's eyes; a suspended creator's contents stay where a link leads to them.
+        if content is None or (end_user and not (_is_shown(content) and queries.running(content_id))):
             raise _no_content(content_id)
         return Response(ContentAnswer(content).data)
 

@@ -10,12 +10,13 @@ process at a time does this work: media cost seconds of a processor, and the oth
 
 import hashlib
 import logging
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import IO, Final
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -23,7 +24,7 @@ from django.db.models import F, Max, Q
 
 from events.queries import ContentSource, content_changes, content_sources
 from features import content_records, media_sources, visual_model
-from features.content_records import Draft
+from features.content_records import Draft, Looked
 from features.content_tools import Tools
 from features.embeddings.backbones import BackboneError
 from features.media.reasons import MediaError
@@ -100,6 +101,7 @@ def _register(sources: Sequence[ContentSource], known: dict[str, ContentAnalysis
         ContentAnalysis.objects.bulk_create(
             rows, update_conflicts=True, unique_fields=["content_id"], update_fields=fields
         )
+    content_records.tell([Looked(row.content_id, row.text_digest, row.media_digest) for row in fresh])
     return len(fresh)
 
 
@@ -183,12 +185,24 @@ def _look(draft: Draft, source: ContentSource) -> None:
             # Every try took the whole worker with it.
             raise MediaError("interrupted")
         with media_sources.opened(source.media_url, max_bytes=settings.MEDIA_MAX_BYTES) as file:
+            draft.sha256 = _sha256(file)
             draft.write_findings(_tools.look(file))
     except MediaError as error:
         draft.write_failure(error)
     except SandboxError as error:
         logger.exception("media of %s were not looked at", source.content_id)
         draft.write_failure(MediaError("interrupted", f"({error})"))
+
+
+def _sha256(file: IO[bytes]) -> str:
+    """Of a whole file, which is back at its beginning; not taken in the sandbox, which a file might take over."""
+    digest = hashlib.sha256()
+    while piece := file.read(1 << 20):
+        digest.update(piece)
+    file.seek(0)
+    # The sandbox shares the position of the descriptor, which a buffer hides.
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    return digest.hexdigest()
 
 
 def _digest(source: ContentSource) -> str:

@@ -1,6 +1,6 @@
 """How findings become rows: what each modality is known by, what is tried again when, and which vectors are kept."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -31,12 +31,45 @@ _REGISTERED: Final = frozenset({"content_id", "text_digest", "media_digest", "so
 """Written when a content is registered, and by nothing else."""
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What somebody who judges contents may know of an analysis.
+
+    Attributes
+    ----------
+    text_digest, media_digest : of what was looked at; the latter "" where there are no media
+    found : what the media showed; None where nobody has looked, or nobody could
+    code : why nobody could
+    sha256 : of the file, hexadecimal
+    """
+
+    content_id: str
+    text_digest: str
+    media_digest: str
+    found: Findings | None = None
+    code: str = ""
+    sha256: str = ""
+
+
+LISTENERS: list[Callable[[Sequence[Looked]], None]] = []
+"""Told of contents that became due (without findings), and of those that were looked at, in that transaction."""
+
+
+def tell(looked: Sequence[Looked]) -> None:
+    """Tell whoever asked to be told."""
+    for listener in LISTENERS if looked else ():
+        listener(looked)
+
+
 @dataclass(slots=True)
 class Draft:
     """A row that is being filled in, and the vectors that go with it."""
 
     row: ContentAnalysis
     vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    found: Findings | None = None
+    code: str = ""
+    sha256: str = ""
 
     def write_text(self, vector: NDArray[np.float32], recognised: tuple[str, float]) -> None:
         """What the text says: its sentence vector (all zero where there is none), and its language."""
@@ -54,12 +87,14 @@ class Draft:
 
     def write_failure(self, reason: MediaError) -> None:
         """The media as a whole are not known, for this reason."""
+        self.found, self.code = None, reason.code
         self._write_facts(Findings(""))
         for modality in ("visual", "audio"):
             self._conclude(modality, reason.code, reason.detail)
 
     def write_findings(self, found: Findings) -> None:
         """What the media show and play."""
+        self.found, self.code = found, ""
         self._write_facts(found)
         self._conclude("visual", found.visual_code, found.visual_detail)
         self._conclude("audio", found.audio_code, found.audio_detail)
@@ -124,6 +159,11 @@ def save(drafts: Sequence[Draft], *, now: datetime) -> None:
             version = having[0].row.versions["text" if modality == "sentence" else modality]
             vectors = np.stack([draft.vectors[modality] for draft in having])
             store.put_modality([draft.row.content_id for draft in having], vectors, encoder=version, now=now)
+    tell([
+        Looked(draft.row.content_id, draft.row.text_digest, draft.row.media_digest, draft.found, draft.code,
+               draft.sha256)
+        for draft in drafts
+    ])  # fmt: skip
 
 
 def due(*, now: datetime) -> int:

@@ -16,11 +16,13 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from events import queries
 from events.cleaning.audience import Audience
 from events.figures import active_by_category
 from events.queries import ContentCard, eligible_cards
 from features import trends
 from features.extraction.snapshot import engagement
+from features.trend_counts import tag_name
 from ranking.candidates.filters import codes_of
 from ranking.shelves import Stock, current_stock
 
@@ -151,6 +153,13 @@ def _contents(request: HotRequest, counted: _Counted | None) -> Iterator[HotThin
 
 
 def _groups(request: HotRequest, counted: _Counted | None) -> Iterator[HotThing]:
+    stopped = {tag_name(each) for each in queries.stopped().get(request.kind, ())}
+    for each in _named_groups(request, counted):
+        if (tag_name(each.name) if request.kind == "tag" else each.name) not in stopped:
+            yield each
+
+
+def _named_groups(request: HotRequest, counted: _Counted | None) -> Iterator[HotThing]:
     # Nobody counted how a creator or tag went within one category.
     if not request.category:
         for each in _rising(request, request.count):

@@ -35,6 +35,8 @@ app.conf.beat_schedule = {
         ("refresh trends", "features.tasks.refresh_trends", MINUTE_S),
         # Finds what was uploaded or changed; the text is in the next snapshot anyway, frames and sound follow.
         ("analyse contents", "features.tasks.analyse_contents", 5.0),
+        # What is registered is judged by its words within seconds, and again once its media were looked at.
+        ("screen uploads", "dashboards.moderation_tasks.screen_uploads", 3.0),
         ("apply feedback to profiles", "features.tasks.apply_feedback", MINUTE_S),
         ("rebuild sessions", "events.tasks.rebuild_sessions", MINUTE_S),
         # Feeds compare the end themselves; this keeps what has ended out of the next snapshot.

@@ -13,10 +13,12 @@ from django.utils.cache import patch_vary_headers
 
 from events.authentication import page_origins
 from events.errors import error_body
-from recsys import roles
+from recsys import roles, second_factor
 
 API_PREFIX: Final = "/api/"
 PREFLIGHT_S: Final = 7_200
+OPEN: Final = frozenset({"admin:login", "admin:logout", "admin:jsi18n"})
+"""Pages of the admin that ask for no second factor: one comes from them, or leaves by them."""
 METHODS: Final = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
 REQUEST_HEADERS: Final = "authorization, content-type, content-encoding"
 EXPOSED: Final = "Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
@@ -51,6 +53,11 @@ class Gate:
         assert match is not None  # Django resolves before it asks
         guard = roles.guard_of(view, namespaces=match.namespaces, name=match.url_name)
         kind, _, permission = guard.partition(" ")
+        if kind in {"admin", "area", "staff"} and match.view_name not in OPEN and second_factor.owes_code(request.user):
+            if request.path.startswith(API_PREFIX):
+                return JsonResponse(error_body("second_factor_required", "give the code of your second factor first"),
+                                    status=403)  # fmt: skip
+            return redirect_to_login(request.get_full_path(), reverse("second-factor"))
         if kind == "area":
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path(), reverse(settings.LOGIN_URL))

@@ -60,6 +60,8 @@ PUBLIC: Final = frozenset({
     "metrics",  # asks for its own token, or for staff
     "events-beacon",  # the token lies in the body
 })  # fmt: skip
+LOGGED_IN: Final = frozenset({"second-factor"})
+"""Pages that ask for staff by themselves, and for nothing more."""
 AREAS: Final[Mapping[str, str]] = {"dashboards": "dashboards.view_kpipoint", "moderation": DECIDE}
 """The permission that every page of a namespace needs."""
 
@@ -82,14 +84,14 @@ def ensure_roles() -> list[str]:
 
 
 def guard_of(view: Callable[..., Any], *, namespaces: Sequence[str], name: str | None) -> str:
-    """What a route needs: "public", "admin", "scope ...", "staff ..." or "area ..."; "" where nothing says so.
+    """What a route needs: "public", "login", "admin", "scope ...", "staff ...", "area ..."; "" where nothing says so.
 
     The admin asks for staff and for the permission of each model by itself.
     """
     if name in PUBLIC and not namespaces:
         return "public"
-    if "admin" in namespaces:
-        return "admin"
+    if "admin" in namespaces or (name in LOGGED_IN and not namespaces):
+        return "admin" if "admin" in namespaces else "login"
     for needed in getattr(getattr(view, "cls", None), "permission_classes", ()):
         if isinstance(needed, type) and issubclass(needed, StaffPermission) and needed.permission:
             return f"staff {needed.permission}"

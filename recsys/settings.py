@@ -7,6 +7,7 @@ that is stored with a model version.
 
 import json
 import os
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -134,6 +135,9 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
     "events",
     "features",
     "ranking",
@@ -152,11 +156,14 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "recsys.middleware.Gate",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 
 TEMPLATES = [
     {
@@ -202,6 +209,9 @@ INTERNAL_USERS = frozenset(_names("INTERNAL_USERS", ""))
 AUTO_HIDE = _one_of("AUTO_HIDE", "medium", ("off", "low", "medium", "high"))
 # Creators whom no crowd can hide.
 AUTO_HIDE_NEVER = frozenset(_names("AUTO_HIDE_NEVER", ""))
+# 1 keeps new contents out of feeds until the automatic check has let them in: some seconds for text, longer for media.
+# 0 shows them at once, and takes back within seconds what the check objects to.
+UPLOADS_WAIT = _flag("UPLOADS_WAIT", False)
 
 # --- Queue -----------------------------------------------------------------------------------------------------------
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or _embedded.broker_url
@@ -342,6 +352,21 @@ CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 # 0 where a name below this one still has to answer without TLS.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _flag("HSTS_SUBDOMAINS", HTTPS)
+# Whoever guesses the password of a member of staff is locked out, from that address and for that name alone: a stranger
+# must not be able to lock out a moderator. Nothing is kept of log-ins that worked.
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "events.authentication.address_of"
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True
+AXES_LOCKOUT_TEMPLATE = "admin/locked.html"
+AXES_VERBOSE = False
+# Roles whose members must have a second factor, such as "admin, moderation lead"; * for all staff. Whoever has set one
+# up must use it in any case.
+SECOND_FACTOR_ROLES = frozenset(_names("SECOND_FACTOR_ROLES", ""))
+OTP_TOTP_ISSUER = "recsys"
+OTP_ADMIN_HIDE_SENSITIVE_DATA = True
 # A working day: a browser that staff left open somewhere is logged out by the next.
 SESSION_COOKIE_AGE = 12 * 3600
 SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from events.errors import bad_request, not_found, server_error
+from recsys import second_factor
 
 admin.site.site_header = admin.site.site_title = "recsys"
 admin.site.index_title = "Administration"
@@ -14,6 +15,7 @@ urlpatterns = [
     path("", include("events.urls")),
     path("api/v1/", include("dashboards.api_urls")),
     path("dashboards/", include("dashboards.urls")),
+    path("admin/second-factor/", second_factor.page, name="second-factor"),
     path("admin/", admin.site.urls),
 ]
 

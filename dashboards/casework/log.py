@@ -5,6 +5,8 @@
                 is over
     appeal      the author objects to a decision; `uphold` and `overturn` are the answers
     report      somebody complains; these are tallied, not folded (`priority.Tally`)
+    screening   what the automatic check says of an upload: `flag` asks for a look, `quarantine` and `hold` hide until
+                somebody has looked, the latter because the check itself could not
 
 Taking an entry back means folding without it. So every action has an inverse that restores what was before, in
 whatever order the actions are taken back, and the same log always gives the same standing.
@@ -17,6 +19,8 @@ from typing import Any, Final
 
 REPORT: Final = "report"
 AUTO_HIDE: Final = "auto_hide"
+FLAG, HOLD, QUARANTINE = "flag", "hold", "quarantine"
+SCREENINGS: Final = (FLAG, HOLD, QUARANTINE)
 ESCALATE: Final = "escalate"
 APPEAL: Final = "appeal"
 UPHOLD: Final = "uphold"
@@ -59,9 +63,11 @@ DECISIONS: Final[Mapping[str, Kind]] = {
     "restore": Kind("Restore", SUBJECTS, restricts=False, timed=False),
     ESCALATE: Kind("Escalate", SUBJECTS, restricts=False, timed=False),
 }
-LOGGED: Final = (*DECISIONS, AUTO_HIDE)
+LOGGED: Final = (*DECISIONS, AUTO_HIDE, *SCREENINGS)
 """What a reversal can take back."""
-RESTRICTIONS: Final = (*(name for name, kind in DECISIONS.items() if kind.restricts), AUTO_HIDE)
+HOLDING: Final = (AUTO_HIDE, HOLD, QUARANTINE)
+"""What the system hides by itself."""
+RESTRICTIONS: Final = (*(name for name, kind in DECISIONS.items() if kind.restricts), *HOLDING)
 SETTLING: Final = tuple(name for name in DECISIONS if name != ESCALATE)
 AGREED, DISAGREED = "agreed", "disagreed"
 
@@ -91,6 +97,7 @@ class Standing:
     status : active, hidden or removed, by the decisions in force
     held : hidden by the system until a human has looked
     age_restricted, blocked_countries, feed_eligible : what limits an active content
+    flags : policy to score, of what the automatic check asks somebody to look at
     escalated : a lead is asked for
     version : id of the newest entry that is no report; whoever decides names the one they saw
     settled : id of the newest decision that answers the reports before it; 0 for none
@@ -104,6 +111,7 @@ class Standing:
     age_restricted: bool = False
     blocked_countries: tuple[str, ...] = ()
     feed_eligible: bool = True
+    flags: Mapping[str, float] = field(default_factory=dict)
     escalated: bool = False
     version: int = 0
     settled: int = 0
@@ -151,7 +159,7 @@ def fold(entries: Sequence[Entry], *, base: str = "active") -> Standing:
         if entry.kind in SETTLING:
             verdict = AGREED if DECISIONS[entry.kind].restricts and how != OVERTURN else DISAGREED
             standing = replace(
-                standing, settled=entry.id, settled_at=entry.at, verdict=verdict, held=False, escalated=False
+                standing, settled=entry.id, settled_at=entry.at, verdict=verdict, held=False, flags={}, escalated=False
             )
         if not how:
             standing = _applied(standing, entry)
@@ -192,6 +200,8 @@ _SETS: Final[Mapping[str, Mapping[str, Any]]] = {
     "feed_ineligible": {"feed_eligible": False},
     "restore": {"status": "active", "age_restricted": False, "blocked_countries": (), "feed_eligible": True},
     AUTO_HIDE: {"held": True},
+    HOLD: {"held": True},
+    QUARANTINE: {"held": True},
     ESCALATE: {"escalated": True},
 }
 """What a kind sets of the standing; those about the author set nothing of it."""
@@ -202,6 +212,9 @@ def _applied(standing: Standing, entry: Entry) -> Standing:
     if entry.kind == "geo_block":
         countries = {*standing.blocked_countries, *entry.data.get("countries", ())}
         return replace(standing, blocked_countries=tuple(sorted(countries)))
+    if entry.kind in SCREENINGS:
+        score = max(float(entry.data.get("score", 0.0)), standing.flags.get(entry.policy, 0.0))
+        standing = replace(standing, flags={**standing.flags, entry.policy: score})
     return replace(standing, **_SETS.get(entry.kind, {}))
 
 

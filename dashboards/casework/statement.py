@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from dashboards.casework.log import HOLDING
 from dashboards.casework.policies import POLICIES
 
 APPEAL_DAYS: Final = 183
 """An author may object for six months (Article 20)."""
 _VISIBILITY: Final[Mapping[str, str]] = {
     "auto_hide": "DECISION_VISIBILITY_CONTENT_DISABLED",
+    "hold": "DECISION_VISIBILITY_CONTENT_DISABLED",
+    "quarantine": "DECISION_VISIBILITY_CONTENT_DISABLED",
     "hide": "DECISION_VISIBILITY_CONTENT_DISABLED",
     "remove": "DECISION_VISIBILITY_CONTENT_REMOVED",
     "age_restrict": "DECISION_VISIBILITY_CONTENT_AGE_RESTRICTED",
@@ -22,6 +25,8 @@ _VISIBILITY: Final[Mapping[str, str]] = {
 }
 _SAYS: Final[Mapping[str, str]] = {
     "auto_hide": "was hidden because of reports until somebody has looked at it",
+    "hold": "waits until somebody has looked at it",
+    "quarantine": "was hidden by an automatic check until somebody has looked at it",
     "hide": "was hidden",
     "remove": "was removed",
     "age_restrict": "is shown to adults only",
@@ -62,7 +67,8 @@ def statement(
     ('Your content was hidden. It is spam or a scam.', 'DECISION_VISIBILITY_CONTENT_DISABLED', 'NOT_AUTOMATED')
     """
     rule = POLICIES[policy]
-    automated = kind == "auto_hide"
+    automated = kind in HOLDING
+    because = "The automatic check could not look at all of it." if kind == "hold" else rule.sentence
     return {
         "puid": puid,
         "decision_visibility": _VISIBILITY.get(kind),
@@ -71,7 +77,7 @@ def statement(
         if rule.illegal
         else "DECISION_GROUND_INCOMPATIBLE_CONTENT",
         "policy": policy,
-        "explanation": f"{_THINGS[subject_kind]} {_SAYS[kind]}. {rule.sentence}",
+        "explanation": f"{_THINGS[subject_kind]} {_SAYS[kind]}. {because}",
         "territorial_scope": list(countries) or None,
         "application_date": decided_at,
         "end_date": expires_at,

@@ -13,6 +13,8 @@ class Findings:
     width, height : pixels; fps: frames per second; duration_s: seconds; sample_rate: Hz; None: unknown
     frames : how many were looked at
     hashes : 64-bit perceptual hash (DCT) of each frame, as signed integers
+    crop_hashes : the same of five parts of each frame, as copies that are cropped a little show it
+    indecency : score of each frame in [0, 1], empty where nobody could tell; indecency_version: of what told
     visual, audio : unit vectors, None where there is none
     loudness_db : root mean square, dB relative to full scale
     tempo_bpm : beats per minute
@@ -28,6 +30,9 @@ class Findings:
     sample_rate: int | None = None
     frames: int = 0
     hashes: list[int] = field(default_factory=list)
+    crop_hashes: list[int] = field(default_factory=list)
+    indecency: list[float] = field(default_factory=list)
+    indecency_version: str = ""
     visual: list[float] | None = None
     audio: list[float] | None = None
     loudness_db: float | None = None

@@ -163,6 +163,18 @@ const showLog = (entries) => {
   if (!entries.length) byId("log").append(element("li", "Nothing was decided yet."));
 };
 
+/** One button per thing that can be stopped everywhere: the content, its creator, its tags and its sound. */
+const showStops = (shown) => {
+  const { content } = shown;
+  const things = content ? [["content", content.content_id]] : [];
+  if (shown.subject.author_id) things.push(["creator", shown.subject.author_id]);
+  for (const tag of content?.tags ?? []) things.push(["tag", tag]);
+  if (content?.sound_id) things.push(["sound", content.sound_id]);
+  byId("stops")?.replaceChildren(...things.map(([kind, value]) => element("button", `Stop ${kind} ${value}`, {
+    type: "button", class: "button", "data-weight": "grave", "data-stop": kind, "data-value": value,
+  })));
+};
+
 const choosePolicy = (code) => {
   for (const radio of document.querySelectorAll("[name=policy]")) radio.checked = radio.value === code;
 };
@@ -182,6 +194,7 @@ const show = (shown) => {
   showReports(shown);
   showAuthor(shown.author);
   showLog(shown.log);
+  showStops(shown);
   byId("appeal").hidden = !shown.appeal;
   byId("appeal-text").textContent = shown.appeal?.text ?? "";
   for (const button of document.querySelectorAll("[data-kind]")) {
@@ -327,10 +340,24 @@ const undo = () => alone(async () => {
     say(`Taken back: ${counted(back, "case")}.`);
     return;
   }
+  if (last.stop) {
+    await ask("DELETE", `stops/${last.stop}`);
+    say("Lifted. Everything is shown as before.");
+    return;
+  }
   await ask("POST", `decisions/${last.decision}/undo`, {});
   await open(last.caseId);
   await listWaiting();
   say("Taken back. Everything is as it was before.");
+});
+
+const stop = (kind, value) => alone(async () => {
+  const reason = byId("note").value || `from case ${state.shown.case_id}`;
+  const made = await ask("POST", "stops", { kind, value, reason });
+  state.made.push({ stop: made.stop_id });
+  const text = `Stopped everywhere: ${kind} ${value}`;
+  say(text);
+  toast(text);
 });
 
 const answer = (upheld) => alone(async () => {
@@ -403,6 +430,7 @@ document.addEventListener("click", (event) => {
   const button = event.target instanceof Element ? event.target.closest("button") : null;
   if (!button) return;
   if (button.dataset.kind) decide(button.dataset.kind);
+  else if (button.dataset.stop) stop(button.dataset.stop, button.dataset.value);
   else if (button.dataset.open) alone(() => open(Number(button.dataset.open)));
   else if (button.dataset.view) {
     state.view = button.dataset.view;
