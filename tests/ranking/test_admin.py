@@ -23,7 +23,7 @@ def model_dir(settings, tmp_path):
 
 
 def act(client, action, *versions):
-    given = {"action": action, "_selected_action": versions}
+    given = {"action": action, "_selected_action": versions, "reason": "a test"}
     return client.post(reverse(LIST), given, follow=True).content.decode()
 
 
