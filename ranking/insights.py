@@ -74,7 +74,7 @@ def importance(
     if whole is None:
         return []
     names = [(block, column) for block in NAMES for column in range(len(NAMES[block]))]
-    found = []
+    found: list[dict[str, Any]] = []
     for first in range(0, len(names), _AT_ONCE):
         part = names[first : first + _AT_ONCE]
         mixed = {block: np.concatenate([getattr(features, block)] * len(part)) for block in NAMES}
@@ -91,12 +91,12 @@ def importance(
 def _segments(test: TrainingSet, rows: Examples) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
     """Kinds and names of segments, and which examples they hold; each kind divides all examples."""
     users = np.array([segment_of(row) for row in test.features.user], object)
-    for name in SEGMENTS:
-        yield "users", name, users == name
+    for segment in SEGMENTS:
+        yield "users", segment, users == segment
     for surface in sorted(set(rows.surface.tolist())):
         yield "surface", surface or "not stated", rows.surface == surface
-    for name, low, high in LENGTHS:
-        yield "length", name, (test.duration_s >= low) & (test.duration_s < high)
+    for length, low, high in LENGTHS:
+        yield "length", length, (test.duration_s >= low) & (test.duration_s < high)
 
 
 def _segment(kind: str, name: str, label: NDArray[np.int8], told: Chances) -> dict[str, Any]:
