@@ -1,39 +1,35 @@
-"""Admin pages of the recommendation engine: model versions with their evidence, and what was served.
+"""Admin pages of the recommendation engine: what was served, and the feed of a user as it would be now.
 
-Nothing can be edited here: versions change through the registry, and the log of what was served is append-only. The
-weights of the value model have their own module, `value_admin`.
+Nothing can be edited here: the log of what was served is append-only. Model versions and the weights of the value model
+have modules of their own, `model_admin` and `value_admin`.
 """
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.functional import cached_property
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from events.authentication import valid_id
 from events.errors import InvalidRequest
-from ranking import registry, value_admin
+from ranking import model_admin, value_admin
 from ranking.feed_page import feed_page, feed_url
-from ranking.models import ModelVersion, Served
-from ranking.ranker.bundle import BundleError
+from ranking.models import Served
 
-__all__ = ["ModelVersionAdmin", "ServedAdmin", "value_admin"]
+__all__ = ["ServedAdmin", "model_admin", "value_admin"]
 
 if TYPE_CHECKING:
-    VersionAdmin = admin.ModelAdmin[ModelVersion]
     ServingAdmin = admin.ModelAdmin[Served]
     AnyPaginator = Paginator[Any]
 else:  # Django's classes take their parameter in the type stubs only
-    VersionAdmin = ServingAdmin = admin.ModelAdmin
+    ServingAdmin = admin.ModelAdmin
     AnyPaginator = Paginator
 
 
@@ -59,84 +55,6 @@ class _ReadOnly:
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-
-@admin.register(ModelVersion)
-class ModelVersionAdmin(_ReadOnly, VersionAdmin):
-    list_display = ("version", "state", "auc", "gauc", "calibration_error", "examples", "trained_until", "promoted_at")
-    list_filter = ("state", "kind", "feature_set")
-    search_fields = ("version",)
-    ordering = ("-created_at",)
-    actions = ("promote", "roll_back")
-    fields = readonly_fields = (
-        "version", "state", "kind", "feature_set", "trained_until", "created_at", "promoted_at", "rolled_back_at",
-        "heads", "evidence", "settings_of_training", "artefacts",
-    )  # fmt: skip
-
-    @admin.display(description="AUC (95 % interval)")
-    def auc(self, row: ModelVersion) -> str:
-        test = row.metrics.get("test") or {}
-        interval = test.get("auc_interval")
-        if test.get("auc") is None or interval is None:
-            return "-"
-        return f"{test['auc']:.4f} ({interval['low']:.4f} to {interval['high']:.4f})"
-
-    @admin.display(description="AUC in sessions")
-    def gauc(self, row: ModelVersion) -> str:
-        return _figure(row, "gauc")
-
-    @admin.display(description="calibration error")
-    def calibration_error(self, row: ModelVersion) -> str:
-        return _figure(row, "ece")
-
-    @admin.display(description="training / test examples")
-    def examples(self, row: ModelVersion) -> str:
-        return f"{row.metrics.get('train_examples', '-')} / {(row.metrics.get('test') or {}).get('examples', '-')}"
-
-    @admin.display(description="heads on the test examples")
-    def heads(self, row: ModelVersion) -> str:
-        told = row.metrics.get("heads") or {}
-        if not told:
-            return "-"
-        lines = ((head, *_head_figures(judged)) for head, judged in told.items())
-        table = format_html_join(
-            "", "<tr><th>{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", lines
-        )
-        names = ("head", "positives", "AUC (95 % interval)", "log loss", "calibration error", "learned")
-        head = format_html_join("", "<th>{}</th>", ((name,) for name in names))
-        return format_html("<table><tr>{}</tr>{}</table>", head, table)
-
-    @admin.display(description="metrics")
-    def evidence(self, row: ModelVersion) -> SafeString:
-        return _pretty(row.metrics)
-
-    @admin.display(description="training config")
-    def settings_of_training(self, row: ModelVersion) -> SafeString:
-        return _pretty(row.config)
-
-    @admin.action(description="Promote: let the chosen version serve", permissions=["change"])
-    def promote(self, request: HttpRequest, chosen: QuerySet[ModelVersion]) -> None:
-        rows = list(chosen[:2])
-        if len(rows) != 1:
-            self.message_user(request, "Choose exactly one version to promote.", messages.ERROR)
-            return
-        try:
-            report = registry.promote(rows[0].version, now=timezone.now())
-        except (registry.RegistryError, BundleError) as error:
-            self.message_user(request, f"Not promoted: {error}", messages.ERROR)
-        else:
-            self.message_user(
-                request, f"Promoted {report.version}, which serves now; before: {report.previous or 'none'}."
-            )
-
-    @admin.action(description="Roll back to the champion before (whatever is chosen)", permissions=["change"])
-    def roll_back(self, request: HttpRequest, _chosen: QuerySet[ModelVersion]) -> None:
-        try:
-            report = registry.roll_back(now=timezone.now())
-        except (registry.RegistryError, BundleError) as error:
-            self.message_user(request, f"Not rolled back: {error}", messages.ERROR)
-        else:
-            self.message_user(request, f"Rolled back from {report.previous} to {report.version}, which serves now.")
 
 
 @admin.register(Served)
@@ -187,23 +105,3 @@ class ServedAdmin(_ReadOnly, ServingAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-
-def _head_figures(judged: Any) -> tuple[str, ...]:
-    """What the table of heads says of one, as text; "unknown" where no test example knows its answer."""
-    test, learned = judged["test"], "yes" if judged["learned"] else "no, base rate"
-    if test is None:
-        return ("unknown", "-", "-", "-", learned)
-    interval = test["auc_interval"]
-    auc = "-" if test["auc"] is None else f"{test['auc']:.4f}"
-    auc += f" ({interval['low']:.4f} to {interval['high']:.4f})" if interval else ""
-    return (f"{test['positives']} of {test['examples']}", auc, f"{test['log_loss']:.4f}", f"{test['ece']:.4f}", learned)
-
-
-def _figure(row: ModelVersion, name: str) -> str:
-    value = (row.metrics.get("test") or {}).get(name)
-    return "-" if value is None else f"{value:.4f}"
-
-
-def _pretty(value: Any) -> SafeString:
-    return format_html("<pre>{}</pre>", json.dumps(value, indent=2, sort_keys=True))

@@ -35,11 +35,12 @@ from ranking.cursors import Cursor
 from ranking.explain import explain
 from ranking.feed_config import config_of
 from ranking.feed_request import MAX_ITEMS, SURFACES, Feed, FeedItem, FeedRequest
+from ranking.model_files import Pointer
 from ranking.pipeline.memory import remember
 from ranking.pipeline.run import Account
 from ranking.pipeline.shelf import followed, refused
-from ranking.registry import Pointer, serving_of
 from ranking.served_log import log_page
+from ranking.serving_models import serving_of
 from ranking.shelves import RankerFeatures, Stock, current_stock, trending_rows
 from ranking.shortlist import DEFAULT_ARM, SEEN_AGAIN, Person, Pick, Supplies, select
 

@@ -23,8 +23,8 @@ from ranking.feed_config import USUAL
 from ranking.pipeline.run import Pipeline, run
 from ranking.pipeline.shelf import session_taste
 from ranking.pipeline.stages import FeedQuery, Ids, Judgement, Scores
-from ranking.registry import champion
 from ranking.rerank.hybrid import LightRanker, ModelRanker
+from ranking.serving_models import serving_for
 from ranking.shelves import RankerFeatures, Stock, current_stock, taste_vector
 from ranking.viewer import Viewer, viewer_of
 
@@ -122,7 +122,7 @@ def _reasons(content_ids: Collection[str], viewer: Viewer, *, reveal: bool) -> d
 
 def _judge(stock: Stock, viewer: Viewer, rows: Ids, request: RankRequest, *, now: datetime) -> _Judgement:
     shelf, past = stock.shelf, viewer.past
-    taste, model, profile = session_taste(past, shelf), champion(), profiles.read(request.user_id)
+    taste, model, profile = session_taste(past, shelf), serving_for(request.user_id), profiles.read(request.user_id)
     query = FeedQuery(
         user_id=request.user_id,
         now=now,

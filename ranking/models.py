@@ -1,6 +1,7 @@
 """Tables of the recommendation engine: model versions with their evidence, value weights, and what was served.
 
-Written only by `registry.py` (ModelVersion), `value_weights.py` (ValueWeights) and `served_log.py` (Served).
+Written only by `registry.py` (ModelVersion, ModelMove), `model_alerts.py` (ModelAlert), `shadowing.py` (ShadowPage),
+`value_weights.py` (ValueWeights) and `served_log.py` (Served).
 """
 
 from django.db import models
@@ -11,6 +12,8 @@ class ModelVersion(models.Model):
 
     class State(models.TextChoices):
         CANDIDATE = "candidate"
+        SHADOW = "shadow"
+        CANARY = "canary"
         CHAMPION = "champion"
         ARCHIVED = "archived"
 
@@ -22,6 +25,12 @@ class ModelVersion(models.Model):
     config = models.JSONField(default=dict)
     metrics = models.JSONField(default=dict, help_text="Offline metrics on the time after the training cut.")
     artefacts = models.JSONField(default=dict, help_text="File name to SHA-256.")
+    parent = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="The version whose weights training began with."
+    )
+    share_pct = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Percent of users (canary) or of pages (shadow)."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     promoted_at = models.DateTimeField(null=True, blank=True)
     rolled_back_at = models.DateTimeField(null=True, blank=True, help_text="Set when serving was taken away from it.")
@@ -31,10 +40,94 @@ class ModelVersion(models.Model):
         constraints = (
             # registry.champion_version: one pointer, atomic under concurrent promotions.
             models.UniqueConstraint(fields=["state"], condition=models.Q(state="champion"), name="one_champion"),
+            models.UniqueConstraint(fields=["state"], condition=models.Q(state="canary"), name="one_canary"),
+            models.UniqueConstraint(fields=["state"], condition=models.Q(state="shadow"), name="one_shadow"),
+            models.CheckConstraint(
+                condition=models.Q(
+                    state__in=("canary", "shadow"), share_pct__isnull=False, share_pct__gte=1, share_pct__lte=100
+                )
+                | (~models.Q(state__in=("canary", "shadow")) & models.Q(share_pct=None)),
+                name="share_of_canary_or_shadow",
+            ),
         )
 
     def __str__(self) -> str:
         return f"{self.version} ({self.state})"
+
+
+class ModelMove(models.Model):
+    """One decision about a version: who moved it where when and why. Rows are never changed: see migration 0005."""
+
+    class Action(models.TextChoices):
+        PROMOTED = "promoted"
+        ROLLED_BACK = "rolled back to"
+        SHADOWED = "shadow"
+        CANARIED = "canary"
+        ARCHIVED = "archived"
+        REFUSED = "refused"
+
+    version = models.CharField(max_length=64, db_index=True)
+    action = models.CharField(max_length=16, choices=Action.choices)
+    before = models.CharField(max_length=64, blank=True, help_text="The champion before.")
+    share_pct = models.PositiveSmallIntegerField(null=True, blank=True)
+    gates = models.JSONField(default=list, help_text="The gates that did not hold.")
+    made_by = models.TextField(help_text="Who did it.")
+    reason = models.TextField(help_text="Why.")
+    made_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "model_move"
+        verbose_name = "decision about a model"
+        verbose_name_plural = "decisions about models"
+        constraints = (
+            models.CheckConstraint(condition=~models.Q(made_by="") & ~models.Q(reason=""), name="model_move_signed"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.version}: {self.action} by {self.made_by}"
+
+
+class ModelAlert(models.Model):
+    """A version that should serve and cannot; open while `cleared_at` is empty."""
+
+    version = models.CharField(max_length=64)
+    message = models.TextField()
+    serving = models.CharField(max_length=64, blank=True, help_text="What serves instead.")
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    times = models.PositiveIntegerField(default=1)
+    cleared_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "model_alert"
+        constraints = (
+            # model_alerts.note: one open row, whoever noticed it.
+            models.UniqueConstraint(
+                fields=["version"], condition=models.Q(cleared_at=None), name="one_open_alert_of_a_model"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.version}: {self.message}"
+
+
+class ShadowPage(models.Model):
+    """One served page as a shadow would score it: float32 scores by position, its own and those of what served."""
+
+    version = models.CharField(max_length=64)
+    request_id = models.UUIDField()
+    served_by = models.CharField(max_length=64)
+    served_at = models.DateTimeField()
+    scores = models.BinaryField()
+    served_scores = models.BinaryField()
+    took_ms = models.FloatField(help_text="Of the shadow, for the page.")
+
+    class Meta:
+        db_table = "shadow_page"
+        constraints = (models.UniqueConstraint(fields=["version", "request_id"], name="shadowed_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.request_id} by {self.version}"
 
 
 class Served(models.Model):

@@ -12,8 +12,9 @@ from django.db.models import QuerySet
 
 from events import user_past
 from events.user_past import UserPast
-from ranking.models import ModelVersion, Served
-from ranking.registry import Pointer
+from ranking.model_files import Pointer
+from ranking.models import ModelAlert, ModelVersion, Served
+from ranking.serving_models import Canary, pointer_of
 
 _REQUESTS_AT_ONCE: Final = 1_000
 
@@ -62,7 +63,7 @@ class FeedMemory:
     served : content id to the last time, in seconds since 1970 UTC
     walked : content ids that one walk delivered
     delivered : one page, in order
-    champion : which model serves, with which weights
+    champion : which model serves this user, with which weights
     """
 
     served: Mapping[str, float]
@@ -73,8 +74,11 @@ class FeedMemory:
 
 _NOTHING: Final = "NULL"
 _FEED_START: Final = (
-    f"SELECT p.*, {', '.join([_NOTHING] * 7)} FROM ({user_past.STATEMENT}) p "  # noqa: S608  constants
-    f"UNION ALL SELECT {', '.join([_NOTHING] * user_past.COLUMNS)}, m.* FROM feed_memory(%s, %s, %s, %s) m"
+    f"SELECT p.*, {', '.join([_NOTHING] * 10)} FROM ({user_past.STATEMENT}) p "  # noqa: S608  constants
+    f"UNION ALL SELECT {', '.join([_NOTHING] * user_past.COLUMNS)}, m.*, "
+    "c.version, c.artefacts->>'manifest.json', c.share_pct "
+    # Served by the index one_canary.
+    "FROM feed_memory(%s, %s, %s, %s) m LEFT JOIN model_version c ON c.state = 'canary'"
 )
 
 
@@ -101,9 +105,12 @@ def feed_start(user_id: str, *, page: UUID | None, walk: UUID | None, since: dat
         values: list[Any] = [user_id, user_past.MOST_EVENTS, since, user_id, page, walk, since]
         cursor.execute(_FEED_START, values)
         rows = cursor.fetchall()
-    served, at, walked, delivered, champion, manifest, weights = rows.pop()[user_past.COLUMNS :]
+    *remembered, champion, manifest, weights, canary, canary_manifest, share_pct = rows.pop()[user_past.COLUMNS :]
+    served, at, walked, delivered = remembered
     found = msgspec.json.decode(delivered, type=list[DeliveredRow]) if delivered else []
-    pointer = None if champion is None else Pointer(champion, manifest, weights or 0)
+    serving = None if champion is None else Pointer(champion, manifest, weights or 0)
+    tried = None if canary is None else Canary(canary, canary_manifest, share_pct)
+    pointer = pointer_of(user_id, serving, tried)
     memory = FeedMemory(user_past.times_of(served, at), user_past.ids_of(walked), tuple(found), pointer)
     return user_past.past_of([row[: user_past.COLUMNS] for row in rows]), memory
 
@@ -129,6 +136,25 @@ def _streamed(rows: QuerySet[Served]) -> Iterator[ServedRow]:
         fields = dict(zip(names, values, strict=True))
         fields["features"] = bytes(fields["features"])
         yield ServedRow(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTrouble:
+    """A version that should serve and cannot; `serving` is what serves instead, "" for no model."""
+
+    version: str
+    message: str
+    serving: str
+    first_at: datetime
+    last_at: datetime
+    times: int
+
+
+def open_model_alerts() -> list[ModelTrouble]:
+    """What is wrong with the models that should serve at this moment, the newest first."""
+    names = list(ModelTrouble.__dataclass_fields__)
+    rows = ModelAlert.objects.filter(cleared_at=None).order_by("-first_at").values(*names)
+    return [ModelTrouble(**row) for row in rows]
 
 
 def model_history(limit: int = 20) -> list[ModelSummary]:

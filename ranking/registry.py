@@ -1,45 +1,51 @@
-"""Model repository: the versions there are, where their artefacts lie, and which one serves.
+"""Model repository: the versions there are, what each may do, and who decided that.
 
-The row of a version and the folder `MODEL_DIR/<version>` belong together. The folder is completed under a temporary
-name, read back, and renamed before the row is written, so a version that can be seen is whole; a crash in between
-leaves a folder nobody refers to. Exactly one version is the champion: a unique constraint says so, and an advisory lock
-makes promotions at the same moment follow one another.
+    candidate -> shadow (scores a share of real pages, serves none) -> canary (serves a share of the users) -> champion
 
-A feed reads the pointer with all else it asks the database, and takes `serving_of` it; other doors call `champion()`,
-which looks at the database at most once a second. The pointer names the model and the version of the value weights.
-Both doors keep what they have when the new one cannot be loaded: an old model is better than none.
+Any step may be left out. The row of a version and the folder `MODEL_DIR/<version>` belong together: the folder is
+complete before the row is written (`model_files`), so a version that can be seen is whole; a crash in between leaves a
+folder nobody refers to. There is at most one champion, one canary and one shadow: unique constraints say so, and an
+advisory lock makes decisions at the same moment follow one another. Each leaves a row that is never changed, also one
+that the gates refused.
+
+Web workers follow by themselves: see `serving_models`, whose doors are here too.
 """
 
 import hashlib
 import logging
-import shutil
-import tempfile
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from django.conf import settings
-from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
+import numpy as np
+from django.db import IntegrityError, connection, transaction
 
 from features.extraction.definitions import FEATURE_SET
-from ranking import value_weights
+from ranking import model_alerts, model_files
 from ranking.evaluation.gates import Gates, failed_gates
-from ranking.models import ModelVersion
-from ranking.ranker import bundle
+from ranking.model_files import Pointer
+from ranking.models import ModelMove, ModelVersion
 from ranking.ranker.bundle import BundleError, Manifest, ServingBundle
-from ranking.ranker.value import InvalidWeights, Policy
-from ranking.ranker.valued import ValuedModel
+from ranking.serving_models import champion, earlier_champions, forget, keep, pointer_to, serving_for, serving_of
+
+__all__ = [
+    "GateError", "NothingToRollBackError", "Pointer", "PromotionReport", "RegistryError", "UnknownVersionError",
+    "archive", "canary", "champion", "champion_version", "check", "forget", "keep", "load_version", "promote", "prune",
+    "register", "roll_back", "serving_for", "serving_of", "shadow", "unmet_gates",
+]  # fmt: skip
 
 logger = logging.getLogger(__name__)
 
-RECHECK_S: Final = 1.0
-"""A promotion serves everywhere within this; less would be a query per request."""
-STALE_S: Final = 24 * 3600
-"""Temporary folders older than this belong to a crash, not to a training that still runs."""
+State = ModelVersion.State
+Action = ModelMove.Action
+COMMAND: Final = "command"
+TRAINING: Final = "training"
+"""Who promotes what a training made, where its gates hold."""
+LATENCY_ROWS: Final = 300
+"""Candidates of one feed."""
+_LATENCY_RUNS: Final = 9
 _PROMOTION_LOCK: Final = 0x7EC5_0011
 """Key of the advisory lock; arbitrary, but nothing else in this database may use it."""
 
@@ -60,13 +66,8 @@ class NothingToRollBackError(RegistryError):
     """No earlier champion to go back to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pointer:
-    """The model version that serves, the SHA-256 its manifest must have, and the version of the value weights."""
-
-    version: str
-    manifest_sha256: str | None
-    weights: int = 0
+class StateError(RegistryError):
+    """A move that makes no sense, or lacks a name or a reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +89,16 @@ def register(
     now: datetime,
     heads: bytes | None = None,
     fusion: Mapping[str, float] | None = None,
+    extras: Mapping[str, bytes] | None = None,
+    parent: str = "",
 ) -> str:
     """Keep a trained model as a candidate and return its version.
 
     The version names the end of its training data and the content of its files, so registering the same model twice is
     one version. `metrics` must hold what `evaluation.gates` asks for; `config` must be JSON. `heads` says how the
-    outputs of the graph are read (`ranker.reading`), `fusion` holds factors on the weights of the session's signals.
+    outputs of the graph are read (`ranker.reading`), `fusion` holds factors on the weights of the session's signals,
+    `extras` are files that training goes on from, and `parent` the version that this one went on from. How long the
+    model takes is measured here, beside the champion.
     """
     moment = trained_until.astimezone(UTC)
     version = f"ranker-{moment:%Y%m%dT%H%M%S}-{hashlib.sha256(graph + (heads or b'')).hexdigest()[:8]}"
@@ -102,20 +107,7 @@ def register(
     )  # fmt: skip
     if ModelVersion.objects.filter(version=version).exists():
         return version
-    folder = _folder(version)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(folder.parent, now=now)
-    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
-    try:
-        artefacts = bundle.save(unfinished, graph, heads, manifest=manifest)
-        bundle.load(unfinished, feature_set=FEATURE_SET, manifest_sha256=artefacts[bundle.MANIFEST_FILE])
-        # mkdtemp makes folders for the owner alone; web processes may run as another user.
-        unfinished.chmod(0o755)
-        if folder.exists():  # left by a crash before its row was written
-            shutil.rmtree(folder)
-        unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    artefacts, model = model_files.store(version, graph, heads, extras or {}, manifest=manifest, now=now)
     try:
         with transaction.atomic():
             ModelVersion.objects.create(
@@ -124,15 +116,18 @@ def register(
                 feature_set=FEATURE_SET,
                 trained_until=trained_until,
                 config=config,
-                metrics=metrics,
+                metrics=metrics | {"latency": _latencies(model)},
                 artefacts=artefacts,
+                parent=parent,
             )
     except IntegrityError:  # the same model was registered at this very moment; its folder is the same too
         logger.info("%s was registered twice at once", version)
     return version
 
 
-def promote(version: str, *, now: datetime, despite_gates: bool = False) -> PromotionReport:
+def promote(
+    version: str, *, now: datetime, by: str = COMMAND, reason: str = "asked to", despite_gates: bool = False
+) -> PromotionReport:
     """Make a version the champion. Promoting the champion again changes nothing.
 
     Raises
@@ -140,185 +135,184 @@ def promote(version: str, *, now: datetime, despite_gates: bool = False) -> Prom
     UnknownVersionError : for a version that is not registered
     GateError : when it failed its gates, unless `despite_gates`; the sentences say which
     BundleError : when its artefacts are missing, damaged, or of another feature set
+    StateError : without a name or a reason
     """
+    _signed(by, reason)
     with transaction.atomic():
         _lock_promotions()
-        row = _row(version)
-        failed = failed_gates(row.metrics, Gates(**row.config.get("gates", {})))
-        if failed and not despite_gates:
-            raise GateError(f"{version} failed its gates: {'; '.join(failed)}")
-        _load(_pointer(row))
-        previous = _champion_row()
-        if previous is not None and previous.version == version:
-            return PromotionReport(version, version)
-        _hand_over(previous, row, promoted_at=now)
+        row, previous = _row(version), _in_state(State.CHAMPION)
+        failed = _unmet(row)
+        if not failed or despite_gates:
+            _load(pointer_to(row))
+            if previous is not None and previous.version == version:
+                return PromotionReport(version, version)
+            _hand_over(previous, row, promoted_at=now)
+            _note(row, Action.PROMOTED, previous, by=by, reason=reason, now=now, gates=failed)
+    if failed and not despite_gates:
+        # Outside the transaction that changed nothing, so that what was refused stays known.
+        _note(row, Action.REFUSED, previous, by=by, reason=reason, now=now, gates=failed)
+        raise GateError(f"{version} failed its gates: {'; '.join(failed)}")
     forget()
-    logger.info("promoted %s; before: %s", version, previous and previous.version)
+    logger.info("promoted %s; before: %s; %s: %s", version, previous and previous.version, by, reason)
     return PromotionReport(version, previous.version if previous else None)
 
 
-def roll_back(*, now: datetime) -> PromotionReport:
+def roll_back(*, now: datetime, by: str = COMMAND, reason: str = "asked to") -> PromotionReport:
     """Give serving back to the champion before this one.
 
     The version that loses it is marked, so rolling back twice goes back two steps, and a version rolled back from is
-    never a goal until somebody promotes it again.
+    never a goal until somebody promotes it again. An earlier champion whose files are not sound is passed over.
 
     Raises
     ------
     NothingToRollBackError : when there is no champion or none before it
-    BundleError : when the earlier version's artefacts can no longer serve; nothing changes then
+    BundleError : when no earlier version's artefacts can serve any more; nothing changes then
+    StateError : without a name or a reason
+    """
+    _signed(by, reason)
+    with transaction.atomic():
+        _lock_promotions()
+        current = _in_state(State.CHAMPION)
+        if current is None:
+            raise NothingToRollBackError("no model serves, so there is nothing to roll back")
+        earlier = _sound(list(earlier_champions()))
+        if earlier is None:
+            raise NothingToRollBackError(f"{current.version} is the first champion; there is none before it")
+        current.rolled_back_at = now
+        _hand_over(current, earlier, promoted_at=earlier.promoted_at)
+        _note(earlier, Action.ROLLED_BACK, current, by=by, reason=reason, now=now)
+    forget()
+    logger.warning("rolled back from %s to %s; %s: %s", current.version, earlier.version, by, reason)
+    return PromotionReport(earlier.version, current.version)
+
+
+def shadow(version: str, share_pct: int, *, now: datetime, by: str = COMMAND, reason: str = "asked to") -> None:
+    """Let a version score a share of the served pages afterwards (`shadowing`); the one that did becomes a candidate.
+
+    Raises as `promote` does, but for the gates, and StateError for the champion and for no share of 1 to 100.
+    """
+    _try_out(version, State.SHADOW, Action.SHADOWED, share_pct, now=now, by=by, reason=reason)
+
+
+def canary(version: str, share_pct: int, *, now: datetime, by: str = COMMAND, reason: str = "asked to") -> None:
+    """Let a version serve a stable share of the users; the one that did becomes a candidate.
+
+    The gates do not stop it: a canary is how a version gets the evidence that they ask for.
+    Raises as `shadow` does.
+    """
+    _try_out(version, State.CANARY, Action.CANARIED, share_pct, now=now, by=by, reason=reason)
+
+
+def archive(version: str, *, now: datetime, by: str = COMMAND, reason: str = "asked to") -> None:
+    """Take a version out of whatever it does; the champion is promoted over or rolled back instead.
+
+    Raises as `shadow` does.
+    """
+    _signed(by, reason)
+    with transaction.atomic():
+        _lock_promotions()
+        row = _row(version)
+        if row.state == State.CHAMPION:
+            raise StateError(f"{version} serves; promote another one or roll back instead")
+        row.state, row.share_pct = State.ARCHIVED, None
+        row.save(update_fields=["state", "share_pct"])
+        _note(row, Action.ARCHIVED, _in_state(State.CHAMPION), by=by, reason=reason, now=now)
+    forget()
+
+
+def check(*, now: datetime) -> tuple[str, ...]:
+    """Look at the files of all that serves or may have to; returns the versions in trouble, which have open alerts."""
+    used = list(ModelVersion.objects.filter(state__in=(State.CHAMPION, State.CANARY, State.SHADOW)))
+    used += list(earlier_champions()[:1])
+    serving = champion()
+    broken = []
+    for row in used:
+        try:
+            _load(pointer_to(row))
+        except BundleError as error:
+            broken.append(row.version)
+            instead = serving.version if serving is not None and serving.version != row.version else ""
+            model_alerts.note(row.version, str(error), serving=instead, now=now)
+    model_alerts.clear(still=broken, now=now)
+    return tuple(broken)
+
+
+def prune(*, now: datetime, keep_for: timedelta) -> int:
+    """Forget candidates that nobody ever used and nothing went on from; returns how many.
+
+    Training every few minutes makes hundreds a day.
     """
     with transaction.atomic():
         _lock_promotions()
-        current = _champion_row()
-        if current is None:
-            raise NothingToRollBackError("no model serves, so there is nothing to roll back")
-        earlier = (
-            ModelVersion.objects.filter(
-                state=ModelVersion.State.ARCHIVED, promoted_at__isnull=False, rolled_back_at__isnull=True
-            )
-            .order_by("-promoted_at")
-            .first()
-        )
-        if earlier is None:
-            raise NothingToRollBackError(f"{current.version} is the first champion; there is none before it")
-        _load(_pointer(earlier))
-        current.rolled_back_at = now
-        _hand_over(current, earlier, promoted_at=earlier.promoted_at)
-    forget()
-    logger.warning("rolled back from %s to %s", current.version, earlier.version)
-    return PromotionReport(earlier.version, current.version)
+        parents = ModelVersion.objects.exclude(parent="").values("parent")
+        moved = ModelMove.objects.values("version")
+        old = ModelVersion.objects.filter(state=State.CANDIDATE, promoted_at=None, created_at__lt=now - keep_for)
+        gone = list(old.exclude(version__in=parents).exclude(version__in=moved).values_list("version", flat=True))
+        ModelVersion.objects.filter(version__in=gone).delete()
+    # After the rows: a folder without a row is what a crash leaves, and a row without a folder would be half a model.
+    for version in gone:
+        model_files.remove(version)
+    return len(gone)
 
 
 def champion_version() -> str | None:
     """The version that should serve, straight from the database; None before the first promotion."""
-    row = _champion_row()
+    row = _in_state(State.CHAMPION)
     return row.version if row else None
 
 
 def load_version(version: str) -> ServingBundle:
     """A checked bundle of any version; UnknownVersionError or BundleError when there is none to be had."""
-    return _load(_pointer(_row(version)))
+    return _load(pointer_to(_row(version)))
 
 
-def champion() -> ValuedModel | None:
-    """The model to serve with and the weights of its heads; None before the first promotion and when none could ever
-    be loaded.
-
-    Never raises: a pointer that cannot be read, artefacts that cannot be loaded and weights that do not hold leave the
-    previous ones in place and are logged once.
-    """
-    return _cache.current()
+def unmet_gates(version: str) -> tuple[str, ...]:
+    """The gates that a version does not pass, as sentences."""
+    return _unmet(_row(version))
 
 
-def serving_of(pointer: Pointer | None) -> ValuedModel | None:
-    """`champion` for whoever read the pointer already, as a feed does with everything else it asks the database."""
-    return _cache.follow(pointer)
+def _try_out(
+    version: str, state: str, action: str, share_pct: int, *, now: datetime, by: str, reason: str
+) -> None:  # fmt: skip
+    _signed(by, reason)
+    if not 1 <= share_pct <= 100:
+        raise StateError(f"the share must be 1 to 100 percent, got {share_pct}")
+    with transaction.atomic():
+        _lock_promotions()
+        row = _row(version)
+        if row.state == State.CHAMPION:
+            raise StateError(f"{version} serves everybody already")
+        _load(pointer_to(row))
+        ModelVersion.objects.filter(state=state).exclude(version=version).update(state=State.CANDIDATE, share_pct=None)
+        row.state, row.share_pct = state, share_pct
+        row.save(update_fields=["state", "share_pct"])
+        _note(row, action, _in_state(State.CHAMPION), by=by, reason=reason, now=now, gates=_unmet(row))
+    forget()
+    logger.info("%s: %s of %s %%; %s: %s", version, action, share_pct, by, reason)
 
 
-def forget() -> None:
-    """Drop what this process knows of the pointer, so that the next `champion()` reads it; the bundle stays at hand."""
-    _cache.expire()
-
-
-class _ChampionCache:
-    """The one bundle of this process. A request that finds another one reloading goes on with the old bundle."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._checked_at = self._failed_at = float("-inf")
-        self._serving: ValuedModel | None = None
-        self._complained_of = ""
-
-    def expire(self) -> None:
-        self._checked_at = self._failed_at = float("-inf")
-
-    def current(self) -> ValuedModel | None:
-        # The monotonic clock paces a cache; it says nothing about when things happened.
-        if time.monotonic() - self._checked_at < RECHECK_S:
-            return self._serving
-        # Only the very first request has to wait for another one's load: it has nothing to go on with.
-        if self._lock.acquire(blocking=self._serving is None):
-            try:
-                self._refresh()
-                self._checked_at = time.monotonic()
-            finally:
-                self._lock.release()
-        return self._serving
-
-    def follow(self, pointer: Pointer | None) -> ValuedModel | None:
-        """What a pointer names; what cannot be loaded is tried again in a second, not by every request."""
-        held = self._serving
-        have = None if held is None else (held.version, held.policy.version)
-        wanted = None if pointer is None else (pointer.version, pointer.weights)
-        if have == wanted or time.monotonic() - self._failed_at < RECHECK_S:
-            return held
-        if self._lock.acquire(blocking=held is None):
-            try:
-                self._take(pointer)
-            finally:
-                self._lock.release()
-        return self._serving
-
-    def _refresh(self) -> None:
-        try:
-            row = ModelVersion.objects.annotate(weights=value_weights.newest()).filter(state="champion").first()
-            self._take(None if row is None else _pointer(row, weights=row.weights or 0))
-        except (OperationalError, InterfaceError) as error:
-            self._complain("the database", error)
-
-    def _take(self, pointer: Pointer | None) -> None:
-        if pointer is None:
-            self._serving = None
-            return
-        model = self._bundle(pointer)
-        if model is not None:
-            self._serving = ValuedModel(model, self._policy(pointer.weights))
-
-    def _bundle(self, pointer: Pointer) -> ServingBundle | None:
-        held = None if self._serving is None else self._serving.bundle
-        if held is not None and held.version == pointer.version:
-            return held
-        try:
-            loaded = _load(pointer)
-        except BundleError as error:
-            self._failed_at = time.monotonic()
-            self._complain(pointer.version, error)
-            return held
-        self._complained_of = ""
-        return loaded
-
-    def _policy(self, version: int) -> Policy:
-        held = Policy.default() if self._serving is None else self._serving.policy
-        if held.version == version:
-            return held
-        try:
-            return value_weights.load(version)
-        except (InvalidWeights, value_weights.UnknownWeightsError) as error:
-            self._failed_at = time.monotonic()
-            self._complain(f"value weights {version}", error)
-            return held
-
-    def _complain(self, about: str, error: Exception) -> None:
-        if self._complained_of != about:
-            held = self._serving and self._serving.version
-            logger.error("serving goes on with %s, because %s: %s", held, about, error)
-        self._complained_of = about
-
-
-_cache = _ChampionCache()
-
-
-def _folder(version: str) -> Path:
-    return Path(settings.MODEL_DIR) / version
-
-
-def _pointer(row: ModelVersion, *, weights: int = 0) -> Pointer:
-    return Pointer(row.version, row.artefacts.get(bundle.MANIFEST_FILE), weights)
+def _unmet(row: ModelVersion) -> tuple[str, ...]:
+    return failed_gates(row.metrics, Gates(**row.config.get("gates", {})))
 
 
 def _load(pointer: Pointer) -> ServingBundle:
-    return bundle.load(_folder(pointer.version), feature_set=FEATURE_SET, manifest_sha256=pointer.manifest_sha256)
+    return model_files.load(pointer, feature_set=FEATURE_SET)
+
+
+def _sound(rows: list[ModelVersion]) -> ModelVersion | None:
+    """The first whose files can serve; BundleError where there are some and none can."""
+    trouble: BundleError | None = None
+    for row in rows:
+        try:
+            _load(pointer_to(row))
+        except BundleError as error:
+            logger.warning("%s cannot be gone back to: %s", row.version, error)
+            trouble = trouble or error
+        else:
+            return row
+    if trouble is not None:
+        raise trouble
+    return None
 
 
 def _row(version: str) -> ModelVersion:
@@ -328,18 +322,40 @@ def _row(version: str) -> ModelVersion:
         raise UnknownVersionError(f"there is no model version {version!r}") from None
 
 
-def _champion_row() -> ModelVersion | None:
-    return ModelVersion.objects.filter(state=ModelVersion.State.CHAMPION).first()
+def _in_state(state: str) -> ModelVersion | None:
+    return ModelVersion.objects.filter(state=state).first()
 
 
 def _hand_over(current: ModelVersion | None, successor: ModelVersion, *, promoted_at: datetime | None) -> None:
     """Move the one champion state; the old one leaves first, as the constraint allows no moment with two."""
     if current is not None:
-        current.state = ModelVersion.State.ARCHIVED
+        current.state = State.ARCHIVED
         current.save(update_fields=["state", "rolled_back_at"])
-    successor.state = ModelVersion.State.CHAMPION
+    successor.state, successor.share_pct = State.CHAMPION, None
     successor.promoted_at, successor.rolled_back_at = promoted_at, None
-    successor.save(update_fields=["state", "promoted_at", "rolled_back_at"])
+    successor.save(update_fields=["state", "share_pct", "promoted_at", "rolled_back_at"])
+
+
+def _signed(by: str, reason: str) -> None:
+    for what, text in (("name", by), ("reason", reason)):
+        if not text.strip():
+            raise StateError(f"a decision about a model needs a {what}, got {text!r}")
+
+
+def _note(
+    row: ModelVersion,
+    action: str,
+    before: ModelVersion | None,
+    *,
+    by: str,
+    reason: str,
+    now: datetime,
+    gates: tuple[str, ...] = (),
+) -> None:
+    ModelMove.objects.create(
+        version=row.version, action=action, before=before.version if before else "", share_pct=row.share_pct,
+        gates=list(gates), made_by=by.strip(), reason=reason.strip(), made_at=now,
+    )  # fmt: skip
 
 
 def _lock_promotions() -> None:
@@ -347,8 +363,16 @@ def _lock_promotions() -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_PROMOTION_LOCK])
 
 
-def _sweep(models: Path, *, now: datetime) -> None:
-    """Remove what crashed registrations left behind."""
-    for folder in models.glob(".unfinished-*"):
-        if now.timestamp() - folder.stat().st_mtime > STALE_S:
-            shutil.rmtree(folder, ignore_errors=True)
+def _latencies(model: ServingBundle) -> dict[str, float | None]:
+    """Milliseconds for the candidates of one feed, of a model and of the champion of the moment, in turns."""
+    other = champion()
+    theirs = other.bundle if other is not None and other.manifest.dims == model.manifest.dims else None
+    rows = {name: np.ones((LATENCY_ROWS, width), np.float32) for name, width in model.manifest.dims.items()}
+    took: dict[str, list[float]] = {"ms_300": [], "champion_ms_300": []}
+    for _ in range(_LATENCY_RUNS):
+        for name, each in (("ms_300", model), ("champion_ms_300", theirs)):
+            if each is not None:
+                started = time.perf_counter()
+                each.head_rows(rows)
+                took[name].append(1e3 * (time.perf_counter() - started))
+    return {name: round(min(values), 3) if values else None for name, values in took.items()}

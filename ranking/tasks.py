@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from features.materialize import materialize
-from ranking import training
+from ranking import registry, shadowing, training
 from ranking.training import TrainConfig, TrainingRunsError
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,20 @@ def train_ranker(until: str | None = None) -> None:
         logger.info("a training runs already")
         return
     logger.info("%s", report)
+
+
+@shared_task(name="ranking.tasks.score_shadow", acks_late=True)
+def score_shadow() -> None:
+    """Let the shadow, if there is one, score a share of the pages that were served since the last time."""
+    report = shadowing.score_pages(now=timezone.now())
+    if report.pages:
+        logger.info("shadow %s: %s pages, %s broken", report.version, report.pages, report.broken)
+
+
+@shared_task(name="ranking.tasks.check_models", acks_late=True)
+def check_models() -> None:
+    """Look at the files of what serves, so that damage is known before a process has to load them."""
+    registry.check(now=timezone.now())
 
 
 def _moment(text: str) -> datetime:

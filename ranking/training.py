@@ -28,8 +28,8 @@ from features.extraction import ContentSnapshot, Remembered, assemble_many, time
 from features.extraction.definitions import CONTENT_DIM, CONTEXT_DIM, USER_DIM
 from features.extraction.snapshot import UNKNOWN
 from features.remembered import remembered
-from ranking import evidence, registry, value_weights
-from ranking.evaluation.gates import Gates, failed_gates
+from ranking import evidence, insights, registry, value_weights
+from ranking.evaluation.gates import Gates
 from ranking.fusion_fit import fit_fusion
 from ranking.ranker.examples import Examples, FeatureMatrix, TimeSplit, known_at, label_exposures, split_by_time
 from ranking.ranker.multitask import MultiTaskConfig, fit_multitask
@@ -111,7 +111,8 @@ def train_and_promote(
     report = train(config, until=until, now=now, progress=progress)
     if report.version is None or report.reasons:
         return report
-    registry.promote(report.version, now=now)
+    reason = f"its gates hold on {report.metrics['test']['examples']} test examples"
+    registry.promote(report.version, now=now, by=registry.TRAINING, reason=reason)
     return TrainReport(report.version, True, (), report.metrics, report.seconds)
 
 
@@ -149,6 +150,7 @@ def train(config: TrainConfig, *, until: datetime, now: datetime, progress: Prog
                 {"unreadable": unreadable}
                 | _course(ranker, examples, split)
                 | evidence.judge(ranker, reading, test, examples.rows(split.test), seed=config.seed)
+                | insights.describe(ranker, reading, learned_from, test, examples.rows(split.test), seed=config.seed)
             )
             fusion = fit_fusion(ranker, reading, held_out, test, policy=value_weights.current())
             metrics |= {"fusion": fusion.evidence}
@@ -164,7 +166,7 @@ def train(config: TrainConfig, *, until: datetime, now: datetime, progress: Prog
                 trained_until=until,
                 now=now,
             )
-        return TrainReport(version, False, failed_gates(metrics, config.gates), metrics, stages.seconds)
+        return TrainReport(version, False, registry.unmet_gates(version), metrics, stages.seconds)
 
 
 def _examples(

@@ -50,6 +50,9 @@ app.conf.beat_schedule = {
         ("read signals", "dashboards.tasks.read_signals", MINUTE_S),
         # Rules judge periods that have passed; messages that failed are due again within seconds.
         ("watch KPIs", "dashboards.tasks.watch_kpis", MINUTE_S),
+        # Before a web process that starts anew would find out.
+        ("check the models", "ranking.tasks.check_models", MINUTE_S),
+        ("let the shadow score", "ranking.tasks.score_shadow", MINUTE_S),
         ("train the ranker", "ranking.tasks.train_ranker", 6 * HOUR_S),
         # More often than daily: what could not be locked at once, or fell into a restart, waits for hours, not days.
         ("maintain partitions", "events.tasks.maintain_partitions", 6 * HOUR_S),

@@ -23,18 +23,22 @@ class Gates:
     ----------
     min_train, min_test : examples on either side of the cut; fewer and the figures below mean nothing
     max_ece : calibration error of the long view, beyond what chance makes of so few examples
+    max_ms, max_slower : for the 300 candidates of a feed, at their best; times what the champion takes beside it
     """
 
     min_train: int = 500
     min_test: int = 100
     max_ece: float = 0.03
+    max_ms: float = 50.0
+    max_slower: float = 5.0
 
 
 def failed_gates(metrics: Mapping[str, Any], gates: Gates) -> tuple[str, ...]:
     """One sentence for each gate that does not hold; empty means the model may serve.
 
     The metrics are those of `training.train`: `train_examples`, `test` (an `OfflineMetrics` as JSON) and
-    `champion` (None, or the current champion on the same test examples with `auc_difference_interval`).
+    `champion` (None, or the current champion on the same test examples with `auc_difference_interval`); `latency` is
+    what the registry measured.
 
     >>> test = {"examples": 200, "auc": 0.7, "auc_interval": {"low": 0.6, "high": 0.8}}
     >>> failed_gates({"train_examples": 900, "test": test, "champion": None}, Gates())
@@ -57,6 +61,7 @@ def failed_gates(metrics: Mapping[str, Any], gates: Gates) -> tuple[str, ...]:
         failed.append(f"calibration error {ece:.4f} on {test['examples']} test examples; at most {most:.4f}")
     if nan_share > 0:
         failed.append(f"{nan_share:.2%} of the figures of its heads are not finite")
+    failed += _too_slow(metrics.get("latency") or {}, gates)
     champion = metrics["champion"]
     difference = champion and champion["auc_difference_interval"]
     if difference and difference["high"] < 0:
@@ -65,6 +70,18 @@ def failed_gates(metrics: Mapping[str, Any], gates: Gates) -> tuple[str, ...]:
             f"AUC differs by {difference['low']:+.4f} to {difference['high']:+.4f}"
         )
     return tuple(failed)
+
+
+def _too_slow(latency: Mapping[str, float | None], gates: Gates) -> list[str]:
+    """What is wrong with the time that a model takes; one that is fast enough may be slower than the champion."""
+    took, champion = latency.get("ms_300"), latency.get("champion_ms_300")
+    if took is None:
+        return []
+    if took > gates.max_ms:
+        return [f"{took:.1f} ms for 300 candidates; at most {gates.max_ms:.0f} ms"]
+    if champion and took > gates.max_ms / 5 and took > gates.max_slower * champion:
+        return [f"{took:.1f} ms for 300 candidates, {took / champion:.1f} times the champion's {champion:.1f} ms"]
+    return []
 
 
 def chance_ece(examples: int) -> float:

@@ -142,10 +142,10 @@ def save(folder: Path, graph: bytes, heads: bytes | None = None, *, manifest: Ma
     files = {}
     for name, written in contents.items():
         (folder / name).write_bytes(written)
-        files[name] = hashlib.sha256(written).hexdigest()
+        files[name] = sha256_of(written)
     content = json.dumps(_as_json(manifest) | {"files": files}, indent=2, sort_keys=True).encode()
     (folder / MANIFEST_FILE).write_bytes(content)
-    return files | {MANIFEST_FILE: hashlib.sha256(content).hexdigest()}
+    return files | {MANIFEST_FILE: sha256_of(content)}
 
 
 def load(folder: Path, *, feature_set: str, manifest_sha256: str | None = None) -> ServingBundle:
@@ -166,7 +166,7 @@ def load(folder: Path, *, feature_set: str, manifest_sha256: str | None = None) 
         raise FeatureSetError(
             f"{manifest.version} was trained with feature set {manifest.feature_set}, the code has {feature_set}"
         )
-    contents = {name: _read_checked(folder / name, sha256) for name, sha256 in manifest.files.items()}
+    contents = {name: read_checked(folder / name, sha256) for name, sha256 in manifest.files.items()}
     if GRAPH_FILE not in contents:
         raise BundleError(f"{folder / MANIFEST_FILE} does not list {GRAPH_FILE}")
     options = onnxruntime.SessionOptions()
@@ -190,20 +190,25 @@ def _as_json(manifest: Manifest) -> dict[str, Any]:
 
 
 def _read_manifest(path: Path, sha256: str | None) -> Manifest:
-    content = _read_checked(path, sha256)
+    content = read_checked(path, sha256)
     try:
         return Manifest(**json.loads(content))
     except (ValueError, TypeError) as error:
         raise BundleError(f"{path} is not a manifest: {error}") from error
 
 
-def _read_checked(path: Path, sha256: str | None) -> bytes:
-    """The file's bytes, after comparing their hash where one is known."""
+def sha256_of(content: bytes) -> str:
+    """The hash that a registry and a manifest note of a file."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_checked(path: Path, sha256: str | None) -> bytes:
+    """The file's bytes, after comparing their hash where one is known; BundleError where they cannot be trusted."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}") from error
-    found = hashlib.sha256(content).hexdigest()
+    found = sha256_of(content)
     if sha256 is not None and found != sha256:
         raise BundleError(f"{path} is damaged: its SHA-256 is {found[:12]}..., not {sha256[:12]}...")
     return content

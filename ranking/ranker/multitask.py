@@ -79,6 +79,7 @@ class FittedMultiTask:
     scale : edges of the watch levels, whose columns come after those of the heads; None where there were none to learn
     losses, validation_losses : one per epoch run
     rates : the learning rate at the end of each epoch
+    learner : the same with the position tower, from which training may go on
     """
 
     model: Any
@@ -88,6 +89,7 @@ class FittedMultiTask:
     validation_losses: tuple[float, ...]
     rates: tuple[float, ...]
     gives: Literal["logit", "probability"] = "logit"
+    learner: Any = None
 
     def outputs(self, rows: FeatureMatrix) -> NDArray[np.float32]:
         """Logits (n, heads and levels learned)."""
@@ -121,17 +123,22 @@ def fit_multitask(
     learner, server = _build(keras, train.features, config, heads=len(columns), levels=scale is not None)
     rates: list[float] = []
     rate, callbacks = rate_and_callbacks(keras, config, rates, progress)
-    learner.compile(optimizer=keras.optimizers.Adam(learning_rate=rate), loss=_loss(keras, columns, scale, config))
+    learner.compile(optimizer=keras.optimizers.Adam(learning_rate=rate), loss=loss_of(keras, columns, scale, config))
     history = learner.fit(
-        [*inputs_of(train.features), _placing(train)],
-        _answers(train, columns, scale),
-        validation_data=([*inputs_of(validation.features), _placing(validation)], _answers(validation, columns, scale)),
+        [*inputs_of(train.features), placing_of(train)],
+        answers_of(train, columns, scale),
+        validation_data=(
+            [*inputs_of(validation.features), placing_of(validation)],
+            answers_of(validation, columns, scale),
+        ),
         batch_size=config.batch_size,
         epochs=config.epochs,
         verbose=0,
         callbacks=callbacks,
     ).history
-    return FittedMultiTask(server, columns, scale, tuple(history["loss"]), tuple(history["val_loss"]), tuple(rates))
+    return FittedMultiTask(
+        server, columns, scale, tuple(history["loss"]), tuple(history["val_loss"]), tuple(rates), learner=learner
+    )  # fmt: skip
 
 
 def _build(keras: Any, train: FeatureMatrix, config: MultiTaskConfig, *, heads: int, levels: bool) -> tuple[Any, Any]:
@@ -159,20 +166,21 @@ def _build(keras: Any, train: FeatureMatrix, config: MultiTaskConfig, *, heads: 
         logits.append(deep + dense(heads, use_bias=False, kernel_initializer="zeros", kernel_regularizer=linear)(x))
     if levels:
         logits.append(dense(len(LEVELS))(dense(2 * config.tower_units, activation="relu")(mixed[:, heads])))
-    joined = keras.layers.Concatenate(name="logits")(logits) if len(logits) > 1 else logits[0]
+    # Named, because training goes on from a stored network and has to find what serves.
+    joined = keras.layers.Concatenate(name="logits")(logits)
     placing = keras.Input((2,), name="placing")
     moved = dense(joined.shape[-1], kernel_initializer="zeros")(dense(8, activation="relu")(placing))
     return keras.Model([*inputs, placing], joined + moved), keras.Model(inputs, joined)
 
 
-def _placing(examples: TrainingSet) -> NDArray[np.float32]:
+def placing_of(examples: TrainingSet) -> NDArray[np.float32]:
     """What the position tower sees: whether the log states the position, and its logarithm."""
     known = examples.position != ABSENT
     place = np.log1p(np.where(known, np.maximum(examples.position, 0), 0))
     return np.stack([known, place], axis=1).astype(np.float32)
 
 
-def _answers(examples: TrainingSet, columns: tuple[str, ...], scale: WatchScale | None) -> NDArray[np.float32]:
+def answers_of(examples: TrainingSet, columns: tuple[str, ...], scale: WatchScale | None) -> NDArray[np.float32]:
     """Labels of the network's outputs, `UNKNOWN_ANSWER` where not known."""
     told = [examples.labels.heads[:, [HEADS.index(head) for head in columns]]]
     if scale is not None:
@@ -180,7 +188,7 @@ def _answers(examples: TrainingSet, columns: tuple[str, ...], scale: WatchScale 
     return np.nan_to_num(np.concatenate(told, axis=1), nan=UNKNOWN_ANSWER)
 
 
-def _loss(keras: Any, columns: tuple[str, ...], scale: WatchScale | None, config: MultiTaskConfig) -> Any:
+def loss_of(keras: Any, columns: tuple[str, ...], scale: WatchScale | None, config: MultiTaskConfig) -> Any:
     """Weighted cross-entropy over the known answers."""
     each = [config.primary_weight if head == PRIMARY else config.head_weight for head in columns]
     weights = np.array(each + [config.watch_weight / len(LEVELS)] * (len(LEVELS) if scale else 0), np.float32)

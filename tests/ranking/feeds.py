@@ -50,7 +50,12 @@ def family_of(content_id: str) -> str:
 
 
 def indifferent_graph(bias: float) -> bytes:
-    """A model that gives contents nearly the same chance: sigmoid(bias + mean of their own features / 10)."""
+    """A model that gives contents nearly the same chance: sigmoid(bias + mean of their own features / 10).
+
+    With a NaN bias it gives finite figures for plain rows of ones, as a sound model does, and none for real contents.
+    """
+    if np.isnan(bias):
+        return _breaking_graph()
     inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width]) for name, width in DIMS.items()]
     nodes = [
         helper.make_node("ReduceMean", ["content"], ["mean"], axes=[1], keepdims=1),
@@ -64,6 +69,23 @@ def indifferent_graph(bias: float) -> bytes:
     ]
     output = helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n", 1])
     graph = helper.make_graph(nodes, "indifferent", inputs, [output], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 9
+    return bytes(model.SerializeToString())
+
+
+def _breaking_graph() -> bytes:
+    """sigmoid(sqrt(1 - greatest feature of the content)): every clip has a feature above one, its length."""
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width]) for name, width in DIMS.items()]
+    nodes = [
+        helper.make_node("ReduceMax", ["content"], ["greatest"], axes=[1], keepdims=1),
+        helper.make_node("Sub", ["one", "greatest"], ["left"]),
+        helper.make_node("Sqrt", ["left"], ["logit"]),
+        helper.make_node("Sigmoid", ["logit"], ["score"]),
+    ]
+    output = helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n", 1])
+    one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
+    graph = helper.make_graph(nodes, "breaking", inputs, [output], [one])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 9
     return bytes(model.SerializeToString())

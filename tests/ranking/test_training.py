@@ -17,7 +17,7 @@ from features.extraction import FeatureBlocks
 from features.extraction.definitions import CONTENT_DIM, CONTEXT_DIM, USER_DIM
 from features.materialize import materialize
 from ranking import registry, tasks, training
-from ranking.models import ModelVersion
+from ranking.models import ModelMove, ModelVersion
 from ranking.ranker.heads import HEADS
 from ranking.ranker.multitask import MultiTaskConfig
 from ranking.ranker.network import NetworkConfig
@@ -241,11 +241,16 @@ def test_commands_train_promote_and_roll_back(world):
     version = ModelVersion.objects.get().version
     assert version in said.getvalue()
     assert registry.champion_version() is None
-    call_command("promote", version, stdout=said)
+    call_command("promote", version, reason="a test", by="mia", stdout=said)
     assert f"{version} serves now; before: none" in said.getvalue()
+    assert list(ModelMove.objects.values_list("version", "action", "made_by", "reason")) == [
+        (version, "promoted", "mia", "a test")
+    ]
+    with pytest.raises(CommandError, match="--reason"):
+        call_command("promote", version, stdout=said)
     with pytest.raises(CommandError, match="first champion"):
-        call_command("roll_back", stdout=said)
+        call_command("roll_back", reason="a test", stdout=said)
     with pytest.raises(CommandError, match="no model version 'x'"):
-        call_command("promote", "x", stdout=said)
+        call_command("promote", "x", reason="a test", stdout=said)
     with pytest.raises(CommandError, match="--until must be an ISO moment"):
         call_command("train", until="soon", stdout=said)
