@@ -177,6 +177,7 @@ def shortlist(
     release = release or away.left < ENOUGH_PAGES * request.limit
     seen = away.rows(release=release)
     taste, vector = _wish(request, person, stock, features.taste)
+    size = min(request.limit + SPARE, len(shelf))
     query = FeedQuery(
         user_id=request.user_id,
         now=now,
@@ -185,8 +186,10 @@ def shortlist(
         user_vector=vector,
         surface=request.surface,
         arm=DEFAULT_ARM,
-        size=min(request.limit + SPARE, len(shelf)),
+        size=size,
         seed=seed,
+        spare=max(size - request.limit, 0),
+        begins=not person.memory.walked,
     )
     light = LightRanker(shelf, taste, supplies.config.fusion)
     ranker = None if supplies.model is None else ModelRanker(supplies.model, features, light)
