@@ -291,8 +291,7 @@ def _added(request: FeedRequest, stock: Stock, now: datetime) -> NDArray[np.floa
     table = SnapshotTable(stock.snapshot, now.timestamp())
     added = np.zeros(table.size, np.float32)
     for boost in parse_boosts(request.boost):
-        surely, _ = boost.condition.masks(table)
-        added[surely] += boost.by
+        added[boost.condition.mask(table)] += boost.by
     return added
 
 
@@ -301,7 +300,7 @@ def _allowed(request: FeedRequest, person: Person, stock: Stock, now: datetime) 
     snapshot, audience = stock.snapshot, person.audience
     masks: list[Mask] = []
     if request.filter:
-        masks.append(parse_filter(request.filter).masks(SnapshotTable(snapshot, now.timestamp()))[1])
+        masks.append(parse_filter(request.filter).mask(SnapshotTable(snapshot, now.timestamp())))
     if request.categories:
         masks.append(np.isin(snapshot.category, _codes(snapshot.categories.tolist(), request.categories)))
     if audience.categories:
