@@ -356,10 +356,12 @@ METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"planned": {"()": "recsys.logs.PlannedRefusals"}},
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
     "loggers": {
+        "django.request": {"filters": ["planned"]},
         # It reports every instruction set that this processor lacks.
         "faiss.loader": {"level": "WARNING"},
         # Two lines for every tick of the beat would bury what the tasks themselves have to say.
