@@ -7,21 +7,22 @@ Moderation goes through `set_moderation_state`, `impose` and `set_suspension` al
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Max, Q
 from django.utils import timezone
 from psycopg2.extras import execute_values
 
 from events.cleaning.audience import EVERYONE, RATINGS
-from events.models import Content, Suspension, UserProfile
+from events.models import Content, Event, Suspension, UserProfile
 
 BATCH_ROWS: Final = 2_000
 STATUSES: Final = frozenset(Content.Status.values)
+_TICK: Final = timedelta(milliseconds=1)
 
 
 class UnknownContent(LookupError):
@@ -184,6 +185,22 @@ def revise_preferences(user_id: str, change: Callable[[Mapping[str, Any]], Mappi
             profile.preferences = changed
             profile.save(update_fields=["preferences", "updated_at"])
     return changed
+
+
+def begin_anew(user_id: str, *, now: datetime) -> datetime:
+    """Let nothing that a user did until now choose for them, nor what was learned of it; returns from when on it does.
+
+    An event of a clock that is ahead is in the past as well. Served by the index event_user_recent.
+    """
+    with transaction.atomic():
+        ensure_profiles([user_id])
+        profile = UserProfile.objects.select_for_update().get(user_id=user_id)
+        newest = Event.objects.filter(user_id=user_id).aggregate(newest=Max("timestamp"))["newest"]
+        profile.history_from = now if newest is None else max(now, newest + _TICK)
+        if isinstance(profile.preferences, dict):
+            profile.preferences.pop("learned", None)
+        profile.save(update_fields=["history_from", "preferences", "updated_at"])
+        return profile.history_from
 
 
 def ensure_profiles(user_ids: Collection[str]) -> int:

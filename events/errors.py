@@ -22,6 +22,8 @@ from events.cleaning.schema import ForbiddenUser, InvalidEvent
 
 API_PREFIX: Final = "/api/"
 RETRY_AFTER_S: Final = 5
+# Marks the environment of a request that was refused as planned. No header can set it: those are named HTTP_... there.
+EXPECTED: Final = "recsys.expected_refusal"
 _CODES: Final = {
     400: "invalid_request",
     401: "unauthorized",
@@ -55,6 +57,8 @@ class ApiError(Exception):
 
     status = HTTPStatus.BAD_REQUEST
     code = "invalid_request"
+    is_expected = False
+    """Whether the server works as it should: its log tells of it, but of no error, whatever the status."""
 
     def __init__(self, message: str, *, code: str | None = None, **details: Any) -> None:
         super().__init__(message)
@@ -128,9 +132,9 @@ class Unavailable(ApiError):
 
 def handle_exception(error: Exception, context: dict[str, Any]) -> Response | None:
     """The REST framework's exception handler; None hands an unexpected exception on to Django."""
-    del context
     match error:
         case ApiError():
+            _mark(error, context)
             answer = _answer(error.status, error.code, error.message, error.details, error.headers)
         case exceptions.ValidationError():
             answer = _answer(400, "invalid_fields", first_fault(error.detail), {"fields": error.detail})
@@ -157,6 +161,12 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
     if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         answer.headers.setdefault("Retry-After", str(RETRY_AFTER_S))
     return answer
+
+
+def _mark(error: ApiError, context: Mapping[str, Any]) -> None:
+    request = context.get("request")
+    if request is not None:
+        request.META[EXPECTED] = error.is_expected
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -8,8 +8,9 @@ it is about.
 """
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import BrinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.db import models
+from django.db.models.fields.json import KeyTransform
 
 from events.cleaning.audience import EVERYONE, RATINGS
 from events.cleaning.schema import EVENT_TYPES
@@ -26,6 +27,10 @@ class UserProfile(models.Model):
     preferences = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+    history_from = models.DateTimeField(
+        null=True, blank=True, editable=False,
+        help_text="What the user did before chooses nothing any more; empty: nothing was reset.",
+    )  # fmt: skip
     stated_before = models.JSONField(
         default=list, db_default=models.Value([], models.JSONField()), blank=True, editable=False,
         help_text="What features read of it earlier, and until when, oldest first; kept by a trigger.",
@@ -92,6 +97,8 @@ class Content(models.Model):
             models.Index(fields=["updated_at"], name="content_updated"),
             # catalogue.note_expired: every minute, what has ended.
             models.Index(fields=["expires_at"], name="content_expires", condition=models.Q(expires_at__isnull=False)),
+            # tags.contents_tagged: filters by tag. Without a list of pending rows, which every lookup would go through.
+            GinIndex(KeyTransform("tags", "metadata"), name="content_tags", fastupdate=False),
         )
         constraints = (
             models.CheckConstraint(

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 from events.cleaning.schema import AnyEvent
 
 DESCRIPTION: Final = "A server key (`sk_...`), an end-user token, or a publishable key (`pk_...`) of a listed origin."
-_VERBS: Final = {"get": "Read", "put": "Add or replace", "patch": "Change some facts of", "delete": "End"}
+_VERBS: Final = {"get": "Read", "put": "Add or replace", "patch": "Change some facts of", "delete": "Delete"}
 _IMPORT_ONLY: Final = ("long_view", "time_estimated")
 EXAMPLE_BATCH: Final = {
     "events": [

@@ -306,15 +306,16 @@ def feedback_of(
     """Events of some types of some users, oldest first: (type, category, creator, language) by user.
 
     Category and language are the content's; the creator is the one the event names, else the content's; "" where
-    unknown. Served by the index event_user_recent.
+    unknown. What a user has reset is left out. Served by the index event_user_recent.
     """
     found: dict[str, list[tuple[str, str, str, str]]] = {}
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT e.user_id, e.event_type, coalesce(c.metadata->>'category', ''), "
             "coalesce(e.creator_id, c.creator_id, ''), coalesce(c.language, '') "
-            "FROM event e LEFT JOIN content c USING (content_id) "
+            "FROM event e LEFT JOIN content c USING (content_id) LEFT JOIN user_profile p USING (user_id) "
             'WHERE e.user_id = ANY(%s) AND e.event_type = ANY(%s) AND e."timestamp" < %s '
+            'AND (p.history_from IS NULL OR e."timestamp" >= p.history_from) '
             'ORDER BY e."timestamp", e.event_id',
             [list(user_ids), list(types), until],
         )

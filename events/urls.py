@@ -42,8 +42,6 @@ urlpatterns = [
         name="hidden",
     ),
     path("api/v1/users/batch", batch_views.UserBatchView.as_view(), name="user-batch"),
-    path("api/v1/users", views.NamedUserView.as_view(), name="named-user"),
-    path("api/v1/users/<path:user_id>", views.UserView.as_view(), name="user"),
     path("api/v1/auth/client-token", views.ClientTokenView.as_view(), name="client-token"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),

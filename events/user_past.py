@@ -1,5 +1,6 @@
 """All that a feed must know of one user, in one statement: the history, what was met before it, and the profile."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +23,7 @@ class UserPast:
     older : content id to the last time (seconds since 1970 UTC) of what was met before the history begins
     follows : creators followed before the history begins
     demographics, preferences : of the profile, empty without one
+    begins : seconds since 1970 UTC; what the user did before was reset, and chooses nothing any more
     """
 
     history: History
@@ -29,15 +31,16 @@ class UserPast:
     follows: frozenset[str] = frozenset()
     demographics: Mapping[str, Any] = field(default_factory=dict)
     preferences: Mapping[str, Any] = field(default_factory=dict)
+    begins: float = -math.inf
 
 
 # Ids as text: they only tell events apart, and making objects of them takes as long as all else of a row.
 STATEMENT: Final = (
     "SELECT is_recent, event_id::text, event_type, content_id, creator_id, at, watch_s, long_view, surface, older, "
-    "older_at, follows, demographics, preferences, updated_at FROM user_past(%s, %s, %s)"
+    "older_at, follows, demographics, preferences, updated_at, history_from FROM user_past(%s, %s, %s)"
 )
 """Of a user id, how many events, and since when; for whoever reads more of the user by the same query."""
-COLUMNS: Final = 15
+COLUMNS: Final = 16
 MOST_EVENTS: Final = 1_000
 
 
@@ -53,14 +56,15 @@ def user_past(user_id: str, *, since: datetime, limit: int = MOST_EVENTS) -> Use
 
 def past_of(rows: list[tuple[Any, ...]]) -> UserPast:
     """The past that `STATEMENT` answers; takes the last row off the list."""
-    # The last column dates the profile; whoever asks for a moment of the past reads `UserProfile.stated_before`.
-    *_, older, older_at, follows, demographics, preferences, _ = rows.pop()
+    # One column dates the profile; whoever asks for a moment of the past reads `UserProfile.stated_before`.
+    *_, older, older_at, follows, demographics, preferences, _, begins = rows.pop()
     return UserPast(
         history_of(row[:9] for row in rows),
         times_of(older, older_at),
         frozenset(follows or ()),
         _document(demographics),
         _document(preferences),
+        -math.inf if begins is None else begins,
     )
 
 

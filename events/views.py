@@ -168,7 +168,7 @@ class ContentView(BodyView):
 
 
 class UserView(BodyView):
-    """One user's profile; `NamedUserView` is the same with the id in the query."""
+    """One user's profile. Its routes are in `ranking.user_api`: who erases a user must know of all that is derived."""
 
     parser_classes = (JsonBody,)
     permission_classes = (require_scope("users:read", write="users:write"),)
@@ -207,11 +207,6 @@ class UserView(BodyView):
 @openapi.named("content", CONTENT_ID)
 class NamedContentView(ContentView):
     """One content, named in the query: for ids that end like a route."""
-
-
-@openapi.named("user", USER_ID)
-class NamedUserView(UserView):
-    """One user's profile, named in the query: for ids that end like a route."""
 
 
 class ClientTokenView(BodyView):

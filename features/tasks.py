@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from celery import shared_task
 
-from features import content, preferences, trends
+from features import content, erasure, preferences, trends
 from features import materialize as service
 
 
@@ -30,6 +30,13 @@ def refresh_snapshot() -> None:
 def refresh_trends(until: str | None = None) -> None:
     """Count the hours of the log that changed before `until` (ISO 8601, now by default), and judge the newest."""
     trends.refresh(until=datetime.fromisoformat(until) if until else datetime.now(UTC))
+
+
+@shared_task(name="features.tasks.erase_user", acks_late=True)
+def erase_user(user_id: str, first: str | None = None, last: str | None = None) -> None:
+    """Take a user, who is out of the log already, out of what was learned from it; moments in ISO 8601."""
+    moments = (datetime.fromisoformat(each) if each else None for each in (first, last))
+    erasure.erase_user(user_id, **dict(zip(("first", "last"), moments, strict=True)))
 
 
 @shared_task(name="features.tasks.analyse_contents", acks_late=True)

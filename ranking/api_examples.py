@@ -132,3 +132,21 @@ HISTORY: Final = OpenApiExample(
     response_only=True,
     status_codes=["200"],
 )
+RESET: Final = OpenApiExample(
+    "From now on",
+    value={"user_id": "mia", "history_from": "2026-11-20T18:00:00Z"},
+    response_only=True,
+    status_codes=["200"],
+)
+ERASED: Final = OpenApiExample(
+    "Mia is gone",
+    value={
+        "user_id": "mia",
+        "rows": {
+            "event": 214, "refusal": 0, "session": 9, "automated_hour": 0, "dead_letter": 0, "user_profile": 1,
+            "served": 80,
+        },
+    },
+    response_only=True,
+    status_codes=["200"],
+)  # fmt: skip

@@ -143,6 +143,20 @@ class MergeAnswer(serializers.Serializer[Any]):
     stated = serializers.BooleanField(help_text="Whether preferences were joined.")
 
 
+class ResetAnswer(serializers.Serializer[Any]):
+    """From when on a user's events choose for them."""
+
+    user_id = serializers.CharField()
+    history_from = serializers.DateTimeField()
+
+
+class ErasedAnswer(serializers.Serializer[Any]):
+    """How much of a user went."""
+
+    user_id = serializers.CharField()
+    rows = serializers.DictField(child=serializers.IntegerField(min_value=0), help_text="By table.")
+
+
 class SuggestedCreatorAnswer(serializers.Serializer[Any]):
     """One creator to follow."""
 

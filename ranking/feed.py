@@ -77,8 +77,9 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
         since = now - timedelta(days=settings.FEED_SEEN_DAYS)
         page, walk = (None, None) if request.cursor is None else (place.request_id, place.walk)
         past, memory = queries.feed_start(request.user_id, page=page, walk=walk, since=since)
+        memory = memory.since(past.begins)
         if request.cursor is not None and not memory.walked:
-            # Merged into another user, or forgotten: the page's id may be in the log under a name that is not this one.
+            # Merged into another user, reset, or forgotten: the page's id may be in the log under another name.
             message = "cursor is of a walk that this user does not have any more; ask without one to start anew"
             raise InvalidRequest(message, code="cursor_expired", field="cursor")
         person = _person(request, past, memory, now=now)
@@ -100,6 +101,7 @@ def preview(request: FeedRequest, *, now: datetime) -> Feed:
     with transaction.atomic(savepoint=False):
         since = now - timedelta(days=settings.FEED_SEEN_DAYS)
         past, memory = queries.feed_start(request.user_id, page=None, walk=None, since=since)
+    memory = memory.since(past.begins)
     person = _person(request, past, memory, now=now)
     explained = replace(request, explain=True, cursor=None)
     supplies = _supplies(stock, memory.champion)
@@ -123,19 +125,22 @@ def _supplies(stock: Stock | None, pointer: Pointer | None) -> Supplies:
 
 
 def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *, now: datetime) -> Person:
-    history, stated = past.history, read_preferences(past.preferences)
+    # Whom a user follows and what they refused outlives a reset, see `forgetting`.
+    everything, stated = past.history, read_preferences(past.preferences)
+    history = everything.since(past.begins)
     profiling = request.profiling and stated.profiling
-    met = {**past.older, **dict(zip(history.content_id.tolist(), history.timestamp.tolist(), strict=True))}
+    older = {each: at for each, at in past.older.items() if at >= past.begins}
+    met = {**older, **dict(zip(history.content_id.tolist(), history.timestamp.tolist(), strict=True))}
     met.pop("", None)
     if not profiling:
         # That a page was looked at is part of the page's own memory; what was met elsewhere is behaviour.
         met = {each: at for each, at in met.items() if each in memory.served}
-    creators, follows = None, frozenset(followed(history, past.follows))
+    creators, follows = None, frozenset(followed(everything, past.follows))
     if request.surface == "following":
         creators = follows
     elif request.surface == "creator":
         creators = frozenset({request.creator_id or ""})
-    withheld = frozenset(refused(history)) | request.exclude
+    withheld = frozenset(refused(everything)) | request.exclude
     if request.seed_content_id is not None:
         withheld |= {request.seed_content_id}
     profile = profiles.from_documents(past.demographics, past.preferences)

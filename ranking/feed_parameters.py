@@ -59,15 +59,14 @@ PARAMETERS: Final = [
         "filter", str,
         "Only contents for which this holds: `content_id`, `creator_id`, `category`, `language`, `tags` with `=`, "
         "`!=` or `in (...)`, `duration_s` and `age_h` (hours since the upload) with `=`, `!=`, `<`, `<=`, `>`, `>=`, "
-        "joined by `and`, `or`, `not` and brackets. Texts stand in quotes. Tags are looked up after ranking, so a rare "
-        "one may give a short page.",
+        "joined by `and`, `or`, `not` and brackets. Texts stand in quotes.",
         'category in ("ocean", "neon") and duration_s <= 30',
     ),
     _parameter(
         "boost", str,
         f"Raises (or lowers) the score where a condition holds, by -3 to 3 standard deviations; up to {MAX_BOOSTS}, "
-        "with semicolons. It re-orders and leaves nothing out. Of `for_you` and `category`, and not by `tags`.",
-        'category = "ocean" => 0.8; age_h < 24 => 0.3',
+        "with semicolons. It re-orders and leaves nothing out. Of `for_you` and `category`.",
+        'category = "ocean" => 0.8; tags = "calm" => 0.5; age_h < 24 => 0.3',
     ),
     _parameter(
         "profiling", bool, "`false`: nothing the user ever did chooses; only what was delivered and refused counts.",

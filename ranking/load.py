@@ -1,7 +1,8 @@
 """Load shedding: at most so many feeds in work in one process; who comes beyond them is told at once when to return.
 
 Refusing costs a hundredth of a feed. Letting requests wait instead would make all of them late, those included that
-could have been answered in time.
+could have been answered in time. It is the plan and no error: the log tells of it as information, and
+`recsys_feeds_shed_total` counts it.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ class Overloaded(Unavailable):
     """Too many feeds are in work in this process."""
 
     code = "overloaded"
+    is_expected = True
 
     def __init__(self, limit: int) -> None:
         message = f"{limit} feeds are in work here, which is all at once; ask again in {RETRY_AFTER_S} s"

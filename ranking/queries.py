@@ -71,6 +71,12 @@ class FeedMemory:
     delivered: tuple[DeliveredRow, ...]
     champion: Pointer | None = None
 
+    def since(self, moment: float) -> "FeedMemory":
+        """Without what was served before a moment, in seconds since 1970 UTC."""
+        served = {each: at for each, at in self.served.items() if at >= moment}
+        delivered = self.delivered if self.delivered and self.delivered[0].served_at >= moment else ()
+        return FeedMemory(served, self.walked & served.keys(), delivered, self.champion)
+
 
 _NOTHING: Final = "NULL"
 _FEED_START: Final = (

@@ -34,7 +34,25 @@ logger = logging.getLogger(__name__)
 
 NEW_PEOPLE = 100.0
 """Who was met by as many people is known well enough."""
-MOST_NEW = 0.5
+MOST_NEW = 0.2
+"""At most so much of the catalogue counts as new: those that the fewest people have met. One position of ten for more
+than that would start nothing, and what is new by rank alone would use up the cap on the share of new contents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """New contents that fewer people have met than they were promised.
+
+    Attributes
+    ----------
+    rows : int64 array (k,), fewest people first
+    worth : float64 array (k,), how much each needs to be shown: 1 / (1 + people)
+    need : float32 array (n,), the same by row of the catalogue; 0 for all others
+    """
+
+    rows: Ids
+    worth: NDArray[np.float64]
+    need: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +74,7 @@ class Stock:
     new: NDArray[np.bool_] = field(init=False, repr=False)
     newcomers: Ids = field(init=False, repr=False)
     creator_group: NDArray[np.int64] = field(init=False, repr=False)
-    _due: dict[int, tuple[Ids, NDArray[np.int32]]] = field(default_factory=dict, init=False, repr=False)
+    _due: dict[int, Due] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "belief", belief_of(self.snapshot))
@@ -72,34 +90,24 @@ class Stock:
         return grown
 
     def _know_newcomers(self) -> None:
-        object.__setattr__(self, "_due", {})
-        belief = self.belief
-        new = new_contents(self.snapshot, belief)
-        rows = np.flatnonzero(new)
+        rows = newcomers_of(self.snapshot, self.belief)
+        new = np.zeros(len(self.snapshot), np.bool_)
+        new[rows] = True
         object.__setattr__(self, "new", new)
-        # Of those that nobody has met the latest, which no list has had the time to show.
-        order = np.lexsort((-self.snapshot.upload_timestamp[rows], belief.trials[rows]))
-        object.__setattr__(self, "newcomers", rows[order])
+        object.__setattr__(self, "newcomers", rows)
         # A copy shares what was made of other newcomers.
         object.__setattr__(self, "_due", {})
-        object.__setattr__(self, "creator_group", creator_groups(self.snapshot, belief))
+        object.__setattr__(self, "creator_group", creator_groups(self.snapshot, self.belief))
 
-    def due(self, people: int) -> Ids:
-        """Rows of new contents that fewer than so many people have met, fewest first."""
-        return self._due_of(people)[0]
-
-    def due_place(self, people: int) -> NDArray[np.int32]:
-        """Of each row its place in that list, negative for those that are not on it: int32 array (n,)."""
-        return self._due_of(people)[1]
-
-    def _due_of(self, people: int) -> tuple[Ids, NDArray[np.int32]]:
-        """Both, made once: the list may be a tenth of the catalogue."""
+    def due(self, people: int) -> Due:
+        """New contents that fewer than so many people have met; made once: they may be a tenth of the catalogue."""
         if people not in self._due:
             met = self.belief.trials[self.newcomers]
-            rows = self.newcomers[: np.searchsorted(met, people, side="left")]
-            place = np.full(len(self.new), -1, np.int32)
-            place[rows] = np.arange(len(rows), dtype=np.int32)
-            self._due[people] = rows, place
+            count = int(np.searchsorted(met, people, side="left"))
+            rows, worth = self.newcomers[:count], 1.0 / (1.0 + met[:count])
+            need = np.zeros(len(self.new), np.float32)
+            need[rows] = worth
+            self._due[people] = Due(rows, worth, need)
         return self._due[people]
 
 
@@ -195,13 +203,17 @@ def belief_of(snapshot: ContentSnapshot) -> BetaPosteriors:
     return BetaPosteriors(long_views, people, float(mean))
 
 
-def new_contents(snapshot: ContentSnapshot, belief: BetaPosteriors) -> NDArray[np.bool_]:
-    """Uploaded within the week before the snapshot and met by few people; none where most of the catalogue is.
+def newcomers_of(snapshot: ContentSnapshot, belief: BetaPosteriors) -> Ids:
+    """Rows of what was uploaded within the week before the snapshot and met by few people; fewest first.
 
-    In a catalogue that is mostly new the label says nothing, and a cap on its share would stop all exploration.
+    Of as many people the latest upload comes first, which no list has had the time to show. In a catalogue that is
+    mostly new the label would say nothing, and a cap on its share would stop all exploration: there it is rationed to
+    the `MOST_NEW` of the catalogue that need it most, and passes on to others as they are met.
     """
     new = (snapshot.until - snapshot.upload_timestamp < RECENT_S) & (belief.trials < NEW_PEOPLE) & snapshot.active
-    return new if new.sum() <= MOST_NEW * max(snapshot.active.sum(), 1) else np.zeros(len(snapshot), np.bool_)
+    rows = np.flatnonzero(new)
+    order = np.lexsort((-snapshot.upload_timestamp[rows], belief.trials[rows]))
+    return rows[order][: int(MOST_NEW * snapshot.active.sum())]
 
 
 def creator_groups(snapshot: ContentSnapshot, belief: BetaPosteriors) -> NDArray[np.int64]:

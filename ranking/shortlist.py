@@ -177,6 +177,7 @@ def shortlist(
     release = release or away.left < ENOUGH_PAGES * request.limit
     seen = away.rows(release=release)
     taste, vector = _wish(request, person, stock, features.taste)
+    size = min(request.limit + SPARE, len(shelf))
     query = FeedQuery(
         user_id=request.user_id,
         now=now,
@@ -185,8 +186,10 @@ def shortlist(
         user_vector=vector,
         surface=request.surface,
         arm=DEFAULT_ARM,
-        size=min(request.limit + SPARE, len(shelf)),
+        size=size,
         seed=seed,
+        spare=max(size - request.limit, 0),
+        begins=not person.memory.walked,
     )
     light = LightRanker(shelf, taste, supplies.config.fusion)
     ranker = None if supplies.model is None else ModelRanker(supplies.model, features, light)
@@ -288,8 +291,7 @@ def _added(request: FeedRequest, stock: Stock, now: datetime) -> NDArray[np.floa
     table = SnapshotTable(stock.snapshot, now.timestamp())
     added = np.zeros(table.size, np.float32)
     for boost in parse_boosts(request.boost):
-        surely, _ = boost.condition.masks(table)
-        added[surely] += boost.by
+        added[boost.condition.mask(table)] += boost.by
     return added
 
 
@@ -298,7 +300,7 @@ def _allowed(request: FeedRequest, person: Person, stock: Stock, now: datetime) 
     snapshot, audience = stock.snapshot, person.audience
     masks: list[Mask] = []
     if request.filter:
-        masks.append(parse_filter(request.filter).masks(SnapshotTable(snapshot, now.timestamp()))[1])
+        masks.append(parse_filter(request.filter).mask(SnapshotTable(snapshot, now.timestamp())))
     if request.categories:
         masks.append(np.isin(snapshot.category, _codes(snapshot.categories.tolist(), request.categories)))
     if audience.categories:

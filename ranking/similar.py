@@ -126,7 +126,7 @@ def _asked_for(request: SimilarRequest, stock: Stock, now: datetime) -> Mask:
     if request.categories:
         asked &= np.isin(snapshot.category, codes_of(snapshot.categories, request.categories))
     if request.filter:
-        asked &= parse_filter(request.filter).masks(SnapshotTable(snapshot, now.timestamp()))[1]
+        asked &= parse_filter(request.filter).mask(SnapshotTable(snapshot, now.timestamp()))
     if request.languages:
         spoken = [code for code, tag in enumerate(snapshot.languages) if primary(tag) in request.languages]
         asked &= np.isin(snapshot.language, spoken)

@@ -48,12 +48,17 @@ class Desk:
     config: FeedConfig = USUAL
 
 
+def _fresh(desk: Desk) -> Fresh:
+    due = desk.stock.due(desk.config.guarantee.people)
+    return Fresh(desk.shelf, due.rows, due.worth)
+
+
 SOURCES: Final[Mapping[str, Callable[[Desk], CandidateSource]]] = {
     "sequential": lambda desk: Sequential(desk.shelf, desk.taste),
     "content_based": lambda desk: ContentBased(desk.shelf),
     "popular": lambda desk: Popular(desk.shelf),
     "trending": lambda desk: Trending(desk.shelf, desk.rising),
-    "fresh": lambda desk: Fresh(desk.shelf, desk.stock.due(desk.config.guarantee.people)),
+    "fresh": _fresh,
     "following": lambda desk: Following(desk.shelf, desk.follows),
     "latest": lambda desk: Newest(desk.shelf),
 }
@@ -135,10 +140,10 @@ def _page_makers(desk: Desk) -> list[ReRanker]:
     share = request.exploration if request.profiling else 0.0
     due = desk.stock.due(config.guarantee.people)
     explores = share is None or share > 0.0
-    if explores and len(due):
-        stages.append(Guarantee(desk.stock.due_place(config.guarantee.people), config.guarantee))
+    if explores and len(due.rows):
+        stages.append(Guarantee(due.need, config.guarantee))
     stages.append(Mix(shelf, desk.taste.evidence, rules))
     if explores:
         explorer = EXPLORERS[config.explorer]
-        stages.append(explorer(desk.stock, shelf, config, Budget(share, guaranteed=len(due) > 0)))
+        stages.append(explorer(desk.stock, shelf, config, Budget(share, guaranteed=len(due.rows) > 0)))
     return stages

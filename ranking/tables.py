@@ -14,13 +14,14 @@ from features.extraction.snapshot import ContentSnapshot
 from ranking.candidates.expressions import parse_filter
 from ranking.candidates.filters import codes_of
 from ranking.pipeline.stages import Mask
+from ranking.tagged import rows_tagged
 
 HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotTable:
-    """Every content of a snapshot; it knows no tags. `now_s` dates ages."""
+    """Every content of a snapshot; its tags are asked of the database. `now_s` dates ages."""
 
     snapshot: ContentSnapshot
     now_s: float
@@ -30,24 +31,22 @@ class SnapshotTable:
         """How many contents there are."""
         return len(self.snapshot)
 
-    def among(self, field: str, values: frozenset[str]) -> Mask | None:
-        """Whose text is one of the values."""
+    def among(self, field: str, values: frozenset[str]) -> Mask:
+        """Whose text is one of the values; of tags: who has any."""
         snapshot = self.snapshot
-        if field == "content_id":
+        if field in {"content_id", "tags"}:
             found = np.zeros(len(snapshot), np.bool_)
-            rows = snapshot.rows(sorted(values))
+            rows = rows_tagged(snapshot, values) if field == "tags" else snapshot.rows(sorted(values))
             found[rows[rows >= 0]] = True
             return found
         if field == "creator_id":
             return _coded(snapshot.creator, codes_of(snapshot.creators, values), values)
         if field == "category":
             return _coded(snapshot.category, codes_of(snapshot.categories, values), values)
-        if field == "language":
-            spoken = [code for code, tag in enumerate(snapshot.languages) if primary(tag) in values]
-            return _coded(snapshot.language, np.array(spoken, np.int64), values)
-        return None
+        spoken = [code for code, tag in enumerate(snapshot.languages) if primary(tag) in values]
+        return _coded(snapshot.language, np.array(spoken, np.int64), values)
 
-    def number(self, field: str) -> NDArray[Any] | None:
+    def number(self, field: str) -> NDArray[Any]:
         """A column of numbers."""
         if field == "duration_s":
             return self.snapshot.duration_s
@@ -84,9 +83,9 @@ class CardTable:
 
 
 def passing(cards: Mapping[str, ContentCard], condition: str, now: datetime) -> dict[str, ContentCard]:
-    """Those of some cards for which a condition surely holds, by the database's word."""
-    surely, _ = parse_filter(condition).masks(CardTable(list(cards.values()), now.timestamp()))
-    return {each: card for (each, card), holds in zip(cards.items(), surely, strict=True) if holds}
+    """Those of some cards for which a condition holds, by the database's word."""
+    mask = parse_filter(condition).mask(CardTable(list(cards.values()), now.timestamp()))
+    return {each: card for (each, card), holds in zip(cards.items(), mask, strict=True) if holds}
 
 
 def _coded(codes: NDArray[Any], wanted: NDArray[np.int64], values: frozenset[str]) -> Mask:

@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from events import queries
-from events.authentication import acting_user, require_scope
+from events import openapi, queries
+from events.authentication import acting_user, require_scope, valid_id
 from events.bodies import JsonBody
 from events.cleaning.rules import is_anonymous
 from events.cleaning.schema import EVENT_TYPES, show
@@ -19,9 +20,10 @@ from events.columnar.history import History
 from events.errors import Conflict, InvalidRequest
 from events.preferences import TooManyNames
 from events.serializers import ErrorAnswer
-from events.views import BODY_REFUSALS, REFUSALS, BodyView
+from events.views import BODY_REFUSALS, REFUSALS, USER_ID, BodyView, UserView
 from ranking import api_examples as examples
-from ranking.api_serializers import HistoryAnswer, MergeAnswer, MergeBody
+from ranking.api_serializers import ErasedAnswer, HistoryAnswer, MergeAnswer, MergeBody, ResetAnswer
+from ranking.forgetting import erase_user, reset_history
 from ranking.merging import merge_users
 from ranking.query_params import only, whole_number
 from ranking.stated import Stated
@@ -33,7 +35,7 @@ MOST_EVENTS: Final = 1_000
 class UserHistoryView(APIView):
     """What a user did."""
 
-    permission_classes = (require_scope("users:read"),)
+    permission_classes = (require_scope("users:read", write="users:write"),)
 
     @extend_schema(
         summary="Read what a user did",
@@ -49,6 +51,46 @@ class UserHistoryView(APIView):
         user_id = acting_user(request, user_id)
         limit = whole_number(params, "limit", default=DEFAULT_EVENTS, most=MOST_EVENTS)
         return Response({"user_id": user_id, "items": _events(queries.recent_history(user_id, limit=limit))})
+
+    @extend_schema(
+        summary="Reset a user's recommendations",
+        description="What the user did and was shown until now chooses nothing for them any more: the next feed is "
+        "that of somebody new, open walks end (`cursor_expired`), what was seen may come again, and what was learned "
+        "of the user's likes goes. What they said remains: profile, interests, mutes, blocks, whom they follow, and "
+        "what they hid or reported, which stays away. The log remains as well, for the figures and for what everybody "
+        "is recommended; it goes with the user (`DELETE /users/{user_id}`). It is safe to repeat.",
+        responses={200: ResetAnswer, **REFUSALS, 404: ErrorAnswer},
+        examples=[examples.RESET],
+    )
+    def delete(self, request: Request, user_id: str) -> Response:
+        only(request.query_params, ())
+        user_id = acting_user(request, user_id)
+        return Response({"user_id": user_id, "history_from": reset_history(user_id, now=timezone.now())})
+
+
+class ErasableUserView(UserView):
+    """One user's profile, and the end of all that is known of them."""
+
+    @extend_schema(
+        summary="Erase a user",
+        description="The profile, preferences, mutes and blocks, every event and refusal, sessions, refused events and "
+        "what was served go at once, and the feed afterwards is that of somebody new. Figures are counted again "
+        "without the user, and what was learned from the user's sequences goes within minutes; models that serve were "
+        "trained on many users and are replaced by the next training. What the user uploaded stays in the catalogue "
+        "until it is deleted there, and so does a suspension. The answer says how many rows went, by table; zeros "
+        "where nothing was known, so it is safe to repeat. It cannot be undone.",
+        responses={200: ErasedAnswer, **REFUSALS, 404: ErrorAnswer},
+        examples=[examples.ERASED],
+    )
+    def delete(self, request: Request, user_id: str | None = None) -> Response:
+        given = request.query_params.get("user_id", "") if user_id is None else user_id
+        user_id = acting_user(request, valid_id(given, field="user_id"))
+        return Response({"user_id": user_id, "rows": erase_user(user_id)})
+
+
+@openapi.named("user", USER_ID)
+class NamedErasableUserView(ErasableUserView):
+    """One user, named in the query: for ids that end like a route."""
 
 
 class MergeView(BodyView):

@@ -64,9 +64,11 @@ def viewer_of(user_id: str | None, *, now: datetime) -> Viewer:
     """What is known of a user, in two queries; nobody for None."""
     if user_id is None:
         return Viewer()
-    history, profile = queries.recent_history(user_id), queries.profile(user_id) or {}
+    everything, profile = queries.recent_history(user_id), queries.profile(user_id) or {}
+    begins = profile.get("history_from")
+    history = everything if begins is None else everything.since(begins.timestamp())
     stated = read_preferences(profile.get("preferences"))
-    met, unwanted = frozenset(history.content_id.tolist()) - {""}, frozenset(refused(history))
+    met, unwanted = frozenset(history.content_id.tolist()) - {""}, frozenset(refused(everything))
     past = history if stated.profiling else History.empty()
     demographics = profile.get("demographics")
     audience = audience_of(demographics if isinstance(demographics, dict) else {}, {}, now=now)

@@ -383,10 +383,12 @@ WEB_METRICS_DIR = os.environ.get("WEB_METRICS_DIR") or str(VAR_DIR / "prometheus
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"planned": {"()": "recsys.logs.PlannedRefusals"}},
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
     "loggers": {
+        "django.request": {"filters": ["planned"]},
         # It reports every instruction set that this processor lacks.
         "faiss.loader": {"level": "WARNING"},
         # Two lines for every tick of the beat would bury what the tasks themselves have to say.

@@ -13,6 +13,7 @@ urlpatterns = [
     path("", include("ranking.urls")),
     path("", include("dashboards.moderation_urls")),
     path("", include("events.urls")),
+    path("", include("ranking.user_urls")),
     path("api/v1/", include("dashboards.api_urls")),
     path("dashboards/", include("dashboards.urls")),
     path("admin/second-factor/", second_factor.page, name="second-factor"),

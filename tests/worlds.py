@@ -89,7 +89,15 @@ def skipped(content_id: str) -> list[tuple]:
 
 
 def query(
-    *, past: History | None = None, seen=(), user_vector=None, size: int = 10, seed: int = 1, now: datetime = NOW
+    *,
+    past: History | None = None,
+    seen=(),
+    user_vector=None,
+    size: int = 10,
+    seed: int = 1,
+    now: datetime = NOW,
+    spare: int = 0,
+    begins: bool = True,
 ) -> FeedQuery:
     """A request with everything that does not matter filled in."""
     return FeedQuery(
@@ -102,6 +110,8 @@ def query(
         arm="default",
         size=size,
         seed=seed,
+        spare=spare,
+        begins=begins,
     )
 
 

@@ -1,6 +1,6 @@
 """One user's recent past, as the stages of a feed read it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,11 @@ class History:
 
     def __len__(self) -> int:
         return len(self.event_type)
+
+    def since(self, moment: float) -> "History":
+        """What was done at or after a moment, in seconds since 1970 UTC."""
+        kept = self.timestamp >= moment
+        return self if kept.all() else History(*(getattr(self, each.name)[kept] for each in fields(self)))
 
     @classmethod
     def empty(cls) -> "History":

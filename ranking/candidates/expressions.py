@@ -5,9 +5,6 @@
 
 `and` binds stronger than `or`. Texts stand in quotes; `language` compares the language of a tag, so "pt" is also
 "pt-BR". What is not known equals the empty text, and fails every comparison of numbers.
-
-Not every table of contents knows every field: a snapshot knows no tags. So a table is asked for two masks, what surely
-holds and what may hold, and what is not known is false in the first and true in the second. A negation swaps them.
 """
 
 import re
@@ -56,18 +53,18 @@ class Table(Protocol):
     def size(self) -> int:
         """How many contents there are."""
 
-    def among(self, field: str, values: frozenset[str]) -> Mask | None:
-        """Whose text is one of the values; of tags: who has any. None where the field is not known here."""
+    def among(self, field: str, values: frozenset[str]) -> Mask:
+        """Whose text is one of the values; of tags: who has any."""
 
-    def number(self, field: str) -> NDArray[Any] | None:
-        """A column of numbers, NaN where unknown; None where the field is not known here."""
+    def number(self, field: str) -> NDArray[Any]:
+        """A column of numbers, NaN where unknown."""
 
 
 class Expression(Protocol):
     """A condition."""
 
-    def masks(self, table: Table) -> tuple[Mask, Mask]:
-        """For which contents it surely holds, and for which it may."""
+    def mask(self, table: Table) -> Mask:
+        """For which contents it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +74,9 @@ class Among:
     field: str
     values: frozenset[str]
 
-    def masks(self, table: Table) -> tuple[Mask, Mask]:
+    def mask(self, table: Table) -> Mask:
         """See `Expression`."""
-        return _known(table.among(self.field, self.values), table.size)
+        return table.among(self.field, self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +87,10 @@ class Compared:
     operator: str
     value: float
 
-    def masks(self, table: Table) -> tuple[Mask, Mask]:
+    def mask(self, table: Table) -> Mask:
         """See `Expression`."""
         column = table.number(self.field)
-        if column is None:
-            return _known(None, table.size)
-        held = _COMPARE[self.operator](column, self.value) & ~np.isnan(column)
-        return _known(np.asarray(held, np.bool_), table.size)
+        return np.asarray(_COMPARE[self.operator](column, self.value) & ~np.isnan(column), np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +99,9 @@ class Not:
 
     part: Expression
 
-    def masks(self, table: Table) -> tuple[Mask, Mask]:
+    def mask(self, table: Table) -> Mask:
         """See `Expression`."""
-        surely, maybe = self.part.masks(table)
-        return ~maybe, ~surely
+        return ~self.part.mask(table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +111,10 @@ class Joined:
     parts: tuple[Expression, ...]
     every: bool
 
-    def masks(self, table: Table) -> tuple[Mask, Mask]:
+    def mask(self, table: Table) -> Mask:
         """See `Expression`."""
         join = np.logical_and.reduce if self.every else np.logical_or.reduce
-        surely, maybe = zip(*(part.masks(table) for part in self.parts), strict=True)
-        return join(surely), join(maybe)
+        return np.asarray(join([part.mask(table) for part in self.parts]), np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +123,6 @@ class Boost:
 
     condition: Expression
     by: float
-
-
-def _known(mask: Mask | None, size: int) -> tuple[Mask, Mask]:
-    return (np.zeros(size, np.bool_), np.ones(size, np.bool_)) if mask is None else (mask, mask)
 
 
 @lru_cache(maxsize=256)
@@ -148,14 +136,12 @@ def parse_filter(text: str) -> Expression:
 
 @lru_cache(maxsize=256)
 def parse_boosts(text: str) -> tuple[Boost, ...]:
-    """The boosts that a text states, at most `MAX_BOOSTS`, none of tags; raises ExpressionError.
-
-    Candidates are scored by what a snapshot knows, and it knows no tags.
+    """The boosts that a text states, at most `MAX_BOOSTS`; raises ExpressionError.
 
     >>> [boost.by for boost in parse_boosts('category = "ocean" => 1; age_h < 24 => -0.5')]
     [1.0, -0.5]
     """
-    reader, found = _Reader(text, texts=TEXTS[:-1]), []
+    reader, found = _Reader(text), []
     while True:
         condition = reader.either(0)
         reader.expect("=>")
@@ -174,8 +160,7 @@ def parse_boosts(text: str) -> tuple[Boost, ...]:
 class _Reader:
     """Recursive descent over the tokens of one text, each (kind, value, place)."""
 
-    def __init__(self, text: str, *, texts: tuple[str, ...] = TEXTS) -> None:
-        self._texts = texts
+    def __init__(self, text: str) -> None:
         if len(text) > MAX_CHARS:
             raise ExpressionError(f"longer than {MAX_CHARS} characters")
         self._tokens: Sequence[tuple[str, str, int]] = [*_tokens(text), ("end", "the end", len(text))]
@@ -217,8 +202,8 @@ class _Reader:
             self.expect(")")
             return found
         kind, field, _ = self._tokens[self._at]
-        if kind != "word" or field not in self._texts + NUMBERS:
-            raise self._wrong(f"one of {', '.join(self._texts + NUMBERS)}")
+        if kind != "word" or field not in TEXTS + NUMBERS:
+            raise self._wrong(f"one of {', '.join(TEXTS + NUMBERS)}")
         self._at += 1
         return self._of_number(field) if field in NUMBERS else self._of_text(field)
 

@@ -5,6 +5,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ranking.pipeline.lookup import among
 from ranking.pipeline.shelf import Shelf
@@ -21,10 +22,12 @@ class Fresh:
 
     Before them come `due`, rows of contents that were promised more people than have met them yet (see
     `rerank.guarantee`), up to half of the list: in a catalogue with many uploads most of them would never be reached.
+    `worth` says how much each of those needs it.
     """
 
     shelf: Shelf
     due: Ids = field(default_factory=lambda: np.empty(0, np.int64))
+    worth: NDArray[np.float64] = field(default_factory=lambda: np.empty(0, np.float64))
     name: str = "fresh"
 
     def retrieve(self, query: FeedQuery, limit: int) -> Ids:
@@ -34,9 +37,13 @@ class Fresh:
         return np.concatenate([first, rest[~among(rest, first)]])[:limit]
 
     def _due(self, query: FeedQuery, limit: int) -> Ids:
-        """Every user begins at another place of the list, so that all of it is reached."""
+        """Every user begins at another place of the list, so that all of it is reached, what needs it most oftenest."""
         count = len(self.due)
-        first = zlib.crc32((query.user_id or "").encode()) % count if count > limit else 0
+        first = 0
+        if count > limit:
+            share = np.cumsum(self.worth)
+            lot = zlib.crc32((query.user_id or "").encode()) / 2**32
+            first = min(int(np.searchsorted(share, lot * share[-1], side="right")), count - 1)
         # No more than the seen ones can stand in the way, and those that were withdrawn: then all are looked at.
         for depth in (min(limit + len(query.seen), count), count):
             rows = self.due[np.arange(first, first + depth) % max(count, 1)]

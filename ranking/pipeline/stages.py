@@ -38,6 +38,8 @@ class FeedQuery:
     arm : the experiment arm, or "default"
     size : number of positions to fill
     seed : makes the random stages of this request repeatable
+    spare : how many of the positions, the last ones, only stand in for what the database may withdraw
+    begins : whether the page is the first of its walk
     """
 
     user_id: str | None
@@ -49,6 +51,13 @@ class FeedQuery:
     arm: str
     size: int
     seed: int
+    spare: int = 0
+    begins: bool = True
+
+    @property
+    def shown(self) -> int:
+        """Positions that the page shows if nothing is withdrawn."""
+        return self.size - self.spare
 
 
 @dataclass(frozen=True, slots=True)

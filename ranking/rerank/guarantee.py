@@ -5,7 +5,7 @@ each block goes to a content that is *due*: new, and met by fewer people than it
 the snapshot, so the promise ends by itself, and the price is known beforehand: one position of `block`.
 """
 
-import zlib
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,31 +30,43 @@ class GuaranteeRules:
 
 @dataclass(slots=True)
 class Guarantee:
-    """The re-ranker. `place` says of each row of the catalogue where it stands among those that were promised more
-    people than they have met, fewest first; negative for all others.
+    """The re-ranker. `need` says of each row of the catalogue how much it needs to be shown: 0 for those that were not
+    promised more people than they have met.
 
-    Those that the page shows anyhow help themselves; of the others the half that met the fewest shares the positions.
-    Which of them a user gets, and where, follows from the user's id and from how much they have seen, and so is certain
-    for that user: propensity 1. Never the first position.
+    Blocks are counted through all that was delivered to a user, not from the beginning of each page, so that pages of
+    one item give the same share as pages of fifty. Those that the page shows anyhow help themselves; the others share
+    the positions as they need them. Which of them a user gets, and where, follows from the user's id and the number of
+    the block, and so is certain for that user: propensity 1. Never the first position of a walk, unless that is all
+    that was asked for.
     """
 
-    place: NDArray[np.int32]
+    need: NDArray[np.float32]
     rules: GuaranteeRules = GuaranteeRules()
     name: str = "guarantee"
 
     def order(self, query: FeedQuery, candidates: Ids, scores: Scores) -> Positions:
         """All candidates: due ones moved up to their positions, the rest as they came."""
         order = np.arange(len(candidates))
-        rank = self.place[candidates]
+        need = self.need[candidates].astype(np.float64)
         reasons: dict[int, Reason] = {}
-        lot = zlib.crc32((query.user_id or "").encode()) + len(query.seen)
-        for start in range(0, min(query.size, len(candidates)), self.rules.block):
-            place, stop = start + max(lot % self.rules.block, 1), min(start + self.rules.block, query.size)
-            waiting = np.flatnonzero(rank[order[stop:]] >= 0) + stop
-            if place >= stop or len(waiting) == 0:
+        size, block, before = min(query.shown, len(candidates)), self.rules.block, len(query.seen)
+        first = 1 if query.begins and query.shown > 1 else 0
+        for number in range(before // block, -(-(before + size) // block)):
+            place_lot, who_lot = _lots(f"{query.user_id or ''}/{number}")
+            start = number * block - before
+            place, stop = start + int(place_lot * block), min(start + block, size)
+            place = first if place == 0 else place
+            waiting = np.flatnonzero(need[order[stop:]] > 0.0) + stop
+            if not 0 <= place < stop or len(waiting) == 0:
                 continue
-            waiting = waiting[np.argsort(rank[order[waiting]], kind="stable")]
-            chosen = int(waiting[lot // self.rules.block % -(-len(waiting) // 2)])
+            share = np.cumsum(need[order[waiting]])
+            chosen = int(waiting[min(np.searchsorted(share, who_lot * share[-1], side="right"), len(waiting) - 1)])
             order = np.insert(np.delete(order, chosen), place, order[chosen])
             reasons[place] = "guaranteed_exposure"
         return Positions(order, np.ones(len(order), np.float32), reasons)
+
+
+def _lots(name: str) -> tuple[float, float]:
+    """Two numbers in [0, 1) that follow from a name, and have nothing else in common with it or each other."""
+    drawn = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return int.from_bytes(drawn[:4]) / 2**32, int.from_bytes(drawn[4:]) / 2**32

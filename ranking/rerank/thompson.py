@@ -7,8 +7,9 @@ posterior hardly moves a candidate, a wide one gives it its chance, and with eve
 Chapelle and Li, 2011). Uniform exploration spends the same slots on hopeless candidates as well.
 
 Slots go to new contents first, which nothing else would ever show. Guarded three ways: the budget of slots; a cap on
-the share of new contents of the page, above which slots go to known ones; and a user with little history never meets
-exploration on the first position.
+the share of new contents, above which slots go to known ones; and a user with little history never meets exploration
+on the first position of a walk. The cap is kept over all that is delivered to a user: a page of one item holds whole
+contents or none.
 
 The chance of every position is logged. Where the slot lies is independent of who wins it, so positions that follow the
 order are exact, and an explored one is P(slot there), exact, times P(this candidate wins), which has no closed form and
@@ -120,13 +121,13 @@ class Thompson:
     def contest(self, query: FeedQuery, candidates: Ids, scores: Scores) -> "Contest":
         """Who competes for how many slots of this page; nothing is drawn yet."""
         size = min(query.size, len(candidates))
-        first = 1 if len(query.history) < self.config.newcomer_events else 0
+        first = 1 if query.begins and len(query.history) < self.config.newcomer_events else 0
         # A block of one position has no second one to move to.
         block = max(self.config.block, first + 1)
         blocks = -(-size // block)
         # Whole blocks are sure to push as many candidates off the end of the page.
         stays = candidates[: size - min(size // block, blocks)]
-        new_left = max(int(self.config.new_share * size) - int(self.new[stays].sum()), 0)
+        new_left = max(self._new_allowed(len(query.seen), size) - int(self.new[stays].sum()), 0)
         behind, value = np.arange(size, len(candidates)), standardised(scores)
         is_new = self.new[candidates[behind]]
         heats, left = [], blocks
@@ -136,6 +137,14 @@ class Thompson:
             if count:
                 heats.append(self._heat(group, candidates, value, count))
         return Contest(Slots(size, block, blocks - left, first), len(candidates), tuple(heats), self.posteriors)
+
+    def _new_allowed(self, before: int, size: int) -> int:
+        """How many new contents the cap allows among the next `size`, after `before` of them.
+
+        Of whole ones only, a page would round the cap down; counted from the first content on, nothing is lost.
+        """
+        share = self.config.new_share
+        return int(share * (before + size)) - int(share * before)
 
     def _heat(self, group: Indices, candidates: Ids, value: Floats, count: int) -> "Heat":
         """The `depth` candidates of the group with the highest optimistic value; at least as many as slots."""

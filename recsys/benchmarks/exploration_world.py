@@ -3,7 +3,9 @@
 The world is fitted on one half of the users of a log and the policies' beliefs on the other half, from which a
 twentieth of the contents is held back: those are uploaded during the week, evenly over the days, and nobody knows their
 rates. All policies rank by the same belief about the seconds a user would watch and learn from every long view; they
-differ only in how a page departs from the best ones. Outcomes are drawn with the same random numbers for all policies.
+differ only in how a page departs from the best ones. Whether a user would watch a content to a long view is decided
+once per world: two policies that show somebody the same content see the same outcome, so that their difference is what
+they showed and not what they drew.
 
 Simple on purpose: tastes do not drift, nobody leaves because of a bad page, and position does not matter.
 """
@@ -103,6 +105,11 @@ class World:
         return np.asarray(known.bias[self.users, None] + known.taste[self.users] @ trait.T)
 
     @cached_property
+    def watches_long(self) -> NDArray[np.bool_]:
+        """Whether each user would watch each content to a long view: bool (users, items), the same for all policies."""
+        return np.random.default_rng([self.seed, 1]).random(self.chance.shape) < self.chance
+
+    @cached_property
     def seconds_per_rate(self) -> Floats:
         """What a long view is worth more than another one, per content."""
         return self.log.long_s - self.log.short_s
@@ -125,7 +132,7 @@ class World:
     def live(self, policy: Policy, *, scale: float) -> Week:
         """A week under one policy."""
         belief = self.belief(scale)
-        outcomes, choices = np.random.default_rng([self.seed, 1]), np.random.default_rng([self.seed, 2])
+        choices = np.random.default_rng([self.seed, 2])
         everyone = np.arange(len(self.users))[:, None]
         seen = np.zeros(self.chance.shape, np.bool_)
         watch_s, new_impressions = 0.0, 0
@@ -139,7 +146,7 @@ class World:
                 page = policy(Offer(value, belief, new, self.shelf), choices)
                 seen[everyone, page] = True
                 chance = self.chance[everyone, page]
-                long_view = outcomes.random(page.shape) < chance
+                long_view = self.watches_long[everyone, page]
                 # The expectation, not the draw: it measures the same policy with less noise.
                 watch_s += float((self.log.short_s[page] + chance * self.seconds_per_rate[page]).sum())
                 new_impressions += int(new[page].sum())

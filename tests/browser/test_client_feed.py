@@ -133,6 +133,33 @@ def test_a_block_made_offline_outlives_the_page_and_is_sent_in_order(client_page
     assert server.kinds() == ["like"]
 
 
+REFUSED = """() => [["x", "k1"], ["y", "k2"]].map(
+  ([content_id, creator_id]) => client.refuses({ content_id, content: { creator_id } }))"""
+
+
+def test_taking_one_refusal_back_leaves_the_other(client_page, server):
+    start(client_page)
+    client_page.context.set_offline(True)
+    client_page.evaluate(
+        """() => {
+          client.muteCreator("k1"); client.blockCreator("k1"); client.unmuteCreator("k1");
+          const back = client.notInterested({ content_id: "y" });
+          client.report({ content_id: "y" }, "spam");
+          back();
+        }"""
+    )
+    assert client_page.evaluate(REFUSED) == [True, True]
+    client_page.evaluate("client.close()")
+    client_page.context.set_offline(False)
+    client_page.reload()
+    client_page.wait_for_function("window.ready")
+    client_page.context.set_offline(True)
+    start(client_page)
+    assert client_page.evaluate(REFUSED) == [True, True], "as what waits in the outbox says"
+    client_page.evaluate("client.unblockCreator('k1')")
+    assert client_page.evaluate(REFUSED) == [False, True]
+
+
 def test_what_a_person_says_carries_its_serving_and_can_be_taken_back(client_page, server):
     start(client_page)
     client_page.evaluate(

@@ -92,7 +92,7 @@ def test_everybody_may_be_the_one_it_is_guaranteed_to(kept, champion, ranked):
     upload("neon-new")
     refresh_stock()
     stock = current_stock()
-    assert stock.due(50).tolist() == [stock.shelf.row_of["neon-new"]]
+    assert stock.due(50).rows.tolist() == [stock.shelf.row_of["neon-new"]]
     found = 0
     for number in range(20):
         asked = FeedRequest(f"somebody-{number}", 20)
@@ -136,7 +136,7 @@ def test_what_is_erased_is_gone(kept):
     stock = current_stock()
     assert "neon-new" not in stock.shelf.row_of
     assert row not in stock.shelf.newest
-    assert row not in stock.due(50)
+    assert row not in stock.due(50).rows
 
 
 def test_when_the_snapshot_catches_up_nothing_is_doubled_or_lost(kept):
@@ -156,7 +156,7 @@ def test_when_the_snapshot_catches_up_nothing_is_doubled_or_lost(kept):
 
 def test_the_mended_stock_is_the_one_that_would_be_made_anew(kept):
     # Asked for before: what a stock remembers of its newcomers is no other stock's.
-    current_stock().due_place(50)
+    current_stock().due(50)
     for number, hours in enumerate((1, 40, 400, 2)):
         upload(f"neon-new-{number}", creator=f"maker-{number}", at=NOW - timedelta(hours=hours))
         refresh_stock()
@@ -169,7 +169,7 @@ def test_the_mended_stock_is_the_one_that_would_be_made_anew(kept):
         assert np.array_equal(getattr(mended.shelf, name), getattr(anew.shelf, name)), name
     for name in ("new", "newcomers", "creator_group"):
         assert np.array_equal(getattr(mended, name), getattr(anew, name)), name
-    assert np.array_equal(mended.due_place(50), anew.due_place(50))
+    assert np.array_equal(mended.due(50).need, anew.due(50).need)
     assert (mended.shelf.categories, mended.shelf.creators) == (anew.shelf.categories, anew.shelf.creators)
 
 

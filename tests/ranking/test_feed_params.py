@@ -42,7 +42,6 @@ URL = "/api/v1/feed"
         ("filter=", "invalid_filter", "the end"),
         ("filter=colour = 'red'", "invalid_filter", "colour"),
         ("boost=category = 'ocean'", "invalid_boost", "=>"),
-        ("boost=tags = 'calm' %3D> 1", "invalid_boost", "tags"),
         ("boost=age_h < 9 %3D> 4", "invalid_boost", "4"),
         ("surface=latest&boost=age_h < 9 %3D> 1", "invalid_boost", "age_h"),
         ("cusror=x", "unknown_parameter", "cusror"),

@@ -1,8 +1,15 @@
 """Walks that end, or must not: after a merge, under a cap per creator."""
 
+from datetime import timedelta
+
 import pytest
 
+from events.catalogue import NewContent, register_contents
+from features import store
+from features.materialize import materialize
+from tests.ranking import feeds
 from tests.ranking.doors import DEVICE
+from tests.ranking.feeds import CLIP_S, NOW, Viewer
 
 URL, NEXT, MERGE = "/api/v1/feed", "/api/v1/feed/next", "/api/v1/users/merge"
 PHONE = DEVICE.removeprefix("anon:")
@@ -58,3 +65,33 @@ def test_ones_own_uploads_are_not_proposed_to_oneself(snapshot, server):
     assert len(for_you) > 50
     profile = server.get(URL, {"user_id": own, "surface": "creator", "creator_id": own}).json()
     assert {item["content"]["creator_id"] for item in profile["items"]} == {own}
+
+
+def tried_share(limit: int, *, users: int = 12, items: int = 40) -> dict[str, float]:
+    """How much of what users meet on walks was guaranteed, explored and new."""
+    reasons, new = [], 0
+    for number in range(users):
+        viewer, cursor, shown = Viewer(f"walker-{limit}-{number}"), None, []
+        while len(shown) < items:
+            feed = feeds.page(viewer, limit=limit, cursor=cursor, explain=True)
+            cursor = feed.next_cursor
+            shown += feed.items
+        reasons += [move.reason for item in shown for move in item.explanation.moves]
+        new += sum(item.content_id.startswith("new-") for item in shown)
+    share = {name: reasons.count(name) / (users * items) for name in ("guaranteed_exposure", "exploration")}
+    return share | {"new": new / (users * items)}
+
+
+def test_a_walk_of_single_items_tries_out_as_much_as_one_of_long_pages(champion):
+    champion()
+    register_contents(
+        NewContent(f"new-{number}", f"novice-{number}", NOW - timedelta(hours=1), {}, duration_s=CLIP_S)
+        for number in range(20)
+    )
+    materialize(until=NOW)
+    store.forget()
+    single, long = tried_share(1), tried_share(20)
+    for name, share in long.items():
+        # Of 480 positions 24 each are given away: the half is four standard deviations off.
+        assert share >= 0.03
+        assert 0.5 * share <= single[name] <= 2.0 * share, (name, single, long)

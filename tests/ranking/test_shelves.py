@@ -8,7 +8,7 @@ import pytest
 from features import store
 from features.embeddings import behaviour, word2vec
 from features.extraction.definitions import COUNTER_COLUMN
-from ranking.shelves import belief_of, current_stock, new_contents, shelf_of, successors_of
+from ranking.shelves import Stock, belief_of, current_stock, newcomers_of, shelf_of, successors_of
 from tests.features.logs import snapshot_of
 
 EXPOSURES, LONG_VIEWS = COUNTER_COLUMN["exposures", "7d"], COUNTER_COLUMN["long_views", "7d"]
@@ -40,15 +40,26 @@ def test_new_is_what_was_uploaded_this_week_and_met_by_few(snapshot):
     age_days = np.full(64, 20.0)
     age_days[:10] = 1.0
     found = replace(counted(found, 5.0, 1.0), upload_timestamp=found.until - 86_400.0 * age_days)
-    assert np.flatnonzero(new_contents(found, belief_of(found))).tolist() == list(range(10))
+    assert sorted(newcomers_of(found, belief_of(found)).tolist()) == list(range(10))
     known = counted(found, 500.0, 100.0)
-    assert not new_contents(known, belief_of(known)).any()
+    assert not len(newcomers_of(known, belief_of(known)))
 
 
-def test_in_a_catalogue_of_new_contents_none_counts_as_new(snapshot):
+def test_in_a_catalogue_of_new_contents_those_that_fewest_have_met_count_as_new(snapshot):
     found = store.snapshot()
     found = replace(counted(found, 5.0, 1.0), upload_timestamp=np.full(64, found.until - 3_600.0))
-    assert not new_contents(found, belief_of(found)).any()
+    found.counters[:8, [EXPOSURES, LONG_VIEWS]] = 0.0
+    found.upload_timestamp[50:] += 60.0
+    belief = belief_of(found)
+    assert set(newcomers_of(found, belief).tolist()) == {*range(8), *range(50, 54)}
+    stock = Stock(found, shelf_of(found))
+    assert stock.new.sum() == 12
+    assert stock.due(50).rows.tolist() == newcomers_of(found, belief).tolist()
+    assert stock.due(50).worth[:8].tolist() == [1.0] * 8
+    assert stock.due(50).worth[8:] == pytest.approx([1.0 / 6.0] * 4)
+    np.testing.assert_allclose(stock.due(50).need[stock.due(50).rows], stock.due(50).worth, rtol=1e-6)
+    assert (stock.due(50).need > 0.0).sum() == 12
+    assert stock.due(1).rows.tolist() == stock.due(50).rows[:8].tolist()
 
 
 def test_a_stock_knows_as_many_contents_as_its_shelf(snapshot):

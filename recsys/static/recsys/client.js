@@ -35,7 +35,12 @@ export class RecsysClient {
   /** @type {Set<() => void>} */ #hideListeners = new Set();
   /** @type {Set<string>} */ #impressions = new Set();
   /** What the person refused on this page: it leaves pages that were served before. */
-  #refused = { contents: /** @type {Set<string>} */ (new Set()), creators: /** @type {Set<string>} */ (new Set()) };
+  #refused = {
+    hidden: /** @type {Set<string>} */ (new Set()),
+    reported: /** @type {Set<string>} */ (new Set()),
+    mutes: /** @type {Set<string>} */ (new Set()),
+    blocks: /** @type {Set<string>} */ (new Set()),
+  };
 
   /** @param {import("./client.d.ts").ClientOptions} options */
   constructor(options) {
@@ -163,16 +168,16 @@ export class RecsysClient {
 
   /** Say that an item breaks the rules; it is gone from this person's feed, for good. */
   report(item, reason) {
-    this.#refused.contents.add(item.content_id);
+    this.#refused.reported.add(item.content_id);
     this.track("report", { ...referenceOf(item), reason });
   }
 
   /** The item and what is like it are not wanted. @returns {() => void} takes it back */
   notInterested(item) {
-    this.#refused.contents.add(item.content_id);
+    this.#refused.hidden.add(item.content_id);
     this.track("hide", referenceOf(item));
     return once(() => {
-      this.#refused.contents.delete(item.content_id);
+      this.#refused.hidden.delete(item.content_id);
       this.track("unhide", referenceOf(item));
     });
   }
@@ -199,7 +204,9 @@ export class RecsysClient {
 
   /** Whether the person refused an item on this page, by itself or with its creator. @returns {boolean} */
   refuses(item) {
-    return this.#refused.contents.has(item.content_id) || this.#refused.creators.has(item.content?.creator_id ?? "");
+    const { hidden, reported, mutes, blocks } = this.#refused;
+    const creatorId = item.content?.creator_id ?? "";
+    return hidden.has(item.content_id) || reported.has(item.content_id) || mutes.has(creatorId) || blocks.has(creatorId);
   }
 
   // Sending ----------------------------------------------------------------------------------------------------------
@@ -245,22 +252,27 @@ export class RecsysClient {
   }
 
   #wish(relation, creatorId, present) {
-    if (present) this.#refused.creators.add(creatorId);
-    else this.#refused.creators.delete(creatorId);
+    this.#remember(relation, creatorId, present);
     const wish = `/users/${encodeURIComponent(this.userId)}/${relation}/${encodeURIComponent(creatorId)}`;
     this.#outbox.add({ wish, present }, true);
+  }
+
+  /** Each refusal by its kind: who unmutes somebody has not taken a block back. */
+  #remember(kind, id, present) {
+    if (present) this.#refused[kind].add(id);
+    else this.#refused[kind].delete(id);
   }
 
   /** What was refused before a reload and still waits to be sent holds all the same. */
   #recallRefused() {
     for (const letter of this.#outbox.letters) {
       if (isWish(letter)) {
-        const creatorId = decodeURIComponent(letter.wish.slice(letter.wish.lastIndexOf("/") + 1));
-        if (letter.present) this.#refused.creators.add(creatorId);
-        else this.#refused.creators.delete(creatorId);
-      } else if (letter.event_type === "hide" || letter.event_type === "report") {
-        this.#refused.contents.add(letter.content_id);
-      } else if (letter.event_type === "unhide") this.#refused.contents.delete(letter.content_id);
+        const [relation, creatorId] = letter.wish.split("/").slice(-2);
+        this.#remember(relation, decodeURIComponent(creatorId), letter.present);
+      } else if (letter.event_type === "report") this.#remember("reported", letter.content_id, true);
+      else if (letter.event_type === "hide" || letter.event_type === "unhide") {
+        this.#remember("hidden", letter.content_id, letter.event_type === "hide");
+      }
     }
   }
 }

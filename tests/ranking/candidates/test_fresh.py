@@ -28,3 +28,17 @@ def test_inactive_uploads_are_not_offered():
     newest = int(SHELF.uploaded_s.argmax())
     active[newest] = False
     assert newest not in Fresh(replace(SHELF, active=active)).retrieve(query(), 50)
+
+
+def test_what_is_due_comes_first_and_what_needs_it_most_is_reached_by_most_users():
+    due = np.arange(40)
+    worth = np.where(due < 8, 1.0, 0.05)
+    reached = np.zeros(64)
+    for number in range(500):
+        asked = replace(query(), user_id=f"u{number}")
+        rows = Fresh(SHELF, due, worth).retrieve(asked, 20)
+        assert len(set(rows.tolist())) == len(rows)
+        assert np.isin(rows[:10], due).all()
+        reached[rows[:10]] += 1
+    assert (reached[due] > 0).all()
+    assert reached[7] > 5 * reached[30]

@@ -99,6 +99,14 @@ def test_the_first_position_of_a_newcomer_is_never_explored():
     assert firsts["old hand"][True] > 10
 
 
+def test_a_newcomer_who_is_past_the_first_position_of_a_walk_meets_exploration():
+    firsts = [
+        0 in thompson().order(query(size=11, spare=10, seed=seed, begins=False), ALL, SCORES).reasons
+        for seed in range(300)
+    ]
+    assert sum(firsts) > 10
+
+
 @pytest.mark.parametrize(("past", "explored"), [(history(), 10), (OLD_HAND, 20)])
 def test_blocks_of_one_position_explore_all_of_a_page_and_every_second_one_for_newcomers(past, explored):
     chosen = order(thompson(block=1, depth=20), past=past)
@@ -114,6 +122,15 @@ def test_exploration_never_lifts_new_contents_above_their_share(already, allowed
         chosen = order(stage, seed=seed)
         assert len(chosen.reasons) == allowed
         assert new[chosen.picks].sum() == max(3, already)
+
+
+def test_small_pages_lose_nothing_of_the_cap():
+    stage = thompson(new=ALL >= 20, block=1, depth=20, new_share=0.15)
+    allowed = [
+        stage.new[stage.order(query(size=3, seen=range(100, 100 + seen), past=OLD_HAND), ALL, SCORES).picks].sum()
+        for seen in range(0, 300, 3)
+    ]
+    assert sum(allowed) == 45
 
 
 def test_above_the_cap_known_contents_are_explored_instead():
