@@ -88,15 +88,17 @@ def register(
     now: datetime,
     heads: bytes | None = None,
     fusion: Mapping[str, float] | None = None,
+    retriever: Mapping[str, bytes] | None = None,
 ) -> str:
     """Keep a trained model as a candidate and return its version.
 
     The version names the end of its training data and the content of its files, so registering the same model twice is
     one version. `metrics` must hold what `evaluation.gates` asks for; `config` must be JSON. `heads` says how the
-    outputs of the graph are read (`ranker.reading`), `fusion` holds factors on the weights of the session's signals.
+    outputs of the graph are read (`ranker.reading`), `fusion` holds factors on the weights of the session's signals,
+    `retriever` the files of a trained retriever.
     """
     moment = trained_until.astimezone(UTC)
-    version = f"ranker-{moment:%Y%m%dT%H%M%S}-{hashlib.sha256(graph + (heads or b'')).hexdigest()[:8]}"
+    version = f"ranker-{moment:%Y%m%dT%H%M%S}-{_digest(graph, heads or b'', *(retriever or {}).values())}"
     manifest = Manifest(
         version, kind, FEATURE_SET, dims, moment.isoformat(), config, metrics, {}, dict(fusion or {})
     )  # fmt: skip
@@ -107,7 +109,7 @@ def register(
     _sweep(folder.parent, now=now)
     unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
     try:
-        artefacts = bundle.save(unfinished, graph, heads, manifest=manifest)
+        artefacts = bundle.save(unfinished, graph, heads, manifest=manifest, retriever=retriever)
         bundle.load(unfinished, feature_set=FEATURE_SET, manifest_sha256=artefacts[bundle.MANIFEST_FILE])
         # mkdtemp makes folders for the owner alone; web processes may run as another user.
         unfinished.chmod(0o755)
@@ -307,6 +309,10 @@ class _ChampionCache:
 
 
 _cache = _ChampionCache()
+
+
+def _digest(*files: bytes) -> str:
+    return hashlib.sha256(b"".join(files)).hexdigest()[:8]
 
 
 def _folder(version: str) -> Path:

@@ -1,7 +1,8 @@
 """A thread of every web process that keeps its stock up to date, so that no request waits for it.
 
-It loads a new snapshot, and takes in what was uploaded since, once a second; requests read a reference. Whatever goes
-wrong is logged and tried again. A process that is forked off starts a thread of its own.
+It loads a new snapshot, takes in what was uploaded since, and joins it with the model's retriever, once a second;
+requests read a reference. Whatever goes wrong is logged and tried again. A process that is forked off starts a thread
+of its own.
 """
 
 import logging
@@ -11,7 +12,7 @@ from typing import Final
 
 from django.db import close_old_connections, connection
 
-from ranking import shelves
+from ranking import finders, registry, shelves
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class StockKeeper:
                 with self._round:
                     close_old_connections()
                     shelves.refresh_stock()
+                    finders.prepare(shelves.current_stock(), registry.champion())
                 failing = False
             except Exception:  # an older stock is better than none, and the next second may be better
                 connection.close()

@@ -81,7 +81,7 @@ def rounded_down(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.where(near > threshold, np.nextafter(near, np.float32(-np.inf)), near)
 
 
-def _attributes(columns: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
+def _attributes(columns: Sequence[Sequence[Any]]) -> dict[str, Any]:
     """The nodes of all trees, side by side."""
     trees = [(target, nodes) for target, trees in enumerate(columns) for nodes in trees]
     sizes = [len(nodes) for _, nodes in trees]
