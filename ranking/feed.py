@@ -35,6 +35,7 @@ from ranking.cursors import Cursor
 from ranking.explain import explain
 from ranking.feed_config import config_of
 from ranking.feed_request import MAX_ITEMS, SURFACES, Feed, FeedItem, FeedRequest
+from ranking.finders import stock_with
 from ranking.model_files import Pointer
 from ranking.pipeline.memory import remember
 from ranking.pipeline.run import Account
@@ -121,7 +122,8 @@ def _supplies(stock: Stock | None, pointer: Pointer | None) -> Supplies:
     config = config_of(settings.FEED_EXPLORER)
     if stock is None or len(stock.shelf) == 0:
         return Supplies(None, None, np.empty(0, np.int64), config)
-    return Supplies(stock, serving_of(pointer), trending_rows(stock.shelf), config)
+    model = serving_of(pointer)
+    return Supplies(stock_with(stock, model), model, trending_rows(stock.shelf), config)
 
 
 def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *, now: datetime) -> Person:

@@ -58,7 +58,14 @@ def load(pointer: Pointer, *, feature_set: str) -> ServingBundle:
 
 
 def store(
-    version: str, graph: bytes, heads: bytes | None, extras: Mapping[str, bytes], *, manifest: Manifest, now: datetime
+    version: str,
+    graph: bytes,
+    heads: bytes | None,
+    extras: Mapping[str, bytes],
+    *,
+    manifest: Manifest,
+    now: datetime,
+    retriever: Mapping[str, bytes] | None = None,
 ) -> tuple[dict[str, str], ServingBundle]:
     """Write the folder of a version; returns file name to SHA-256, and the model as it was read back.
 
@@ -70,7 +77,7 @@ def store(
     _sweep(folder.parent, now=now)
     unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
     try:
-        artefacts = bundle.save(unfinished, graph, heads, manifest=manifest)
+        artefacts = bundle.save(unfinished, graph, heads, manifest=manifest, retriever=retriever)
         model = _checked(
             unfinished, feature_set=manifest.feature_set, manifest_sha256=artefacts[bundle.MANIFEST_FILE]
         )  # fmt: skip

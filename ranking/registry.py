@@ -89,6 +89,7 @@ def register(
     now: datetime,
     heads: bytes | None = None,
     fusion: Mapping[str, float] | None = None,
+    retriever: Mapping[str, bytes] | None = None,
     extras: Mapping[str, bytes] | None = None,
     parent: str = "",
 ) -> str:
@@ -97,17 +98,19 @@ def register(
     The version names the end of its training data and the content of its files, so registering the same model twice is
     one version. `metrics` must hold what `evaluation.gates` asks for; `config` must be JSON. `heads` says how the
     outputs of the graph are read (`ranker.reading`), `fusion` holds factors on the weights of the session's signals,
-    `extras` are files that training goes on from, and `parent` the version that this one went on from. How long the
-    model takes is measured here, beside the champion.
+    `retriever` the files of a trained retriever, `extras` files that training goes on from, and `parent` the version
+    that this one went on from. How long the model takes is measured here, beside the champion.
     """
     moment = trained_until.astimezone(UTC)
-    version = f"ranker-{moment:%Y%m%dT%H%M%S}-{hashlib.sha256(graph + (heads or b'')).hexdigest()[:8]}"
+    version = f"ranker-{moment:%Y%m%dT%H%M%S}-{_digest(graph, heads or b'', *(retriever or {}).values())}"
     manifest = Manifest(
         version, kind, FEATURE_SET, dims, moment.isoformat(), config, metrics, {}, dict(fusion or {})
     )  # fmt: skip
     if ModelVersion.objects.filter(version=version).exists():
         return version
-    artefacts, model = model_files.store(version, graph, heads, extras or {}, manifest=manifest, now=now)
+    artefacts, model = model_files.store(
+        version, graph, heads, extras or {}, manifest=manifest, now=now, retriever=retriever
+    )  # fmt: skip
     try:
         with transaction.atomic():
             ModelVersion.objects.create(
@@ -293,6 +296,10 @@ def _try_out(
 
 def _unmet(row: ModelVersion) -> tuple[str, ...]:
     return failed_gates(row.metrics, Gates(**row.config.get("gates", {})))
+
+
+def _digest(*files: bytes) -> str:
+    return hashlib.sha256(b"".join(files)).hexdigest()[:8]
 
 
 def _load(pointer: Pointer) -> ServingBundle:

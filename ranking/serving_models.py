@@ -86,6 +86,11 @@ def keep() -> None:
     _models.report()
 
 
+def serving_now() -> tuple[ValuedModel, ...]:
+    """The champion and the canary, as far as this process has them."""
+    return _models.serving_now()
+
+
 def forget() -> None:
     """Drop what this process knows of the pointers, so that the next call reads them; loaded models stay at hand."""
     _models.expire()
@@ -137,6 +142,11 @@ class _Models:
             canary = Pointer(self._canary.version, self._canary.manifest_sha256, self._champion.weights)
             self.follow(replace(canary, instead=self._champion))
         self.follow(self._champion)
+
+    def serving_now(self) -> tuple[ValuedModel, ...]:
+        """What feeds may be given at this moment."""
+        named = {pointer.version for pointer in (self._champion, self._canary) if pointer is not None}
+        return tuple(model for model in self._valued.values() if model.version in named)
 
     def follow(self, pointer: Pointer | None) -> ValuedModel | None:
         """What a pointer names, or what serves instead."""

@@ -150,6 +150,11 @@ def keep_stock(*, kept: bool) -> None:
     (_kept.set if kept else _kept.clear)()
 
 
+def is_kept() -> bool:
+    """Whether a thread of this process does what would make requests wait."""
+    return _kept.is_set()
+
+
 def current_stock() -> Stock | None:
     """The stock to serve from; None when there is no snapshot or it cannot be read."""
     if _kept.is_set() and _latest:

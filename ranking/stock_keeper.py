@@ -1,8 +1,8 @@
 """A thread of every web process that keeps its stock and its models up to date, so that no request waits for it.
 
-It loads a new snapshot, takes in what was uploaded since, and loads what was promoted, once a second; requests read a
-reference. Whatever goes
-wrong is logged and tried again. A process that is forked off starts a thread of its own.
+It loads a new snapshot, takes in what was uploaded since, loads what was promoted, and joins the snapshot with the
+models' retrievers, once a second; requests read a reference. Whatever goes wrong is logged and tried again. A process
+that is forked off starts a thread of its own.
 """
 
 import logging
@@ -12,7 +12,7 @@ from typing import Final
 
 from django.db import close_old_connections, connection
 
-from ranking import serving_models, shelves
+from ranking import finders, serving_models, shelves
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,8 @@ class StockKeeper:
                     close_old_connections()
                     shelves.refresh_stock()
                     serving_models.keep()
+                    for model in serving_models.serving_now():
+                        finders.prepare(shelves.current_stock(), model)
                 failing = False
             except Exception:  # an older stock is better than none, and the next second may be better
                 connection.close()

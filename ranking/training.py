@@ -31,12 +31,16 @@ from features.remembered import remembered
 from ranking import evidence, insights, registry, value_weights
 from ranking.evaluation.gates import Gates
 from ranking.fusion_fit import fit_fusion
+from ranking.ranker.blend import BlendConfig, FittedBlend, fit_blend
 from ranking.ranker.examples import Examples, FeatureMatrix, TimeSplit, known_at, label_exposures, split_by_time
 from ranking.ranker.multitask import MultiTaskConfig, fit_multitask
 from ranking.ranker.network import NetworkConfig, fit_network
 from ranking.ranker.reading import Reading
 from ranking.ranker.training_set import LEAST_ANSWERS, FittedRanker, TrainingSet, learnable_heads
+from ranking.ranker.trees import TreesConfig
 from ranking.readable import readable
+from ranking.retrieval.fitting import RetrieverConfig
+from ranking.retrieval_fit import retriever_of
 from ranking.served_examples import served_examples
 
 logger = logging.getLogger(__name__)
@@ -58,16 +62,20 @@ class TrainConfig:
     test_share : newest share of them, kept for testing
     validation_share : newest share of the rest, which decides when to stop
     seed : of the network's weights, the order of examples and the bootstrap
-    kind : "multitask" learns all heads; "mlp" is the network of the source design, which learns one
+    kind : "blend" is the multi-task network with trees beside it, "multitask" that network alone; "mlp" is the network
+        of the source design, which learns one head
+    retriever : None leaves finding candidates to the snapshot's own model
     """
 
     max_examples: int = 72_000
     test_share: float = 0.15
     validation_share: float = 0.1
     seed: int = 7
-    kind: Literal["multitask", "mlp"] = "multitask"
+    kind: Literal["blend", "multitask", "mlp"] = "blend"
     multitask: MultiTaskConfig = field(default_factory=MultiTaskConfig)
+    trees: TreesConfig = field(default_factory=TreesConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    retriever: RetrieverConfig | None = field(default_factory=RetrieverConfig)
     gates: Gates = field(default_factory=Gates)
 
 
@@ -154,11 +162,18 @@ def train(config: TrainConfig, *, until: datetime, now: datetime, progress: Prog
             )
             fusion = fit_fusion(ranker, reading, held_out, test, policy=value_weights.current())
             metrics |= {"fusion": fusion.evidence}
+        with stages("retrieval") as report:
+            found = retriever_of(
+                log, snapshot, registry.champion(), config=config.retriever, until=until.timestamp(), seed=config.seed,
+                progress=report,
+            )  # fmt: skip
+            metrics |= {"retrieval": found.evidence}
         with stages("register"):
             version = registry.register(
                 ranker.to_onnx(test.features),
                 heads=reading.to_bytes(),
                 fusion=fusion.factors,
+                retriever=found.files,
                 kind=config.kind,
                 dims={name: getattr(matrix, name).shape[1] for name in ("user", "content", "context")},
                 config=asdict(config),
@@ -253,6 +268,9 @@ def _fit(
 
     if config.kind == "mlp":
         return fit_network(learned_from, held_out, config=config.network, seed=config.seed, progress=report)
+    if config.kind == "blend":
+        both = BlendConfig(config.multitask, config.trees)
+        return fit_blend(learned_from, held_out, config=both, seed=config.seed, progress=report)
     return fit_multitask(learned_from, held_out, config=config.multitask, seed=config.seed, progress=report)
 
 
@@ -265,6 +283,7 @@ def _course(ranker: FittedRanker, examples: Examples, split: TimeSplit) -> dict[
         "epochs": len(ranker.losses),
         "loss": [round(loss, 5) for loss in ranker.losses],
         "validation_loss": [round(loss, 5) for loss in ranker.validation_losses],
+        "blend": {head: list(pair) for head, pair in ranker.weights.items()} if isinstance(ranker, FittedBlend) else {},
     }
 
 

@@ -1,4 +1,4 @@
-"""What people usually watch next after the user's last positives."""
+"""What is usually watched next: by the trained retriever where one serves, else by what follows what."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,15 @@ from ranking.pipeline.stages import FeedQuery, Ids
 
 @dataclass(slots=True)
 class Sequential:
-    """The contents that the sequential item model scores above zero for this session."""
+    """The contents that are scored above zero for this session; a fused score is above zero where above the mean."""
 
     shelf: Shelf
     taste: SessionTaste
     name: str = "sequential"
 
     def retrieve(self, query: FeedQuery, limit: int) -> Ids:
-        """At most `limit` rows, best first, without what the user has seen; empty without positives or a model."""
-        scores = self.taste.follows(self.shelf)
+        """At most `limit` rows, best first, without what the user has seen; empty without a past or a model."""
+        scores = self.taste.finds(self.shelf)
         if scores is None:
             return np.empty(0, np.int64)
         rows = np.flatnonzero(scores > 0.0)

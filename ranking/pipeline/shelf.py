@@ -46,6 +46,8 @@ class Shelf:
     popularity : float32 array (n,), decayed engagement, >= 0, comparable between contents
     nearest : (unit vector, k, mask of rows that may come out) -> rows and cosines, best first; None without an index
     successors : rows of the last positives, oldest first -> one score per content; None without a sequential model
+    finder : rows of the positives and of all that was met, oldest first -> one score per content, by several models at
+        once; None where no trained retriever serves, and then the successors find
     look : int32 array (n,), codes of contents whose media look the same, `UNKNOWN` where there is no other
     hottest : int64 array, active rows with any popularity, most popular first; sorted once, not on every request
     newest : int64 array, active rows, latest upload first
@@ -65,6 +67,7 @@ class Shelf:
     nearest: Callable[[Vector, int, Mask], tuple[Ids, Scores]] | None
     successors: Callable[[Ids], Scores] | None
     look: NDArray[np.int32]
+    finder: Callable[[Ids, Ids], Scores] | None = None
     hottest: Ids = field(init=False, repr=False)
     newest: Ids = field(init=False, repr=False)
     categories: int = field(init=False, repr=False)
@@ -93,6 +96,12 @@ class Shelf:
         object.__setattr__(thinned, "hottest", self.hottest[allowed[self.hottest]])
         object.__setattr__(thinned, "newest", self.newest[allowed[self.newest]])
         return thinned
+
+    def finding(self, finder: Callable[[Ids, Ids], Scores] | None) -> "Shelf":
+        """The same rows with another finder."""
+        other = copy(self)
+        object.__setattr__(other, "finder", finder)
+        return other
 
     def after(self, changed: Ids) -> "Shelf":
         """The same after some rows were filled or changed in place; the sorted orders are mended, not made anew.
@@ -131,12 +140,14 @@ class SessionTaste:
     positives : rows of all contents the user liked or watched at least half of, oldest first; models that look back
         further than a session take what they need
     evidence : in [0, 1), how much was seen of this user: judged / (judged + 2)
+    met : rows of all contents the user had to do with, each once, oldest first
     """
 
     category: NDArray[np.float32]
     creator: NDArray[np.float32]
     positives: Ids
     evidence: float
+    met: Ids = field(default_factory=lambda: np.empty(0, np.int64))
     _follows: list[Scores] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def follows(self, shelf: Shelf) -> Scores | None:
@@ -146,6 +157,12 @@ class SessionTaste:
         if not self._follows:
             self._follows.append(shelf.successors(self.positives))
         return self._follows[0]
+
+    def finds(self, shelf: Shelf) -> Scores | None:
+        """How likely every content is wanted next, by the best there is; None where nothing is known of the user."""
+        if shelf.finder is None or len(self.positives) + len(self.met) == 0:
+            return self.follows(shelf)
+        return shelf.finder(self.positives, self.met)
 
 
 def judge(history: History, shelf: Shelf, rows: Ids) -> NDArray[np.float64]:
@@ -177,7 +194,14 @@ def session_taste(history: History, shelf: Shelf) -> SessionTaste:
         creator=_affinity(shelf.creator[judged], shelf.creators, verdict, weight),
         positives=positives.astype(np.int64),
         evidence=len(judged) / (len(judged) + 2.0),
+        met=_in_order(rows[rows >= 0]),
     )
+
+
+def _in_order(rows: Ids) -> Ids:
+    """Each row once, where it stands last."""
+    _, first = np.unique(rows[::-1], return_index=True)
+    return rows[::-1][np.sort(first)][::-1].astype(np.int64)
 
 
 def refused(history: History) -> set[str]:

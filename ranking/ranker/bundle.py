@@ -2,6 +2,7 @@
 
     <version>/ranker.onnx       the network, standardisation included
     <version>/heads.npz         how its outputs become calibrated heads, see `reading`
+    <version>/retrieval.npz     where a retriever was trained with it; encoder.onnx where that has an encoder
     <version>/manifest.json     version, feature set, dimensions, metrics, config, SHA-256 of every other file
 
 A bundle without `heads.npz` was made before there were heads: its graph gives the probability of a long view, and the
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from ranking.ranker.heads import COLUMN, PRIMARY
 from ranking.ranker.reading import OUTPUTS, Reading, ReadingError
 from ranking.ranker.training_set import duration_of
+from ranking.retrieval.retriever import Retriever, RetrieverFileError
 
 GRAPH_FILE = "ranker.onnx"
 HEADS_FILE = "heads.npz"
@@ -77,11 +79,15 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class ServingBundle:
-    """A loaded model. Safe to share between threads: ONNX Runtime sessions are, and nothing here changes."""
+    """A loaded model. Safe to share between threads: ONNX Runtime sessions are, and nothing here changes.
+
+    `retriever` finds candidates where one was trained and its evidence held; without it the snapshot's model does.
+    """
 
     manifest: Manifest
     session: onnxruntime.InferenceSession
     reading: Reading
+    retriever: Retriever | None = None
 
     @property
     def version(self) -> str:
@@ -133,12 +139,20 @@ class ServingBundle:
         return np.asarray(self.head_rows(given)[:, COLUMN[PRIMARY]])
 
 
-def save(folder: Path, graph: bytes, heads: bytes | None = None, *, manifest: Manifest) -> dict[str, str]:
+def save(
+    folder: Path,
+    graph: bytes,
+    heads: bytes | None = None,
+    *,
+    manifest: Manifest,
+    retriever: Mapping[str, bytes] | None = None,
+) -> dict[str, str]:
     """Write a bundle into an existing empty folder; returns file name to SHA-256, manifest included.
 
-    `heads` is a `Reading` as bytes. `manifest.files` is ignored and filled with what was really written.
+    `heads` is a `Reading` as bytes, `retriever` a `Retriever` as files. `manifest.files` is ignored and filled with
+    what was really written.
     """
-    contents = {GRAPH_FILE: graph} | ({} if heads is None else {HEADS_FILE: heads})
+    contents = {GRAPH_FILE: graph} | ({} if heads is None else {HEADS_FILE: heads}) | dict(retriever or {})
     files = {}
     for name, written in contents.items():
         (folder / name).write_bytes(written)
@@ -182,7 +196,11 @@ def load(folder: Path, *, feature_set: str, manifest_sha256: str | None = None) 
         reading = Reading.from_bytes(contents[HEADS_FILE]) if HEADS_FILE in contents else Reading.of_long_view()
     except ReadingError as error:
         raise BundleError(f"{folder / HEADS_FILE} cannot be read: {error}") from error
-    return ServingBundle(manifest, session, reading)
+    try:
+        retriever = Retriever.from_files(contents)
+    except RetrieverFileError as error:
+        raise BundleError(f"the retriever in {folder} cannot be read: {error}") from error
+    return ServingBundle(manifest, session, reading, retriever)
 
 
 def _as_json(manifest: Manifest) -> dict[str, Any]:

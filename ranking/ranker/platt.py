@@ -64,6 +64,54 @@ def fit_line(logit: Floats, label: NDArray[np.float32]) -> tuple[float, float]:
     return float(line[0]), float(line[1])
 
 
+def fit_weights(logits: Floats, label: NDArray[np.float32]) -> Floats:
+    """Weights >= 0 of several logits with which their sum, and an intercept, has the least log loss; float64 (k,).
+
+    Newton's method on all of them; what comes out negative is left out, and the others are fitted again.
+
+    Parameters
+    ----------
+    logits : (n, k)
+    label : (n,), 0 or 1, both present
+
+    >>> good = np.array([-2.0, -1.0, 1.0, 2.0] * 50)
+    >>> weights = fit_weights(np.stack([good, -(good**3)], axis=1), np.array([0, 1, 0, 1] * 50, np.float32))
+    >>> bool(weights[0] > 0), float(weights[1])
+    (True, 0.0)
+    """
+    weights = np.zeros(logits.shape[1])
+    kept = np.arange(logits.shape[1])
+    while len(kept):
+        found = _newton(logits[:, kept], label)
+        if (found > 0.0).all():
+            weights[kept] = found
+            break
+        kept = np.delete(kept, int(np.argmin(found)))
+    return weights
+
+
+def _newton(logits: Floats, label: NDArray[np.float32]) -> Floats:
+    """Weights of logistic regression with an intercept, which is left out of what comes back; from the mean."""
+    wide = np.column_stack([logits, np.ones(len(logits))])
+    line = np.append(np.full(logits.shape[1], 1.0 / logits.shape[1]), 0.0)
+    best = _many_loss(line, wide, label)
+    for _ in range(_STEPS):
+        chance = sigmoid(wide @ line)
+        weight = np.maximum(chance * (1.0 - chance), 1e-9)
+        hessian = (wide * weight[:, None]).T @ wide + _RIDGE * np.eye(len(line))
+        step = np.linalg.solve(hessian, wide.T @ (chance - label))
+        for _ in range(_STEPS):
+            loss = _many_loss(line - step, wide, label)
+            if loss <= best:
+                break
+            step = step / 2
+        line, gained = line - step, best - loss
+        best = loss
+        if gained < 1e-9 * len(label):
+            break
+    return np.asarray(line[:-1])
+
+
 def shift_to(logit: Floats, mean: float) -> float:
     """The intercept with which sigmoid(logit + intercept) has this mean, by bisection.
 
@@ -78,6 +126,11 @@ def shift_to(logit: Floats, mean: float) -> float:
         else:
             high = middle
     return (low + high) / 2
+
+
+def _many_loss(line: Floats, wide: Floats, label: NDArray[np.float32]) -> float:
+    z = wide @ line
+    return float((np.logaddexp(0.0, z) - label * z).sum())
 
 
 def _loss(line: NDArray[np.float64], logit: Floats, target: Floats) -> float:

@@ -7,6 +7,8 @@ Rules for what could not be learned, so that every bundle answers every head:
 - A head with fewer than 30 examples of either answer, or one whose calibrated slope is not positive (the held-out
   examples contradict it), says its base rate: the share of yes, pulled to the prior by 20 imagined exposures.
 - A head with fewer than 30 held-out examples of either answer keeps its slope, and is shifted to its base rate.
+- Seconds are the mean watch of held-out views of about the same expected rank, so that they order as ranks do and are
+  right on average. With fewer than 200 held-out watches they are the sum over the levels (`watch_time`).
 - Without levels of the watch time, expected seconds follow the chance of a long view: those of a long view and of
   another one, as measured.
 
@@ -15,7 +17,7 @@ The arrays lie in the bundle beside the graph. Not here: what the heads are wort
 
 import io
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Self
 
 import numpy as np
@@ -23,13 +25,15 @@ from numpy.typing import NDArray
 
 from ranking.ranker.heads import COLUMN, HEADS, PRIMARY, PRIOR_CHANCE, Labels, base_chance
 from ranking.ranker.platt import fit_line, shift_to, sigmoid
-from ranking.ranker.training_set import LEAST_ANSWERS, FittedRanker, TrainingSet
+from ranking.ranker.training_set import LEAST_ANSWERS, LEAST_WATCHES, FittedRanker, TrainingSet
 from ranking.ranker.watch_time import LEVELS, WatchScale
 
 OUTPUTS: Final = (*HEADS, "watch_s", "debiased_watch_s")
 """Columns of what `Reading.read` gives: chances, then expected seconds of watching, with and without the advantage
 of a long clip."""
 NONE: Final = -1
+CURVE_GROUPS: Final = 30
+RISE_S: Final = 1e-3
 _CLIP: Final = 1e-6
 _PRIMARY: Final = COLUMN[PRIMARY]
 
@@ -53,6 +57,7 @@ class Reading:
     level_slope, level_intercept : float64 arrays (k,)
     scale : edges and steps of the levels
     seconds_if : float64 array (2,), mean watched seconds of what is no long view, and of a long view
+    curve : float64 array (2, c), expected ranks of the watch time and the seconds they come to; c may be 0
     """
 
     gives_probability: bool
@@ -64,6 +69,7 @@ class Reading:
     level_intercept: Floats
     scale: WatchScale
     seconds_if: Floats
+    curve: Floats = field(default_factory=lambda: np.empty((2, 0)))
 
     @classmethod
     def of_long_view(cls) -> Self:
@@ -92,12 +98,15 @@ class Reading:
             if line is not None:
                 place = COLUMN[head]
                 column[place], (slope[place], intercept[place]) = at, line
-        first, levels = len(ranker.columns), _no_levels()
+        first, levels, curve = len(ranker.columns), _no_levels(), np.empty((2, 0))
         if ranker.scale is not None:
-            levels = *_level_lines(logits[:, first:], ranker.scale, held_out), ranker.scale
+            lines = _level_lines(logits[:, first:], ranker.scale, held_out)
+            levels = *lines, ranker.scale
+            chance = sigmoid(logits[:, first : first + len(LEVELS)] * lines[0] + lines[1])
+            curve = curve_of(ranker.scale.rank(chance, held_out.duration_s), held_out.labels.watch_s)
         return cls(
             ranker.gives == "probability", column, slope, intercept, NONE if ranker.scale is None else first, *levels,
-            _seconds_if(train.labels),
+            _seconds_if(train.labels), curve,
         )  # fmt: skip
 
     @property
@@ -132,7 +141,11 @@ class Reading:
             return np.repeat((other + (long - other) * long_view.astype(np.float64))[:, None], 2, axis=1)
         level = logits[:, self.level_column : self.level_column + len(LEVELS)]
         chance = sigmoid(level * self.level_slope + self.level_intercept)
-        return np.stack([self.scale.seconds(chance, duration_s), self.scale.debiased_seconds(chance)], axis=1)
+        if self.curve.shape[1]:
+            seconds = np.interp(self.scale.rank(chance, duration_s), *self.curve)
+        else:
+            seconds = self.scale.seconds(chance, duration_s)
+        return np.stack([seconds, self.scale.debiased_seconds(chance)], axis=1)
 
     def to_bytes(self) -> bytes:
         """As an npz file."""
@@ -141,7 +154,8 @@ class Reading:
             buffer, heads=np.array(HEADS), levels=np.array(LEVELS), gives_probability=self.gives_probability,
             column=self.column, slope=self.slope, intercept=self.intercept, level_column=self.level_column,
             level_slope=self.level_slope, level_intercept=self.level_intercept, edge_s=self.scale.edge_s,
-            step_s=self.scale.step_s, pooled_step_s=self.scale.pooled_step_s, seconds_if=self.seconds_if,
+            step_s=self.scale.step_s, pooled_step_s=self.scale.pooled_step_s, step_rank=self.scale.step_rank,
+            seconds_if=self.seconds_if, curve=self.curve,
         )  # fmt: skip
         return buffer.getvalue()
 
@@ -158,10 +172,13 @@ class Reading:
                 given = {name: stored[name] for name in stored.files}
             if tuple(given["heads"].tolist()) != HEADS or tuple(given["levels"].tolist()) != LEVELS:
                 raise ReadingError(f"it has heads {given['heads'].tolist()}, the code has {list(HEADS)}")
+            # A bundle of before there were ranks has neither steps of them nor a curve.
+            step_rank, curve = given.get("step_rank", np.zeros_like(given["step_s"])), given.get("curve")
             return cls(
                 bool(given["gives_probability"]), given["column"], given["slope"], given["intercept"],
                 int(given["level_column"]), given["level_slope"], given["level_intercept"],
-                WatchScale(given["edge_s"], given["step_s"], given["pooled_step_s"]), given["seconds_if"],
+                WatchScale(given["edge_s"], given["step_s"], given["pooled_step_s"], step_rank), given["seconds_if"],
+                np.empty((2, 0)) if curve is None else curve,
             )  # fmt: skip
         except (KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise ReadingError(f"it is not what `to_bytes` writes: {error}") from error
@@ -176,7 +193,35 @@ def _logit(probability: Floats) -> Floats:
 
 def _no_levels() -> tuple[Floats, Floats, WatchScale]:
     nothing = np.zeros(len(LEVELS))
-    return nothing, nothing, WatchScale(np.zeros((1, len(LEVELS))), np.zeros((1, len(LEVELS) + 1)), np.zeros(1))
+    steps = np.zeros((1, len(LEVELS) + 1))
+    return nothing, nothing, WatchScale(np.zeros((1, len(LEVELS))), steps, np.zeros(1), steps)
+
+
+def curve_of(rank: Floats, watch_s: NDArray[np.float32]) -> Floats:
+    """Mean seconds by rank, ascending in both, from 0 to 1; (2, 0) where too few watches are known.
+
+    Views are cut into groups of at least 100 by their rank; neighbours that fall are pooled. A slope too small to be
+    seen keeps apart what the pooling tied.
+
+    >>> rank = np.linspace(0.0, 1.0, 1000)
+    >>> np.interp([0.25, 0.5], *curve_of(rank, (10.0 * rank).astype(np.float32))).round(1).tolist()
+    [2.5, 5.0]
+    """
+    known = ~np.isnan(watch_s)
+    if known.sum() < LEAST_WATCHES:
+        return np.empty((2, 0))
+    from sklearn.isotonic import isotonic_regression  # noqa: PLC0415  a web process never fits
+
+    order = np.argsort(rank[known], kind="stable")
+    groups = np.array_split(order, min(CURVE_GROUPS, int(known.sum()) // 100))
+    at = np.array([rank[known][group].mean() for group in groups])
+    seconds = np.array([watch_s[known][group].mean(dtype=np.float64) for group in groups])
+    rising = isotonic_regression(seconds, sample_weight=np.array([len(group) for group in groups], float))
+    ends = np.r_[0.0, at, 1.0]
+    # Beyond the outer groups as steep as between the outer pairs, but never below nothing.
+    slope = np.diff(rising) / np.maximum(np.diff(at), 1e-9)
+    low, high = max(0.0, rising[0] - slope[0] * at[0]), rising[-1] + slope[-1] * (1.0 - at[-1])
+    return np.stack([ends, np.r_[low, rising, high] + RISE_S * ends])
 
 
 def _line(logit: Floats, label: NDArray[np.float32], base: float) -> tuple[float, float] | None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ranking.ranker.bundle import Blocks, Manifest, ServingBundle
 from ranking.ranker.value import TERMS, Policy, Segment, segment_of
+from ranking.retrieval.retriever import Retriever
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,11 @@ class ValuedModel:
     def fusion(self) -> Mapping[str, float]:
         """Fitted factors on the weights of the session's signals, by name; empty where none were fitted."""
         return self.bundle.manifest.fusion
+
+    @property
+    def retriever(self) -> Retriever | None:
+        """What finds candidates; None where the snapshot's own model does."""
+        return self.bundle.retriever
 
     def score(self, blocks: Blocks) -> NDArray[np.float32]:
         """Chance of a long view, float32 (n,)."""

@@ -1,7 +1,6 @@
 """Asking a fitted model for every user of a split, and what it found over the full catalogue, seen contents removed.
 
-The one measure that chooses settings, for peers and for ours alike, is NDCG@10 and Recall@100 over those of popularity:
-a setting that is best for the head and another that is best for the first hundred would else need two rows each.
+The one measure that chooses settings, for peers and for ours alike, is that of the product's own retriever.
 """
 
 import time
@@ -12,8 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from features.embeddings.behaviour import SequentialItemModel
 from ranking.evaluation import catalogue
+from ranking.retrieval import measure
 from recsys.benchmarks.retrieval_data import Ids, Split
 
 Floats = NDArray[np.float64]
@@ -108,46 +107,12 @@ def find(asked: Asked, ask: Ask, *, fit_s: float = 0.0, setting: str = "") -> Fo
     return Found(ndcg, rank, recall, lists, fit_s, ask_s, setting)
 
 
-class Measure:
-    """NDCG@10 and Recall@100 of some users in units of what popularity finds for them; a callable over (u, n) scores.
-
-    Ranks of the targets are counted instead of sorting the catalogue, because a search asks hundreds of times. A
-    target tied with others counts as the last of them, so that a model that scores all alike finds nothing.
-    """
+class Measure(measure.Measure):
+    """`ranking.retrieval.measure` of the people who are asked about."""
 
     def __init__(self, asked: Asked, popularity: Floats) -> None:
         self.asked = asked
-        self.place = np.repeat(np.arange(len(asked)), [len(each) for each in asked.target])
-        self.target = np.concatenate(asked.target)
-        self.wanted = np.bincount(self.place, minlength=len(asked))
-        self.met_place = np.repeat(np.arange(len(asked)), [len(each) for each in asked.met])
-        self.met = np.concatenate(asked.met)
-        self.base = np.maximum(self.figures(np.tile(popularity.astype(np.float32), (len(asked), 1))), 1e-4)
-
-    def __call__(self, scores: Table) -> float:
-        """How many times as much as popularity, the mean of both figures."""
-        return float((self.figures(scores) / self.base).mean())
-
-    def figures(self, scores: Table) -> Floats:
-        """NDCG@10 and Recall@100, (2,)."""
-        level = scores[self.place, self.target]
-        rank = np.empty(len(level), np.int64)
-        met_score = scores[self.met_place, self.met]
-        first = np.searchsorted(self.met_place, np.arange(len(self.asked) + 1))
-        for at, (user, bound) in enumerate(zip(self.place.tolist(), level.tolist(), strict=True)):
-            above = np.count_nonzero(scores[user] >= bound)
-            rank[at] = above - 1 - np.count_nonzero(met_score[first[user] : first[user + 1]] >= bound)
-        gain = np.where(rank < 10, 1.0 / np.log2(np.maximum(rank, 0) + 2.0), 0.0)
-        best = np.cumsum(1.0 / np.log2(np.arange(10) + 2.0))[np.minimum(self.wanted, 10) - 1]
-        users = len(self.asked)
-        ndcg = np.bincount(self.place, gain, users) / best
-        recall = np.bincount(self.place, rank < 100, users) / self.wanted
-        return np.array([ndcg.mean(), recall.mean()])
-
-
-def ask_one_by_one(model: SequentialItemModel, *, of: str) -> Ask:
-    """A model of the product as a batch: `of` says whether it is asked with what users enjoyed or met."""
-    return lambda asked: np.stack([model.scores(rows) for rows in getattr(asked, of)])
+        super().__init__(asked.met, asked.target, popularity)
 
 
 def ask_same(scores: Floats) -> Ask:

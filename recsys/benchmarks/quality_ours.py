@@ -1,40 +1,25 @@
-"""What the product finds with: the models of `features.embeddings`, alone and fused.
+"""What the product finds with: its linear model alone, its encoder alone, and the fusion of all its channels.
 
-Channels of the fusion, personal ones first:
-- `next`, `taste`: what follows what was just enjoyed, and EASE of what was enjoyed;
-- `met`: EASE of what people had on screen, where a log knows more than enjoyments. A feed shows what it thinks people
-  like, so who met the same will be shown the same; the long views alone know a third of that;
-- `encoder`: where users have sequences long enough to have an order;
-- log popularity of each window, of enjoyments and of meetings, and the rate between them.
-
-Weights are found on the tuning split, with models fitted on what was known then.
+The channels, how they are fitted and how they are fused are those of `ranking.retrieval`, which trains the retriever
+that serves. Weights are found on the tuning split, with models fitted on what was known then.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
-from features.embeddings import behaviour, encoder_training, fusion
-from features.embeddings.behaviour import SequentialItemModel, Settings
+from features.embeddings import fusion
 from features.embeddings.encoder_training import EncoderConfig
 from features.embeddings.fusion import Fusion
-from recsys.benchmarks.quality_finding import Ask, Asked, Floats, Measure, Table, ask_one_by_one
+from ranking.retrieval.channels import Ask, Floats, Models, Past, Progress, fit_models, fused, shared_channels
+from recsys.benchmarks.quality_finding import Asked, Measure, Table
 from recsys.benchmarks.retrieval_data import Split, Trial
 
 LINEAR: Final = "ours, linear"
 ENCODER: Final = "ours, encoder"
 FUSED: Final = "ours, fused"
-LEAST_STEPS: Final = 20.0
-"""Enjoyments per user from which an encoder is trained; below, there is little order to learn."""
-MET_ITEMS: Final = 8_192
-MET_EASE: Final = Settings(channels=(), ridge=(), ease_ridge=500.0, ease_weight=1.0)
-RATE_TRIALS: Final = 10.0
 
-Progress = Callable[[int, int], None]
 ProgressOf = Callable[[str], AbstractContextManager[Progress]]
 
 
@@ -59,9 +44,8 @@ class Channels:
         return {name: ask(asked) for name, ask in self.personal.items()}
 
     def fused(self, weights: Fusion) -> Ask:
-        """The fusion as a model; a channel without a weight is not asked."""
-        wanted = {name: ask for name, ask in self.personal.items() if name in weights.weights}
-        return lambda asked: weights.scores({**self.shared, **{name: ask(asked) for name, ask in wanted.items()}})
+        """The fusion as a model."""
+        return fused(weights, self.personal, self.shared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +56,15 @@ class Ours:
 
 
 def fit_all(trial: Trial, measure: Measure, *, quick: bool, progress: ProgressOf) -> Ours:
-    """Fit on both splits, find weights on the first, fuse on the second."""
+    """Fit on both splits, find weights on the first, fuse on the second.
+
+    The encoder is fitted once, on the first: so does the product, which serves the one that its held-out day judged.
+    """
     config = EncoderConfig(epochs=1) if quick else EncoderConfig()
-    same = np.array_equal(trial.tune.fit_row, trial.test.fit_row)
     with progress("channels, tuning") as step:
         tuning = fit_channels(trial.tune, trial.contents, config, step)
     with progress("channels, test") as step:
-        encoder = tuning if same else None
-        channels = fit_channels(trial.test, trial.contents, config, step, encoder=encoder)
+        channels = fit_channels(trial.test, trial.contents, config, step, encoder=tuning)
     asks: dict[str, tuple[Ask, float, str]] = {}
     for name, some in ((LINEAR, ("next", "taste")), (FUSED, tuple(channels.personal))):
         before, now = (tuning.only(*some), channels.only(*some)) if name == LINEAR else (tuning, channels)
@@ -98,52 +83,16 @@ def fit_channels(
 
     Parameters
     ----------
-    encoder : channels whose encoder learned from the same enjoyments; it is taken over
+    encoder : channels whose encoder is taken over
     """
-    started = time.process_time()
-    model = behaviour.fit(split.fit_user, split.fit_row, contents)
-    assert model is not None, "every data set here has thousands of transitions"
-    personal: dict[str, Ask] = {
-        "next": ask_one_by_one(replace(model, ease_weight=np.array(0.0)), of="enjoyed"),
-        "taste": ask_one_by_one(_without_order(model), of="enjoyed"),
-    }
-    seconds = {"next": time.process_time() - started, "taste": 0.0}
-    if len(split.met_user) > len(split.query_user):
-        started = time.process_time()
-        met = behaviour.fit(split.met_user, split.met_row, contents, max_items=MET_ITEMS, settings=MET_EASE)
-        assert met is not None, "more was met than enjoyed"
-        personal["met"] = ask_one_by_one(met, of="met")
-        seconds["met"] = time.process_time() - started
+    past = Past(split.fit_user, split.fit_row, split.met_user, split.met_row, contents)
+    models: Models = fit_models(past, config=config if encoder is None else None, progress=progress)
+    assert models.linear is not None, "every data set here has thousands of transitions"
+    personal, seconds = models.personal(), dict(models.seconds)
     if encoder is not None and "encoder" in encoder.personal:
         personal["encoder"], seconds["encoder"] = encoder.personal["encoder"], encoder.seconds["encoder"]
-    elif encoder is None and len(split.fit_user) >= LEAST_STEPS * len(np.unique(split.fit_user)):
-        started = time.process_time()
-        fitted = encoder_training.fit(
-            split.fit_user, split.fit_row, contents, start=model, config=config, progress=progress
-        )
-        if fitted is not None:
-            personal["encoder"] = lambda asked: fitted.scores_of_many(asked.enjoyed)
-            seconds["encoder"] = time.process_time() - started
-    return Channels(personal, shared_channels(split), seconds)
-
-
-def shared_channels(split: Split) -> dict[str, Floats]:
-    """Log popularity by window, of enjoyments and of meetings, and the log rate of the one to the other."""
-    enjoyed = {f"enjoyed {window}": np.log1p(counts) for window, counts in split.popularity.items()}
-    if not split.met_popularity or len(split.met_user) <= len(split.query_user):
-        return enjoyed
-    met = {f"met {window}": np.log1p(counts) for window, counts in split.met_popularity.items()}
-    total, shown = split.popularity["all"], split.met_popularity["all"]
-    mean = float(total.sum() / max(shown.sum(), 1.0))
-    rate = np.log((total + mean * RATE_TRIALS) / (shown + RATE_TRIALS))
-    return enjoyed | met | {"rate": rate}
-
-
-def _without_order(model: SequentialItemModel) -> SequentialItemModel:
-    """EASE of the same model alone."""
-    return replace(
-        model, weight=model.weight[:0], decay=model.decay[:0], lags=model.lags[:0], ease_weight=np.array(1.0)
-    )
+    shared = shared_channels(split.popularity, split.met_popularity if past.knows_meetings else {})
+    return Channels(personal, shared, seconds)
 
 
 def _told(weights: Fusion) -> str:

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from ranking.candidates.sequential import Sequential
 from ranking.pipeline.shelf import session_taste
 from tests.worlds import families, history, query, skipped, watched
@@ -25,3 +27,23 @@ def test_without_a_model_it_proposes_nothing():
     past = history(*watched("clip-000"))
     shelf = replace(SHELF, successors=None)
     assert len(Sequential(shelf, session_taste(past, shelf)).retrieve(query(past=past), 64)) == 0
+
+
+def test_a_trained_retriever_finds_where_one_serves_and_knows_what_was_met():
+    asked = []
+
+    def finder(positives, met):
+        asked.append((positives.tolist(), met.tolist()))
+        return np.where(np.arange(len(SHELF)) % 2 == 0, 1.0, -1.0).astype(np.float32)
+
+    shelf = SHELF.finding(finder)
+    past = history(*watched("clip-000"), *skipped("clip-003"))
+    rows = Sequential(shelf, session_taste(past, shelf)).retrieve(query(past=past), 64)
+    assert len(rows) > 0
+    assert not (rows % 2).any()
+    assert asked == [([0], [0, 3])]
+    nobody = history()
+    assert len(Sequential(shelf, session_taste(nobody, shelf)).retrieve(query(past=nobody), 64)) == 0
+    assert len(asked) == 1, "of a stranger nothing is known"
+    met = history(*skipped("clip-003"))
+    assert len(Sequential(shelf, session_taste(met, shelf)).retrieve(query(past=met), 64)) > 0

@@ -57,6 +57,13 @@ def test_affinity_is_the_shrunk_weighted_mean_of_judgements():
     assert taste.category[0] == pytest.approx(-1.0 / 2.0)
 
 
+def test_what_was_met_is_told_once_in_order_of_the_latest():
+    past = history(
+        ("impression", "clip-005"), ("skip", "clip-001"), ("view", "clip-005", 1.0), ("view", "nowhere", 9.0)
+    )
+    assert session_taste(past, SHELF).met.tolist() == [1, 5]
+
+
 def test_the_events_of_one_clip_are_one_judgement():
     taste = session_taste(history(*watched(one_of(1)), *skipped(one_of(0))), SHELF)
     assert taste.evidence == pytest.approx(2 / 4)

@@ -1,0 +1,1 @@
+"""Finding what somebody may want next in the whole catalogue, by several models at once; pure."""
