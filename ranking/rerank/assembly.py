@@ -63,7 +63,7 @@ class Assemble:
             pick = int(sum(gains, left).argmax())
             if value[pick] < value[best]:
                 lift = [gain[pick] - gain[best] for gain in gains]
-                reasons[place] = terms[int(np.argmax(lift))].reason
+                reasons[place] = terms[lift.index(max(lift))].reason
             left[pick] = -np.inf
             while best < len(left) - 1 and left[best] == -np.inf:
                 best += 1

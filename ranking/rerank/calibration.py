@@ -86,7 +86,9 @@ class PageMix:
 
     def __init__(self, codes: NDArray[np.int32], wanted: NDArray[np.float64], weight: float) -> None:
         self._codes, self._wanted, self._weight = codes, wanted, weight
-        self._counts = np.zeros(len(wanted))
+        # The page as it is, and with one more of each category.
+        self._counts = np.stack([np.zeros(len(wanted)), np.ones(len(wanted))])
+        self._total = 0.0
         asked = wanted[wanted > 0.0]
         self._entropy = float(np.sum(asked * np.log(asked)))
         # Where nothing is wanted, the logarithm below is multiplied by 0 and must only be finite.
@@ -95,22 +97,24 @@ class PageMix:
 
     def gains(self) -> NDArray[np.float64]:
         """One divergence per category, looked up by candidate: float64 array (n,)."""
-        share = (1.0 - ALPHA) / (self._counts.sum() + 1.0)
-        log_short = self._wanted * np.log(share * self._counts + self._floor)
-        log_served = self._wanted * np.log(share * (self._counts + 1.0) + self._floor)
-        divergence = self._entropy - log_short.sum() + log_short - log_served
+        logs = self._counts * ((1.0 - ALPHA) / (self._total + 1.0))
+        logs += self._floor
+        short, served = self._wanted * np.log(logs, out=logs)
+        divergence = short - served
+        divergence += self._entropy - np.add.reduce(short)
         if self._some_unknown:
             # The last entry answers for the unknown (-1).
             divergence = np.append(divergence, self._as_it_is(divergence))
-        return np.asarray(-self._weight * divergence[self._codes])
+        return np.asarray((-self._weight * divergence)[self._codes])
 
     def _as_it_is(self, divergence: NDArray[np.float64]) -> float:
         """The page without a further known content; on an empty one, what a typical content would make of it."""
-        if self._counts.any():
-            return miscalibration(self._wanted, self._counts)
+        if self._total:
+            return miscalibration(self._wanted, self._counts[0])
         return float(self._wanted @ divergence)
 
     def take(self, pick: int) -> None:
         """Count the category of `pick`."""
         if self._codes[pick] >= 0:
-            self._counts[self._codes[pick]] += 1.0
+            self._counts[:, self._codes[pick]] += 1.0
+            self._total += 1.0

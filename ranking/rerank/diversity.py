@@ -10,6 +10,7 @@ and Zhou (2018) keep d_i^2 current with one row of a Cholesky factor per step. O
 nobody remembers the top of the page thirty clips later, and without the window a long page runs out of dimensions.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,25 +24,28 @@ from ranking.rerank.kernel import NUGGET, USUAL_WEIGHTS, KernelWeights, Similari
 
 SMALLEST_PART = 1e-9
 """Rounding may leave a copy of a pick with d^2 <= 0; its logarithm must stay finite."""
+WHOLE = 256
+"""Up to so many candidates all rows of the kernel are made at once, which is cheaper than a page's worth one by one."""
 
 
 class Volume:
     """log d_i^2 of every candidate given the last `window - 1` picks.
 
     While the window fills, each pick adds one row to the Cholesky factor. Once it is full, the kernel of the window is
-    solved anew on every step, which costs window^2 n like the downdate of Chen et al. and accumulates no rounding.
+    inverted anew on every step, which costs window^2 n like the downdate of Chen et al. and accumulates no rounding.
     """
 
     def __init__(self, similarity: Similarity, window: int) -> None:
         if window < 1:
             raise ValueError(f"window must be at least 1, got {window}")
         self.similarity, self.window = similarity, window
+        self._kernel = similarity.matrix() if len(similarity) <= WHOLE else None
         self._taken = 0
         # Of the last `window - 1` picks, the oldest of which gives way to the next one.
         self._picks = np.empty(window - 1, np.int64)
         self._rows = np.empty((window - 1, len(similarity)))
         self._factor = np.empty((window - 1, len(similarity)))
-        self._left = self._alone()
+        self._left = np.full(len(similarity), 1.0 + NUGGET)
 
     def gains(self) -> NDArray[np.float64]:
         """log d_i^2, float64 array (n,), finite; what was taken already is not left out."""
@@ -52,22 +56,21 @@ class Volume:
         if self.window == 1:
             return
         place = self._taken % (self.window - 1)
-        self._rows[place], self._picks[place] = self.similarity.row(pick), pick
+        self._rows[place] = self.similarity.row(pick) if self._kernel is None else self._kernel[pick]
+        self._picks[place] = pick
         self._taken += 1
         if self._taken < self.window:
             self._extend(pick, place)
             return
-        spanned = np.linalg.solve(self._rows[:, self._picks], self._rows)
-        self._left = self._alone() - np.einsum("ij,ij->j", self._rows, spanned)
+        spanned = np.linalg.inv(self._rows.take(self._picks, axis=1)) @ self._rows
+        spanned *= self._rows
+        self._left = (1.0 + NUGGET) - np.add.reduce(spanned)
 
     def _extend(self, pick: int, depth: int) -> None:
         known = self._factor[:depth]
-        part = (self._rows[depth] - known[:, pick] @ known) / np.sqrt(max(self._left[pick], SMALLEST_PART))
+        part = (self._rows[depth] - known[:, pick] @ known) / math.sqrt(max(self._left[pick], SMALLEST_PART))
         self._factor[depth] = part
         self._left = self._left - part * part
-
-    def _alone(self) -> NDArray[np.float64]:
-        return np.full(len(self.similarity), 1.0 + NUGGET)
 
 
 def greedy_map(
@@ -124,7 +127,9 @@ class WeightedVolume:
 
     def gains(self) -> NDArray[np.float64]:
         """What diversity adds to each candidate's value at the next position."""
-        return self.volume.gains() / (2.0 * self.theta)
+        gains = self.volume.gains()
+        gains *= 0.5 / self.theta
+        return gains
 
     def take(self, pick: int) -> None:
         """Count `pick` among the last ones."""

@@ -208,19 +208,14 @@ class Contest:
             index = self._index(rng, heat, max(draws // 4, 1))
             for slot in range(heat.count):
                 own = int(np.flatnonzero(heat.pool == picked[first + slot])[0])
-                rivals = np.sort(np.delete(index, own, axis=1), axis=1)
+                bars = _best_rivals(index, own, slot + 1)
                 drawn = np.sort(self._index(rng, heat.only(own), 4 * draws)[:, 0])
-                above = [self._share_above(drawn, rivals, place) for place in (slot, slot - 1)]
-                estimates[first + slot] = (above[0] - above[1]).mean()
+                above = 1.0 - drawn.searchsorted(bars[:, -2:], side="right") / len(drawn)
+                # Above the rival of this place, but not above the one before it, where there is one.
+                chance = above[:, -1] - above[:, -2] if slot else above[:, -1]
+                estimates[first + slot] = chance.mean()
             first += heat.count
         return estimates
-
-    @staticmethod
-    def _share_above(drawn: Floats, rivals: Floats, place: int) -> Floats:
-        """Share of some ascending draws above the rivals at one place from the best; 0 for the place before it."""
-        if place < 0 or place >= rivals.shape[1]:
-            return np.full(len(rivals), float(place >= 0))
-        return 1.0 - np.searchsorted(drawn, rivals[:, -1 - place], side="right") / len(drawn)
 
     def _index(self, rng: np.random.Generator, heat: Heat, count: int) -> Floats:
         """Scores plus draws of the competitors of a heat: float64 array (count, competitors)."""
@@ -234,3 +229,19 @@ class Contest:
         found = self.draw(rng, draws)
         counts = [np.bincount(found[:, slot], minlength=self.candidates) for slot in range(self.slots.count)]
         return np.array(counts, np.float64).reshape(self.slots.count, self.candidates) / draws
+
+
+def _best_rivals(index: Floats, own: int, count: int) -> Floats:
+    """The `count` largest of each row but for column `own`, best first; -inf where there are fewer.
+
+    >>> _best_rivals(np.array([[3.0, 9.0, 5.0]]), 1, 3).tolist()
+    [[5.0, 3.0, -inf]]
+    """
+    rivals = index.copy()
+    rivals[:, own] = -np.inf
+    if count == 1:
+        return np.asarray(rivals.max(axis=1, keepdims=True))
+    found = np.full((len(rivals), count), -np.inf)
+    best = np.sort(np.partition(rivals, max(rivals.shape[1] - count, 0), axis=1)[:, -count:], axis=1)[:, ::-1]
+    found[:, : best.shape[1]] = best
+    return found
