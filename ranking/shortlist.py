@@ -78,6 +78,7 @@ class Supplies:
     model: ValuedModel | None
     rising: Ids
     config: FeedConfig = USUAL
+    arm: str = DEFAULT_ARM
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,7 @@ def shortlist(
         seen=seen,
         user_vector=vector,
         surface=request.surface,
-        arm=DEFAULT_ARM,
+        arm=supplies.arm,
         size=min(request.limit + SPARE, len(shelf)),
         seed=seed,
     )

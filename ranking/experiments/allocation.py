@@ -9,7 +9,7 @@ who was in which arm before says nothing about the next.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Final
 
 from ranking.experiments.hashing import coarse_place, place
@@ -28,7 +28,7 @@ def ranges_of(weights: Sequence[float], coverage: float) -> list[Range]:
     edges = [0.0, *accumulate(weight / whole for weight in weights)]
     return [
         (round(left, 9), round(left + (right - left) * coverage, 9))
-        for left, right in zip(edges, edges[1:], strict=False)
+        for left, right in pairwise(edges)
     ]  # fmt: skip
 
 
