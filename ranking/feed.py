@@ -30,10 +30,10 @@ from events.errors import InvalidRequest
 from events.queries import content_cards, eligible_cards
 from events.user_past import UserPast
 from features import profiles
-from ranking import cursors, queries, telemetry
+from ranking import assignment, cursors, queries, telemetry
+from ranking.assignment import Placement
 from ranking.cursors import Cursor
 from ranking.explain import explain
-from ranking.feed_config import config_of
 from ranking.feed_request import MAX_ITEMS, SURFACES, Feed, FeedItem, FeedRequest
 from ranking.finders import stock_with
 from ranking.model_files import Pointer
@@ -43,7 +43,7 @@ from ranking.pipeline.shelf import followed, refused
 from ranking.served_log import log_page
 from ranking.serving_models import serving_of
 from ranking.shelves import RankerFeatures, Stock, current_stock, trending_rows
-from ranking.shortlist import DEFAULT_ARM, SEEN_AGAIN, Person, Pick, Supplies, select
+from ranking.shortlist import SEEN_AGAIN, Person, Pick, Supplies, select
 
 __all__ = ["MAX_ITEMS", "SURFACES", "Feed", "FeedItem", "FeedRequest", "build_feed"]
 
@@ -73,7 +73,7 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
     else:
         place = cursors.read(request.cursor, binding=binding, now=now)
     # Before the user's lock is taken: a new snapshot takes its time to load.
-    stock = current_stock()
+    stock, placed = current_stock(), assignment.place(request)
     with transaction.atomic(savepoint=False):
         since = now - timedelta(days=settings.FEED_SEEN_DAYS)
         page, walk = (None, None) if request.cursor is None else (place.request_id, place.walk)
@@ -85,10 +85,11 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
             raise InvalidRequest(message, code="cursor_expired", field="cursor")
         person = _person(request, past, memory, now=now)
         if memory.delivered:
-            feed = _replay(memory.delivered, request, person, place)
+            feed = replace(_replay(memory.delivered, request, person, place), experiments=placed.arms)
         else:
             deadline = start + settings.FEED_BUDGET_MS / 1000.0
-            feed = _make(request, person, _supplies(stock, memory.champion), place, now=now, deadline=deadline)
+            supplies = _supplies(stock, memory.champion, placed)
+            feed = _make(request, person, supplies, place, placed, now=now, deadline=deadline)
     _report(feed, start)
     return feed
 
@@ -98,15 +99,15 @@ def preview(request: FeedRequest, *, now: datetime) -> Feed:
 
     Raises as `build_feed` does. A cursor is not looked at: the page is the first of a walk.
     """
-    place, stock = Cursor(uuid4(), 0, ""), current_stock()
+    place, stock, placed = Cursor(uuid4(), 0, ""), current_stock(), assignment.place(request)
     with transaction.atomic(savepoint=False):
         since = now - timedelta(days=settings.FEED_SEEN_DAYS)
         past, memory = queries.feed_start(request.user_id, page=None, walk=None, since=since)
     memory = memory.since(past.begins)
     person = _person(request, past, memory, now=now)
     explained = replace(request, explain=True, cursor=None)
-    supplies = _supplies(stock, memory.champion)
-    return _make(explained, person, supplies, place, now=now, deadline=math.inf, logged=False)
+    supplies = _supplies(stock, memory.champion, placed)
+    return _make(explained, person, supplies, place, placed, now=now, deadline=math.inf, logged=False)
 
 
 def _report(feed: Feed, start: float) -> None:
@@ -118,12 +119,11 @@ def _report(feed: Feed, start: float) -> None:
     )
 
 
-def _supplies(stock: Stock | None, pointer: Pointer | None) -> Supplies:
-    config = config_of(settings.FEED_EXPLORER)
+def _supplies(stock: Stock | None, pointer: Pointer | None, placed: Placement) -> Supplies:
     if stock is None or len(stock.shelf) == 0:
-        return Supplies(None, None, np.empty(0, np.int64), config)
-    model = serving_of(pointer)
-    return Supplies(stock_with(stock, model), model, trending_rows(stock.shelf), config)
+        return Supplies(None, None, np.empty(0, np.int64), placed.config)
+    model = placed.serving(serving_of(pointer))
+    return Supplies(stock_with(stock, model), model, trending_rows(stock.shelf), placed.config, placed.label)
 
 
 def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *, now: datetime) -> Person:
@@ -164,6 +164,7 @@ def _make(
     person: Person,
     supplies: Supplies,
     place: Cursor,
+    placed: Placement,
     *,
     now: datetime,
     deadline: float,
@@ -195,10 +196,16 @@ def _make(
         account=found.account,
         next_cursor=cursors.sign(place.after, served_at=now) if has_more else None,
         expires_at=cursors.end_of(now) if has_more else None,
+        experiments=placed.arms,
     )
     if logged:
         seen = features.served([item.content_id for item in items])
-        log_page(feed, request, seen, walk_id=place.walk, arm=DEFAULT_ARM, config=supplies.config.version, now=now)
+        # Without a snapshot no arm could act.
+        exposures = placed.exposures if supplies.stock is not None else ()
+        log_page(
+            feed, request, seen, walk_id=place.walk, arm=placed.label, config=supplies.config.version, now=now,
+            exposures=exposures,
+        )  # fmt: skip
     return feed
 
 

@@ -157,7 +157,7 @@ class Feed:
     """One answered page.
 
     `account` says what happened on the way; `expires_at` until when `next_cursor` is good; `replayed` that the page was
-    delivered before.
+    delivered before; `experiments` which arms act on pages like this, by experiment.
     """
 
     request_id: UUID
@@ -170,3 +170,4 @@ class Feed:
     next_cursor: str | None = None
     expires_at: datetime | None = None
     replayed: bool = False
+    experiments: tuple[tuple[str, str], ...] = ()

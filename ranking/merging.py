@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 
 from events import merging
+from ranking.experiment_models import Exposure
 from ranking.models import Served
 
 
@@ -30,4 +31,16 @@ def merge_users(device_id: str, user_id: str) -> Merged:
                 cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 20261125))", [each])
         told = merging.take_over(device_id, user_id)
         served = Served.objects.filter(user_id=device_id).update(user_id=user_id)
+        _hand_on_exposures(device_id, user_id)
     return Merged(told.events, served, told.stated)
+
+
+def _hand_on_exposures(device_id: str, user_id: str) -> None:
+    """Whoever met one arm as a device and another as a user has met both, and is counted in neither."""
+    met = list(Exposure.objects.filter(user_id=device_id))
+    Exposure.objects.bulk_create(
+        [Exposure(experiment=each.experiment, phase=each.phase, user_id=user_id, arm=each.arm,
+                  exposed_at=each.exposed_at) for each in met],
+        ignore_conflicts=True,
+    )  # fmt: skip
+    Exposure.objects.filter(user_id=device_id).delete()

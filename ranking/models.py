@@ -6,6 +6,8 @@ Written only by `registry.py` (ModelVersion, ModelMove), `model_alerts.py` (Mode
 
 from django.db import models
 
+from ranking import experiment_models  # noqa: F401  Django looks for tables here
+
 
 class ModelVersion(models.Model):
     """One trained model: what it was trained on, how well it did, where its artefacts lie, what it does now."""
@@ -145,7 +147,7 @@ class Served(models.Model):
         default=False, db_default=False, help_text="Nothing was left that its walk had not delivered."
     )
     surface = models.CharField(max_length=24)
-    arm = models.CharField(max_length=64)
+    arm = models.TextField(help_text='"default", "holdout", or experiment=arm of each that acted, with commas.')
     config = models.CharField(
         max_length=32, default="", db_default="", help_text="Version of the feed's numbers; see `feed_config`."
     )

@@ -70,6 +70,13 @@ class FeedItemAnswer(serializers.Serializer[Any]):
     explanation = ExplanationAnswer(required=False, help_text="With explain=true only.")
 
 
+class ArmAnswer(serializers.Serializer[Any]):
+    """Which arm of an experiment acts on a page."""
+
+    key = serializers.CharField(help_text="Of the experiment.")
+    variant = serializers.CharField(help_text="Its arm.")
+
+
 class FeedAnswer(serializers.Serializer[Any]):
     """One page of the feed."""
 
@@ -77,6 +84,7 @@ class FeedAnswer(serializers.Serializer[Any]):
     items = FeedItemAnswer(many=True)
     model_version = serializers.CharField()
     fallback_level = serializers.ChoiceField(choices=LEVELS)
+    experiments = ArmAnswer(many=True, help_text="Whose arms act on this page.")
     repeats = serializers.BooleanField(help_text="True when the page had to show something again.")
     has_more = serializers.BooleanField()
     next_cursor = serializers.CharField(allow_null=True, help_text="Of the next page; null where there is none.")
@@ -124,6 +132,7 @@ def as_json(feed: Feed, *, took_ms: float) -> dict[str, Any]:
         ],
         "model_version": feed.model_version,
         "fallback_level": feed.fallback_level,
+        "experiments": [{"key": key, "variant": arm} for key, arm in feed.experiments],
         "repeats": feed.repeats,
         "has_more": feed.has_more,
         "next_cursor": feed.next_cursor,

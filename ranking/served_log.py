@@ -1,5 +1,6 @@
-"""The log of what was served: the only writer of `Served`."""
+"""The log of what was served: the only writer of `Served`, and of `Exposure` beside it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -8,6 +9,7 @@ import msgspec
 from django.db import connection
 from psycopg2 import Binary
 
+from ranking.assignment import Exposed
 from ranking.feed_request import Feed, FeedRequest
 from ranking.shelves import ServedFeatures
 
@@ -25,12 +27,27 @@ _INSERT: Final = """
     FROM unnest(%s::smallint[], %s::text[], %s::text[], %s::jsonb[], %s::float8[], %s::float8[], %s::bytea[])
         AS page (position, content_id, source, sources, score, propensity, features)
 """
+# Only the first page of a user and arm adds anything.
+_EXPOSE: Final = """;
+    INSERT INTO exposure (experiment, phase, user_id, arm, exposed_at)
+    SELECT met.experiment, met.phase, %s, met.arm, %s
+    FROM unnest(%s::text[], %s::smallint[], %s::text[]) AS met (experiment, phase, arm) ON CONFLICT DO NOTHING
+"""
 
 
 def log_page(
-    feed: Feed, request: FeedRequest, seen: ServedFeatures, *, walk_id: UUID, arm: str, config: str, now: datetime
+    feed: Feed,
+    request: FeedRequest,
+    seen: ServedFeatures,
+    *,
+    walk_id: UUID,
+    arm: str,
+    config: str,
+    now: datetime,
+    exposures: Sequence[Exposed] = (),
 ) -> None:
-    """Keep a page with what made it and what the ranker saw of it, in one insert; an empty page leaves no trace.
+    """Keep a page with what made it, what the ranker saw of it and which arms acted on it, in one statement; an empty
+    page leaves no trace.
 
     Call it inside a transaction.
     """
@@ -50,5 +67,10 @@ def log_page(
         [item.propensity for item in items],
         [Binary(seen.rows.get(item.content_id, b"")) for item in items],
     ]
+    statement, values = _LAZILY + _INSERT, [*of_page, seen.feature_set, seen.counted_until, *columns]
+    if exposures:
+        met = [[each.experiment for each in exposures], [each.phase for each in exposures],
+               [each.arm for each in exposures]]  # fmt: skip
+        statement, values = statement + _EXPOSE, [*values, request.user_id, now, *met]
     with connection.cursor() as cursor:
-        cursor.execute(_LAZILY + _INSERT, [*of_page, seen.feature_set, seen.counted_until, *columns])
+        cursor.execute(statement, values)

@@ -79,6 +79,7 @@ class Supplies:
     model: ValuedModel | None
     rising: Ids
     config: FeedConfig = USUAL
+    arm: str = DEFAULT_ARM
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,7 @@ def shortlist(
         seen=seen,
         user_vector=vector,
         surface=request.surface,
-        arm=DEFAULT_ARM,
+        arm=supplies.arm,
         size=size,
         seed=seed,
         spare=max(size - request.limit, 0),

@@ -245,6 +245,8 @@ FEED_BUDGET_MS = _count("FEED_BUDGET_MS", 200, least=1)
 FEED_MAX_IN_WORK = _count("FEED_MAX_IN_WORK", 12, least=1)
 # Which stage of a feed tries something out; `ranking.explorers` says what each does, `bench exploration` what it costs.
 FEED_EXPLORER = _one_of("FEED_EXPLORER", "thompson", ("thompson", "linear", "epsilon_greedy", "diverse"))
+# Share of the users whom no experiment and nothing shipped by one reaches, to see what all of them together did.
+EXPERIMENT_HOLDOUT = min(_count("EXPERIMENT_HOLDOUT_PERCENT", 2, least=0), 50) / 100
 SNAPSHOT_DIR = VAR_DIR / "snapshots"
 # The demo player acts for any user id it is given, so it is off unless the data is the embedded default's own.
 DEMO_PLAYER = _flag("DEMO_PLAYER", EMBEDDED)

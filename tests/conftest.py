@@ -62,14 +62,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
-    """Tests with transactions of their own empty all tables, and the moderation log refuses to be emptied.
+    """Tests with transactions of their own empty all tables, and two logs refuse to be emptied.
 
-    Its other trigger, against changes and deletions, stays.
+    Their other triggers, against changes and deletions, stay.
     """
     from django.db import connection
 
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE moderation_action DISABLE TRIGGER moderation_action_keep")
+        cursor.execute("ALTER TABLE experiment_decision DISABLE TRIGGER experiment_decision_keep")
 
 
 @pytest.fixture(scope="session")

@@ -19,17 +19,19 @@ def viewer() -> Any:
 def empty_catalogue(db: None, settings: Any, tmp_path: Any) -> Iterator[None]:
     """A database without contents, without a snapshot and without a model."""
     from features import store, trends
-    from ranking import registry
+    from ranking import assignment, registry
 
     settings.SNAPSHOT_DIR = tmp_path / "snapshots"
     settings.MODEL_DIR = tmp_path / "models"
     # A busy machine must not decide what a test sees.
     settings.FEED_BUDGET_MS = 60_000
     registry.forget()
+    assignment.forget()
     store.forget()
     trends.forget()
     yield
     registry.forget()
+    assignment.forget()
     store.forget()
     trends.forget()
 

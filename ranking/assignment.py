@@ -1,0 +1,221 @@
+"""Which arms a request is in, and what follows for it: configuration, model, weights, and what is logged.
+
+No request asks the database for this. What runs is read at most once a second by a process, with the models of its
+arms; whatever cannot be read or loaded leaves in place what there was, and an arm whose model cannot be loaded serves
+the champion's pages.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+
+from ranking import registry
+from ranking.experiment_lifecycle import draft_of
+from ranking.experiment_models import Experiment
+from ranking.experiments.allocation import Allocation, held_out
+from ranking.experiments.draft import Draft, InvalidExperiment, can_act
+from ranking.experiments.overrides import MODEL, WEIGHTS, Overrides
+from ranking.feed_config import FeedConfig, config_of
+from ranking.feed_request import FeedRequest
+from ranking.ranker.bundle import BundleError, ServingBundle
+from ranking.ranker.value import Policy
+from ranking.ranker.valued import ValuedModel
+from ranking.shortlist import DEFAULT_ARM
+
+logger = logging.getLogger(__name__)
+
+RECHECK_S: Final = 1.0
+"""A start or a stop serves everywhere within this; less would be a query per request."""
+HOLDOUT_ARM: Final = "holdout"
+_PROMOTED: Final = frozenset({MODEL, WEIGHTS})
+"""Parts of a shipped arm that serve by another way: see `experiment_lifecycle.ship`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """An arm that acts on a page, to be logged with it."""
+
+    experiment: str
+    phase: int
+    arm: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What one request is served by.
+
+    Attributes
+    ----------
+    config : the feed's numbers
+    changes : of the arms, in the order of their experiments
+    bundle : the model of an arm; None for the champion
+    arms : (experiment, arm) of all that can act on this page
+    exposures : those of them that count
+    label : the same for the log
+    """
+
+    config: FeedConfig
+    changes: tuple[Overrides, ...] = ()
+    bundle: ServingBundle | None = None
+    arms: tuple[tuple[str, str], ...] = ()
+    exposures: tuple[Exposed, ...] = ()
+    label: str = DEFAULT_ARM
+
+    def serving(self, champion: ValuedModel | None) -> ValuedModel | None:
+        """The model and the weights to serve with."""
+        bundle = self.bundle if champion is None else self.bundle or champion.bundle
+        if bundle is None or not (self.bundle or any(WEIGHTS in each.parts for each in self.changes)):
+            return champion
+        policy = champion.policy if champion else Policy.default()
+        for each in self.changes:
+            policy = each.policy(policy)
+        return ValuedModel(bundle, policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One running experiment as requests read it."""
+
+    told: Draft
+    phase: int
+    allocation: Allocation
+
+    def arm_of(self, user_id: str) -> str | None:
+        """The arm of a user; staff and programs by name take part only where somebody chose their arm."""
+        if user_id in settings.INTERNAL_USERS and user_id not in self.told.chosen:
+            return None
+        return self.allocation.arm_of(user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """What runs and what was shipped at one moment."""
+
+    mark: tuple[tuple[str, int], ...] = ()
+    running: tuple[Running, ...] = ()
+    shipped: tuple[Overrides, ...] = ()
+    bundles: Mapping[str, ServingBundle] = field(default_factory=dict)
+    whole: bool = True
+
+    def config(self, changes: Sequence[Overrides]) -> FeedConfig:
+        """The usual configuration with what was shipped and what these arms change."""
+        found = config_of(settings.FEED_EXPLORER)
+        for each in changes:
+            found = each.config(found)
+        return found
+
+
+def place(request: FeedRequest) -> Placement:
+    """What a request is served by. Asks the database at most once a second per process, and never raises."""
+    board = _cache.current()
+    if not board.running and not board.shipped:
+        return Placement(config_of(settings.FEED_EXPLORER))
+    if held_out(request.user_id, settings.EXPERIMENT_HOLDOUT):
+        return Placement(config_of(settings.FEED_EXPLORER), label=HOLDOUT_ARM)
+    explores = request.profiling and request.exploration != 0.0
+    arms, exposures, changes = [], [], list(board.shipped)
+    for each in board.running:
+        if not can_act(each.told.parts, surface=request.surface, explores=explores):
+            continue
+        arm = each.arm_of(request.user_id)
+        if arm is None:
+            continue
+        arms.append((each.told.key, arm))
+        changes.append(next(known.overrides for known in each.told.arms if known.key == arm))
+        if each.allocation.counts(request.user_id):
+            exposures.append(Exposed(each.told.key, each.phase, arm))
+    bundle = next((board.bundles.get(each.model) for each in changes if each.model), None)
+    label = ",".join(f"{key}={arm}" for key, arm in arms) or DEFAULT_ARM
+    return Placement(board.config(changes), tuple(changes), bundle, tuple(arms), tuple(exposures), label)
+
+
+def running() -> tuple[Running, ...]:
+    """What runs, as this process knows it."""
+    return _cache.current().running
+
+
+def forget() -> None:
+    """Drop what this process knows, so that the next request looks at the database."""
+    _cache.expire()
+
+
+class _Cache:
+    """The board of this process. A request that finds another one reading goes on with the old board."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._checked_at = float("-inf")
+        self._board: Board | None = None
+        self._complained_of: set[str] = set()
+
+    def expire(self) -> None:
+        self._board = None
+
+    def current(self) -> Board:
+        held = self._board
+        if held is not None and time.monotonic() - self._checked_at < RECHECK_S:
+            return held
+        # Only the very first request has to wait: it has nothing to go on with.
+        if self._lock.acquire(blocking=held is None):
+            try:
+                held = self._board = self._read()
+                self._checked_at = time.monotonic()
+            finally:
+                self._lock.release()
+        return held or Board()
+
+    def _read(self) -> Board:
+        held = self._board or Board()
+        try:
+            rows = list(
+                Experiment.objects.filter(state__in=("running", "shipped")).order_by("shipped_at", "started_at", "key")
+            )
+        except (OperationalError, InterfaceError) as error:
+            self._complain("the database", error)
+            return held
+        mark = tuple((row.key, row.revision) for row in rows)
+        if mark == held.mark and held.whole:
+            return held
+        return self._made(mark, rows, held)
+
+    def _made(self, mark: tuple[tuple[str, int], ...], rows: Sequence[Experiment], held: Board) -> Board:
+        running, shipped = [], []
+        for row in rows:
+            try:
+                told = draft_of(row)
+            except InvalidExperiment as error:  # stored by a code that knew other parts
+                self._complain(row.key, error)
+                continue
+            if row.state == Experiment.State.RUNNING:
+                running.append(Running(told, row.phase, told.allocation(row.phase)))
+            else:
+                won = next(arm.overrides.document for arm in told.arms if arm.key == row.winner)
+                shipped.append(Overrides({name: value for name, value in won.items() if name not in _PROMOTED}))
+        wanted = {arm.overrides.model for each in running for arm in each.told.arms if arm.overrides.model}
+        bundles: dict[str, ServingBundle] = {}
+        for version in wanted:
+            bundle = held.bundles.get(version) or self._loaded(version)
+            if bundle is not None:
+                bundles[version] = bundle
+        return Board(mark, tuple(running), tuple(shipped), bundles, whole=len(bundles) == len(wanted))
+
+    def _loaded(self, version: str) -> ServingBundle | None:
+        try:
+            return registry.load_version(version)
+        except (registry.RegistryError, BundleError) as error:
+            self._complain(version, error)
+            return None
+
+    def _complain(self, about: str, error: Exception) -> None:
+        if about not in self._complained_of:
+            logger.error("experiments go on without %s: %s", about, error)
+            self._complained_of.add(about)
+
+
+_cache = _Cache()
