@@ -19,7 +19,7 @@ API_PREFIX: Final = "/api/"
 PREFLIGHT_S: Final = 7_200
 METHODS: Final = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
 REQUEST_HEADERS: Final = "authorization, content-type, content-encoding"
-EXPOSED: Final = "Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
+EXPOSED: Final = "Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-Request-ID"
 
 # Swagger UI styles itself with inline style attributes and has one inline boot script of its own.
 DOCS_PATH = "/api/docs"
