@@ -18,8 +18,11 @@ from recsys.logs import REQUEST_ID
 
 HEADER: Final = "X-Request-ID"
 # In the environment of the request, which both doors of the events share (`events_door`).
+RELEASE_HEADER: Final = "X-Release"
+"""On answers about health only: deployments look there for what runs."""
 KEPT: Final = "recsys.request_id"
-QUIET: Final = frozenset({"/livez", "/readyz", "/metrics"})
+HEALTH: Final = frozenset({"/livez", "/readyz"})
+QUIET: Final = HEALTH | {"/metrics"}
 _FIT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}\Z")
 FAILURES: Final = 500
 
@@ -40,6 +43,8 @@ class RequestIds:
         try:
             response = self.get_response(request)
             response.headers[HEADER] = name
+            if request.path in HEALTH and settings.RELEASE:
+                response.headers[RELEASE_HEADER] = settings.RELEASE
             if response.status_code >= FAILURES:
                 _name_in_body(response, name)
             if self.writes and request.path not in QUIET:

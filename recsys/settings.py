@@ -18,6 +18,8 @@ from recsys.embedded import addresses
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("RECSYS_VAR_DIR") or BASE_DIR / "var").resolve()
+# The name of the release this is, where `manage.py deploy` made it one.
+RELEASE = BASE_DIR.name if (BASE_DIR / "release.json").exists() else ""
 
 
 def _flag(name: str, default: bool) -> bool:

@@ -32,7 +32,11 @@ def test_secrets_and_values_are_masked(text, secret):
 
 @pytest.mark.parametrize(
     "text",
-    ["promoted ranker-20261123T101500-0123abcd; before: None", "12 tokens were counted", "https://cdn.example.com/a:b@c"],
+    [
+        "promoted ranker-20261123T101500-0123abcd; before: None",
+        "12 tokens were counted",
+        "https://cdn.example.com/a:b@c",
+    ],
 )
 def test_what_is_no_secret_stays(text):
     assert scrubbed(text) == text

@@ -19,7 +19,9 @@ def test_every_answer_has_an_id_of_its_own(client):
     assert all(len(name) == 32 for name in names)
 
 
-@pytest.mark.parametrize("given", ["short", "x" * 65, "with space inside", "line\nbreak-in-it", "-starts-wrong", "é" * 10])
+@pytest.mark.parametrize(
+    "given", ["short", "x" * 65, "with space inside", "line\nbreak-in-it", "-starts-wrong", "é" * 10]
+)
 def test_only_what_is_an_id_is_taken_from_the_caller(client, given):
     assert client.get("/livez", headers={HEADER: "caller-0001.a_B"})[HEADER] == "caller-0001.a_B"
     assert client.get("/livez", headers={HEADER: given})[HEADER] != given

@@ -79,5 +79,7 @@ def test_nothing_starts_in_production_with_what_others_know(tmp_path, setting, s
     assert tried.returncode != 0
     assert "not fit for production" in tried.stderr
     assert said in tried.stderr
-    quiet = subprocess.run(command, cwd=ROOT, env=env | {"PRODUCTION": "0"}, capture_output=True, text=True, check=False)
+    quiet = subprocess.run(
+        command, cwd=ROOT, env=env | {"PRODUCTION": "0"}, capture_output=True, text=True, check=False
+    )
     assert quiet.returncode == 0, quiet.stderr
