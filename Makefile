@@ -5,7 +5,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test chaos check bench lock format clean
+.PHONY: help setup run test chaos check bench load sbom lock format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -21,17 +21,26 @@ test: .venv/.dev ## Run the tests; ARGS="tests/events -x" is handed to pytest
 chaos: .venv/.dev ## Break a running system in every way we know, for about ten minutes; `make test` has the quick ones
 	@$(PY) -m pytest tests/chaos -m chaos $(ARGS)
 
-check: .venv/.dev ## Lint, types, import rules, missing migrations, the API description, Django's own checks
+check: .venv/.dev ## Lint, types, import rules, security, missing migrations, the API description, Django's own checks
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@$(PY) -m mypy .
 	@.venv/bin/lint-imports
+	@.venv/bin/bandit --quiet --severity-level medium --configfile pyproject.toml --recursive recsys events features ranking dashboards deploy
 	@$(PY) manage.py makemigrations --check --dry-run
 	@$(PY) manage.py spectacular --validate --fail-on-warn --file /dev/null
 	@$(PY) manage.py check
 
 bench: .venv/.runtime ## Run every benchmark
 	@$(PY) manage.py bench --all $(ARGS)
+
+load: .venv/.dev ## Play realistic users against a system of its own for a minute; docs/operations.md has real runs
+	@$(PY) deploy/load/rehearse.py $(ARGS)
+
+sbom: .venv/.dev ## Write var/sbom.json: what the product is made of, as a CycloneDX bill of materials
+	@mkdir -p var
+	@.venv/bin/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible --output-file var/sbom.json
+	@echo "var/sbom.json lists $$(grep -c '"bom-ref": "requirements-L' var/sbom.json) packages"
 
 format: .venv/.dev ## Format the code, and mend what can be mended by itself
 	@.venv/bin/ruff check --fix --quiet . || true

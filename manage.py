@@ -19,8 +19,9 @@ WITHOUT_SERVERS = frozenset(
     {"check", "collectstatic", "compilemessages", "diffsettings", "findstatic", "help", "makemessages"}
     | {"spectacular", "startapp", "startproject", "version"}
 )
-# It checks the machine first, and keeps the servers alive itself.
-OWN_SERVERS = frozenset({"up"})
+# They look at the machine first: `up` keeps the servers alive itself, `restore` needs them down, the others are about
+# real ones or about none.
+OWN_SERVERS = frozenset({"deploy", "restore", "rollback", "serve", "up"})
 
 
 def find_environment() -> None:

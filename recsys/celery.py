@@ -8,8 +8,10 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_init
+from celery.signals import task_postrun, task_prerun, worker_init
 from django.conf import settings
+
+from recsys.logs import TASK_ID
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "recsys.settings")
 
@@ -67,3 +69,14 @@ app.conf.beat_schedule = {
 def _stand_back(**_kwargs: Any) -> None:
     """Somebody waits for a page, and nobody for a tick; the worker's processes are forked later and inherit it."""
     os.nice(settings.TASK_NICENESS)
+
+
+@task_prerun.connect
+def _name_task(task_id: str, **_kwargs: Any) -> None:
+    """What the task logs says that it is this task's."""
+    TASK_ID.set(task_id)
+
+
+@task_postrun.connect
+def _forget_task(**_kwargs: Any) -> None:
+    TASK_ID.set("")

@@ -21,7 +21,7 @@ OPEN: Final = frozenset({"admin:login", "admin:logout", "admin:jsi18n"})
 """Pages of the admin that ask for no second factor: one comes from them, or leaves by them."""
 METHODS: Final = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
 REQUEST_HEADERS: Final = "authorization, content-type, content-encoding"
-EXPOSED: Final = "Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
+EXPOSED: Final = "Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-Request-ID"
 
 # Swagger UI styles itself with inline style attributes and has one inline boot script of its own.
 DOCS_PATH = "/api/docs"

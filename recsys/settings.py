@@ -14,10 +14,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 from events.cleaning.origins import is_origin
+from recsys import secrets_from
 from recsys.embedded import addresses
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("RECSYS_VAR_DIR") or BASE_DIR / "var").resolve()
+# The name of the release this is, where `manage.py deploy` made it one.
+RELEASE = BASE_DIR.name if (BASE_DIR / "release.json").exists() else ""
 
 
 def _flag(name: str, default: bool) -> bool:
@@ -107,12 +110,24 @@ def _postgres(url: str) -> dict[str, object]:
     }
 
 
+try:
+    secrets_from.take_from_files(os.environ)
+except secrets_from.SecretError as error:
+    raise ImproperlyConfigured(str(error)) from error
+
 # --- Core ------------------------------------------------------------------------------------------------------------
 EMBEDDED = "DATABASE_URL" not in os.environ or _flag("RECSYS_EMBEDDED", False)
 _embedded = addresses.load(VAR_DIR)
 # Never a known default: an unset key is made once per installation. Several hosts must share one through SECRET_KEY.
 SECRET_KEY = os.environ.get("SECRET_KEY") or _embedded.secret_key
 DEBUG = _flag("DEBUG", False)
+HTTPS = _flag("HTTPS", False)
+# Who answers the public says so, or is taken to behind TLS; then nothing starts with a secret that others know.
+PRODUCTION = _flag("PRODUCTION", HTTPS)
+if PRODUCTION and (weak := secrets_from.faults(os.environ, embedded=EMBEDDED)):
+    raise ImproperlyConfigured(f"not fit for production: {'; '.join(weak)}")
+if PRODUCTION and DEBUG:
+    raise ImproperlyConfigured("not fit for production: DEBUG shows settings and code to everybody")
 ALLOWED_HOSTS = _names("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = _names("CSRF_TRUSTED_ORIGINS", "")
 ROOT_URLCONF = "recsys.urls"
@@ -146,6 +161,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "recsys.requests.RequestIds",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -347,8 +363,11 @@ RATE_LIMITS: dict[str, tuple[float, int]] = (
 )
 
 # --- Security --------------------------------------------------------------------------------------------------------
-HTTPS = _flag("HTTPS", False)
 SECURE_SSL_REDIRECT = HTTPS
+# The platform asks for health by plain HTTP, inside.
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
+# A proxy that ends TLS says so in a header, which anybody else could write too.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS and TRUSTED_PROXY_HOPS else None
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
@@ -382,12 +401,19 @@ PROMETHEUS_EXPORT_MIGRATIONS = False
 METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")
 # Where the web workers leave their counters (their PROMETHEUS_MULTIPROC_DIR); workers on the same host read them there.
 WEB_METRICS_DIR = os.environ.get("WEB_METRICS_DIR") or str(VAR_DIR / "prometheus" / "web")
+# `json` is one object a line, for programs. A line for every request that was answered goes with it, unless told
+# otherwise.
+LOG_FORMAT = _one_of("LOG_FORMAT", "line", ("line", "json"))
+LOG_REQUESTS = _flag("LOG_REQUESTS", LOG_FORMAT == "json")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"planned": {"()": "recsys.logs.PlannedRefusals"}},
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"()": "recsys.logs.Lines", "format": "{asctime} {levelname} {name} {message}", "style": "{"},
+        "json": {"()": "recsys.logs.Objects"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
     "loggers": {
         "django.request": {"filters": ["planned"]},

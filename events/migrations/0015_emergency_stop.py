@@ -25,7 +25,7 @@ DROP FUNCTION refuse_stop_change();
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('events', '0013_content_expiry'),
+        ('events', '0014_tags_and_history_from'),
     ]
 
     operations = [

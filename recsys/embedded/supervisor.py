@@ -92,18 +92,35 @@ class Supervisor:
     def stop(self) -> None:
         """End all children, the last one first. Each has its grace; whatever is left of its group is killed."""
         for one in reversed(self._running):
-            process = one.process
-            if process is None:
-                continue
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(one.child.stop_signal)
-            deadline = time.monotonic() + one.child.grace_s
-            while process.poll() is None and time.monotonic() < deadline:
-                self._pump(0.05)
-            if process.poll() is None:
-                self._emit(one.child.name, f"did not end within {one.child.grace_s:.0f} s and is killed")
-            self._end(one)
+            self._stop(one)
         self._selector.close()
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        """Signal a child that runs."""
+        for one in self._running:
+            if one.child.name == name and one.process is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    one.process.send_signal(number)
+
+    def renew(self, name: str) -> None:
+        """End a child in its grace; the next step starts it again, and no death is counted."""
+        for one in self._running:
+            if one.child.name == name:
+                self._stop(one)
+                one.start_at = 0.0
+
+    def _stop(self, one: _Running) -> None:
+        process = one.process
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(one.child.stop_signal)
+        deadline = time.monotonic() + one.child.grace_s
+        while process.poll() is None and time.monotonic() < deadline:
+            self._pump(0.05)
+        if process.poll() is None:
+            self._emit(one.child.name, f"did not end within {one.child.grace_s:.0f} s and is killed")
+        self._end(one)
 
     def _start(self, one: _Running) -> None:
         one.child.before_start()

@@ -8,7 +8,7 @@ from contextlib import closing
 import psycopg2
 import pytest
 
-from recsys.management.commands.up import WEB_PATIENCE_S
+from recsys.embedded.programs import WEB_PATIENCE_S
 from tests.chaos.checker import check
 from tests.chaos.ledger import load
 from tests.chaos.system import eventually, stopped

@@ -10,7 +10,8 @@ from django.test import RequestFactory
 
 from recsys.deadlines import GRACE_S, DatabaseDeadline, Watch
 from recsys.embedded.preflight import WebAddress
-from recsys.management.commands.up import WEB_PATIENCE_S, processes
+from recsys.embedded.programs import WEB_PATIENCE_S
+from recsys.management.commands.up import processes
 from recsys.settings import _patience
 
 pytestmark = pytest.mark.django_db

@@ -185,6 +185,8 @@ def environ_of(case, secret):
         "CONTENT_TYPE": JSON,
         "CONTENT_LENGTH": str(len(case.body)),
         "wsgi.url_scheme": "http",
+        # Each request would get an id of its own; a caller's is kept by both doors.
+        "HTTP_X_REQUEST_ID": "both-doors-0001",
         "wsgi.input": io.BytesIO(case.body),
         "wsgi.errors": io.StringIO(),
         **({"HTTP_AUTHORIZATION": f"Bearer {secret(case.caller)}"} if case.caller else {}),

@@ -5,9 +5,7 @@ else. What each child may do, and what happens when one dies, stands in `recsys.
 """
 
 import os
-import shutil
 import signal
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -24,7 +22,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, InterfaceError, connection
 from kombu.exceptions import OperationalError as BrokerError
 
-from recsys.embedded import addresses, preflight
+from recsys.embedded import addresses, preflight, programs
 from recsys.embedded.addresses import AddressesError
 from recsys.embedded.preflight import PreflightError, WebAddress
 from recsys.embedded.process import ServerError
@@ -38,13 +36,6 @@ PROGRESS_S = 10.0
 # The first training takes a minute or two on two cores; after this the demo is better off with its fallback.
 TRAIN_PATIENCE_S = 900.0
 LIVEZ_LIMIT_S = 2.0
-# Keras training stays below this; a process that grew beyond it is replaced between two tasks.
-WORKER_MAX_KB = 2_000_000
-# Requests wait for the database more than for the processor, and those that wait together share a commit: single events
-# over 32 connections, 2 workers: about 1,000 requests/s with 4 threads, 1,500 to 2,700 with 16.
-WEB_THREADS = 16
-# Longer than any page takes. A database that stands still is then answered with 503, and the threads are free again.
-WEB_PATIENCE_S = 6
 COLOURS = {"web": "36", "work": "35", "beat": "33", "up": "32"}
 
 
@@ -55,9 +46,11 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         self.stop_requested = False
+        self.reload_requested = False
         self.may_interrupt = True
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGUSR1, self._on_reload)
         try:
             self._run(started=time.monotonic())
         except (AddressesError, PreflightError, ServerError, ChildGaveUp) as error:
@@ -72,6 +65,9 @@ class Command(BaseCommand):
         if self.may_interrupt:
             self.may_interrupt = False
             raise KeyboardInterrupt
+
+    def _on_reload(self, _number: int, _frame: FrameType | None) -> None:
+        self.reload_requested = True
 
     def _run(self, *, started: float) -> None:
         var_dir: Path = settings.VAR_DIR
@@ -114,6 +110,9 @@ class Command(BaseCommand):
         look_at = 0.0
         while not self.stop_requested:
             supervisor.step(TICK_S)
+            if self.reload_requested:
+                self.reload_requested = False
+                self._reload(supervisor)
             if time.monotonic() < look_at:
                 continue
             for label in servers.revive():
@@ -122,6 +121,13 @@ class Command(BaseCommand):
                 readiness.asked_at = None
             readiness.advance()
             look_at = time.monotonic() + LOOK_S
+
+    def _reload(self, supervisor: Supervisor) -> None:
+        """Take up changed code: web workers one after the other, while the others answer; tasks are finished first."""
+        self._emit("up", "taking up the code that is there now")
+        supervisor.send("web", signal.SIGHUP)
+        supervisor.renew("beat")
+        supervisor.renew("work")
 
     def _emit(self, name: str, line: str) -> None:
         prefix = f"{name:<4} |"
@@ -202,67 +208,35 @@ class Readiness:
 
 def processes(web: WebAddress, var_dir: Path) -> list[Child]:
     """The children in their order of starting."""
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    patience = {"DATABASE_PATIENCE_S": os.environ.get("DATABASE_PATIENCE_S") or str(WEB_PATIENCE_S)}
-    web_workers = preflight.number_from(os.environ, "WEB_WORKERS", 2, highest=64)
-    task_workers = preflight.number_from(os.environ, "TASK_WORKERS", 2, highest=64)
-    granian = ["granian", "--interface", "wsgi", "recsys.wsgi:application", "--host", web.host, "--port", str(web.port)]
-    granian += ["--workers", str(web_workers), "--blocking-threads", str(WEB_THREADS), "--runtime-threads", "1"]
-    granian += ["--no-ws", "--respawn-failed-workers", "--workers-kill-timeout", "5"]
-    celery = ["celery", "--quiet", "-A", "recsys"]
-    # Gossip and mingle are for fleets of workers, and cost seconds of start-up.
-    worker = [*celery, "worker", "--concurrency", str(task_workers), "--loglevel", "INFO"]
-    worker += ["--without-gossip", "--without-mingle", "--max-memory-per-child", str(WORKER_MAX_KB)]
-    beat = [*celery, "beat", "--schedule", str(var_dir / "celerybeat-schedule"), "--pidfile=", "--loglevel", "WARNING"]
     return [
-        child("web", granian, var_dir, {**patience, **threads}, grace_s=8),
+        child("web", web, var_dir, grace_s=8),
         # A worker whose supervisor is gone gives up its task at once: it was not acknowledged, and comes again.
-        child("work", worker, var_dir, {}, grace_s=10, orphan_signal=signal.SIGQUIT),
-        child("beat", beat, var_dir, {}, grace_s=4),
+        child("work", web, var_dir, grace_s=10, orphan_signal=signal.SIGQUIT),
+        child("beat", web, var_dir, grace_s=4),
     ]
 
 
 def child(
-    name: str,
-    module: list[str],
-    var_dir: Path,
-    environ: dict[str, str],
-    *,
-    grace_s: float,
-    orphan_signal: signal.Signals = signal.SIGTERM,
+    name: str, web: WebAddress, var_dir: Path, *, grace_s: float, orphan_signal: signal.Signals = signal.SIGTERM
 ) -> Child:
-    """A Python program of this environment as a child, with a metrics folder of its own."""
-    metrics = var_dir / "prometheus" / name
-    environ = {
-        **os.environ,
-        "RECSYS_VAR_DIR": str(var_dir),
-        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
-        "PYTHONUNBUFFERED": "1",
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-        **environ,
-    }
+    """One of the programs of this environment as a child."""
+    code = programs.code_folder(os.environ, settings.BASE_DIR)
+    environ = programs.surroundings(name, os.environ, var_dir=var_dir, folder=code)
     return Child(
         name=name,
-        # Root is usual in containers, and no task carries code: Celery's page-long warning hides the lines that matter.
-        command=[sys.executable, "-W", "ignore:You're running the worker", "-m", *module],
+        command=programs.command(name, os.environ, var_dir=var_dir, folder=code, web=web),
         environ=environ,
-        folder=settings.BASE_DIR,
+        folder=programs.HOME,
         grace_s=grace_s,
         orphan_signal=orphan_signal,
-        before_start=partial(_empty, metrics),
+        before_start=partial(programs.empty, Path(environ["PROMETHEUS_MULTIPROC_DIR"])),
     )
-
-
-def _empty(folder: Path) -> None:
-    """Metrics of processes that are gone would be counted for ever."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
 
 
 def answers(url: str) -> bool:
     """Whether a web server answers there; a refusal such as 400 is an answer too."""
     try:
-        with urllib.request.urlopen(url, timeout=LIVEZ_LIMIT_S):  # noqa: S310  built from WEB_HOST above
+        with urllib.request.urlopen(url, timeout=LIVEZ_LIMIT_S):  # noqa: S310  # nosec B310  built from WEB_HOST above
             return True
     except urllib.error.HTTPError as error:
         return error.code < 500
