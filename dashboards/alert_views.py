@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 from dashboards import alerts, charts, signals
 from dashboards.alert_models import AlertIncident, AlertRule, AlertSilence
 from dashboards.kpis import BY_KEY
+from dashboards.stats.alerting import Kind
 from dashboards.views import board_page, context_of, state_of
 
 SEE: Final = "dashboards.view_alertincident"
@@ -48,11 +49,28 @@ def watched(rule: AlertRule) -> tuple[str, str]:
     return (found.title, found.unit) if found else (rule.kpi, "")
 
 
+def condition(rule: AlertRule, unit: str) -> str:
+    """What makes a rule fire, in words."""
+    bound = f"{abs(rule.bound):g}"
+    with_unit = f"{bound} {unit}".strip()
+    words = {
+        Kind.ABOVE: f"above {with_unit}", Kind.BELOW: f"below {with_unit}",
+        Kind.WEEKDAY_CHANGE: f"{'fell' if rule.bound >= 0 else 'rose'} by {bound} % in a week",
+        Kind.ANOMALY: f"unusual for the weekday, z {bound}", Kind.NO_DATA: "nothing came, where something used to",
+    }[Kind(rule.kind)]  # fmt: skip
+    words += f", {rule.in_row} in a row" if rule.in_row > 1 else ""
+    words += f", from {rule.least_users} users on" if rule.least_users else ""
+    return words + (f"; quiet while “{rule.quiet_under.name}” fires" if rule.quiet_under else "")
+
+
 @needs(SEE)
 def alerts_page(request: HttpRequest) -> HttpResponse:
     """Open incidents first, then every rule, then what is over."""
     incidents = AlertIncident.objects.select_related("rule").order_by("-fired_at")
-    rules = [(rule, *watched(rule)) for rule in AlertRule.objects.select_related("quiet_under").order_by("name")]
+    rules = []
+    for rule in AlertRule.objects.select_related("quiet_under").order_by("name"):
+        title, unit = watched(rule)
+        rules.append((rule, title, condition(rule, unit)))
     context = context_of(
         state_of(request), board="alerts", open=incidents.filter(resolved_at=None), rules=rules,
         past=incidents.exclude(resolved_at=None)[:MOST_PAST],
