@@ -7,7 +7,7 @@ Written by `rollup_rows`, `numbering` and `figures` only, and of one reporting t
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from dashboards import alert_models, moderation_models, screening_models  # noqa: F401  Django looks for tables here
+from dashboards import alert_models, history_models, moderation_models, screening_models  # noqa: F401  Django looks for tables here
 
 
 class KpiDay(models.Model):
