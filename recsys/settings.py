@@ -311,6 +311,8 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     # Words that several answers use for different choices.
     "ENUM_NAME_OVERRIDES": {
+        "StopKindEnum": "events.stops.KINDS",
+        "SubjectKindEnum": "dashboards.casework.log.SUBJECTS",
         "PolicyEnum": "dashboards.casework.policies.CODES",
         "GrainEnum": ["hour", "day", "week", "month"],
         "SimilarityEnum": ["similar", "category", "latest"],

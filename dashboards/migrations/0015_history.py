@@ -7,25 +7,25 @@ from django.db import migrations, models
 WRITE = """
 CREATE FUNCTION note_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    key text := TG_ARGV[0];
+    named text := TG_ARGV[0];
     unsaid text[] := TG_ARGV[1]::text[];
     who text := coalesce(current_setting('recsys.actor', true), '');
 BEGIN
     IF TG_OP = 'UPDATE' THEN
         INSERT INTO change_history (at, "table", row_id, op, actor, before, after)
-        SELECT clock_timestamp(), TG_TABLE_NAME, was.doc->>key, 'U', who, changed.before, changed.after
+        SELECT clock_timestamp(), TG_TABLE_NAME, was.doc->>named, 'U', who, changed.before, changed.after
         FROM (SELECT to_jsonb(r) - unsaid AS doc FROM old_rows r) was
-        JOIN (SELECT to_jsonb(r) - unsaid AS doc FROM new_rows r) now ON now.doc->>key = was.doc->>key
+        JOIN (SELECT to_jsonb(r) - unsaid AS doc FROM new_rows r) now ON now.doc->>named = was.doc->>named
         CROSS JOIN LATERAL (
             SELECT jsonb_object_agg(k, was.doc->k) AS before, jsonb_object_agg(k, now.doc->k) AS after
             FROM jsonb_object_keys(was.doc) k WHERE was.doc->k IS DISTINCT FROM now.doc->k) changed
         WHERE was.doc <> now.doc;
     ELSIF TG_OP = 'DELETE' THEN
         INSERT INTO change_history (at, "table", row_id, op, actor, before)
-        SELECT clock_timestamp(), TG_TABLE_NAME, to_jsonb(r)->>key, 'D', who, to_jsonb(r) - unsaid FROM old_rows r;
+        SELECT clock_timestamp(), TG_TABLE_NAME, to_jsonb(r)->>named, 'D', who, to_jsonb(r) - unsaid FROM old_rows r;
     ELSE
         INSERT INTO change_history (at, "table", row_id, op, actor, after)
-        SELECT clock_timestamp(), TG_TABLE_NAME, to_jsonb(r)->>key, 'I', who, to_jsonb(r) - unsaid FROM new_rows r;
+        SELECT clock_timestamp(), TG_TABLE_NAME, to_jsonb(r)->>named, 'I', who, to_jsonb(r) - unsaid FROM new_rows r;
     END IF;
     RETURN NULL;
 END $$;
