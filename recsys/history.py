@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from django.conf import settings
-from django.db import connection
+from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -31,11 +31,18 @@ class Actor:
         try:
             return self.get_response(request)
         finally:
-            # A connection that broke meanwhile took the name with it.
-            if connection.connection is not None and connection.is_usable():
-                _tell("")
+            _forget()
 
 
 def _tell(actor: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_TELL, [actor])
+
+
+def _forget() -> None:
+    """Take the name back; a connection that cannot is given up, and the name with it."""
+    try:
+        _tell("")
+    except Error:
+        if not connection.in_atomic_block:
+            connection.close()
