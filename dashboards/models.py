@@ -9,6 +9,7 @@ from django.db import models
 
 from dashboards import (  # noqa: F401  Django looks for tables here
     alert_models,
+    history_models,
     moderation_models,
     screening_models,
     signal_models,

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.utils import timezone
 
 from dashboards import moderation, moderation_reports
+from dashboards.history_models import ChangeHistory
 from dashboards.moderation import Decision, Moderator
 from dashboards.moderation_models import ModerationAction, ModerationCase, Report
 from events.admin_base import ReadOnlyAdmin
@@ -59,3 +60,14 @@ class ReportAdmin(ReadOnlyAdmin):
     search_fields = ("subject_id__exact", "reporter_id__exact")
     search_help_text = "Id of a subject or a reporter."
     ordering = ("-reported_at",)
+
+
+@admin.register(ChangeHistory)
+class ChangeHistoryAdmin(ReadOnlyAdmin):
+    """What the database wrote down about changes of catalogue, rules, weights, models, lists, keys and roles."""
+
+    list_display = ("at", "table", "row_id", "op", "actor", "before", "after")
+    list_filter = ("table", "op")
+    search_fields = ("row_id__exact", "actor__exact")
+    search_help_text = "Id of a row, or a member of staff such as: staff 5."
+    ordering = ("-id",)

@@ -1,13 +1,14 @@
 """What a moderator needs to know of one case: the subject, its reports, its author, earlier decisions."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Avg, Count
+from django.db.models import Avg, Count, Q, QuerySet
 
-from dashboards import moderation_log
+from dashboards import moderation_context, moderation_log
 from dashboards.casework.log import DECISIONS, LOGGED, REPORT, REVERSALS
 from dashboards.casework.policies import POLICIES
 from dashboards.moderation import Moderator
@@ -16,11 +17,12 @@ from events import queries
 from features.content_stats import content_stats
 from features.shown_media import elsewhere, shown_url
 
-VIEWS: Final = ("open", "escalated", "appeals", "hidden", "late", "mine", "closed")
+VIEWS: Final = ("open", "escalated", "appeals", "hidden", "flagged", "late", "mine", "closed")
 LATE_AFTER: Final = timedelta(hours=24)
 MOST_ENTRIES: Final = 30
 MOST_CONTENTS: Final = 6
 MOST_DETAILS: Final = 5
+WITHHELD: Final = "child_safety"
 
 
 def summary(case: ModerationCase, *, now: datetime) -> dict[str, Any]:
@@ -37,6 +39,7 @@ def summary(case: ModerationCase, *, now: datetime) -> dict[str, Any]:
         "blocked_countries": case.blocked_countries,
         "feed_eligible": case.feed_eligible,
         "reports": case.reports,
+        "flags": case.flags,
         "reasons": case.reasons,
         "appeals": case.appeals,
         "priority": case.priority,
@@ -52,7 +55,9 @@ def facts(case: ModerationCase, moderator: Moderator, *, now: datetime) -> dict[
     content_id = _content_of(case)
     return {
         **summary(case, now=now),
-        "content": _content(content_id, now=now) if content_id else None,
+        "content": _content(content_id, case, now=now) if content_id else None,
+        "screening": moderation_context.screening_of(content_id),
+        "similar": moderation_context.similar_to(content_id),
         "text": _text(case),
         "reported": _reported(case),
         "author": _author(case.author_id, now=now),
@@ -75,11 +80,13 @@ def _text(case: ModerationCase) -> str:
     return comment.text if comment else ""
 
 
-def _content(content_id: str, *, now: datetime) -> Mapping[str, Any] | None:
+def _content(content_id: str, case: ModerationCase, *, now: datetime) -> Mapping[str, Any] | None:
     card = queries.content_cards([content_id]).get(content_id)
     if card is None:
         return None
     figures = content_stats(content_id, now=now).total
+    # What a list names as abuse of children is shown to nobody; it is reported, not judged by eye.
+    withheld = WITHHELD in case.flags
     return {
         "content_id": card.content_id,
         "caption": card.caption,
@@ -89,8 +96,9 @@ def _content(content_id: str, *, now: datetime) -> Mapping[str, Any] | None:
         "language": card.language,
         "duration_s": card.duration_s,
         # Whatever else stands there must not end up in a src attribute.
-        "media_url": shown_url(card.media_url),
-        "thumbnail_url": shown_url(card.thumbnail_url),
+        "media_url": "" if withheld else shown_url(card.media_url),
+        "thumbnail_url": "" if withheld else shown_url(card.thumbnail_url),
+        "media_withheld": withheld,
         "media_elsewhere": elsewhere(card.media_url) or elsewhere(card.thumbnail_url),
         "reach": {"impressions": figures.impressions, "views": figures.views, "hides": figures.hides},
     }
@@ -190,7 +198,27 @@ def _colleague(actor_id: int | None, moderator: Moderator) -> str:
     return f"staff {actor_id}" if moderator.lead else "a moderator"
 
 
-def waiting(moderator: Moderator, *, view: str, now: datetime, limit: int) -> list[ModerationCase]:
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """What cases of a view are listed: about one kind of subject, for one policy, of one author, at least so urgent."""
+
+    kind: str = ""
+    policy: str = ""
+    author_id: str = ""
+    least_priority: int = 0
+
+    def of(self, rows: QuerySet[ModerationCase]) -> QuerySet[ModerationCase]:
+        """Those of some cases."""
+        rows = rows.filter(priority__gte=self.least_priority) if self.least_priority else rows
+        rows = rows.filter(subject_kind=self.kind) if self.kind else rows
+        rows = rows.filter(author_id=self.author_id) if self.author_id else rows
+        named = Q(reasons__has_key=self.policy) | Q(flags__has_key=self.policy)
+        return rows.filter(named) if self.policy else rows
+
+
+def waiting(
+    moderator: Moderator, *, view: str, now: datetime, limit: int, narrowed: Narrowed | None = None
+) -> list[ModerationCase]:
     """The cases of one view of the queue, the most urgent first."""
     rows = ModerationCase.objects.order_by("-priority", "opened_at", "case_id")
     views: dict[str, Any] = {
@@ -198,8 +226,9 @@ def waiting(moderator: Moderator, *, view: str, now: datetime, limit: int) -> li
         "escalated": rows.filter(status=ModerationCase.Status.ESCALATED),
         "appeals": rows.filter(appeals__gt=0),
         "hidden": rows.filter(held=True),
+        "flagged": rows.exclude(flags={}),
         "late": rows.exclude(status=ModerationCase.Status.CLOSED).filter(opened_at__lt=now - LATE_AFTER),
         "mine": rows.filter(claimed_by=moderator.id, claim_expires_at__gt=now),
         "closed": ModerationCase.objects.filter(status=ModerationCase.Status.CLOSED).order_by("-settled_at", "case_id"),
     }
-    return list(views[view][:limit])
+    return list((narrowed or Narrowed()).of(views[view])[:limit])

@@ -134,6 +134,21 @@ class ModerationCase(models.Model):
         return f"{self.subject_kind} {self.subject_id}"
 
 
+class SavedView(models.Model):
+    """A choice of cases that a moderator gave a name."""
+
+    owner = models.BigIntegerField(help_text="The member of staff.")
+    name = models.CharField(max_length=40)
+    params = models.JSONField(help_text="Parameters of the list of cases.")
+
+    class Meta:
+        db_table = "moderation_view"
+        constraints = (models.UniqueConstraint(fields=["owner", "name"], name="moderation_view_once"),)
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Report(models.Model):
     """One person's report of one subject."""
 

@@ -177,6 +177,7 @@ class CaseAnswer(serializers.Serializer[Any]):
     blocked_countries = serializers.ListField(child=serializers.CharField())
     feed_eligible = serializers.BooleanField()
     reports = serializers.IntegerField()
+    flags = serializers.DictField(child=serializers.FloatField(), help_text="Of the automatic check: score by policy.")
     reasons = serializers.DictField(child=serializers.IntegerField())
     appeals = serializers.IntegerField()
     priority = serializers.FloatField()
@@ -190,6 +191,8 @@ class FactsAnswer(CaseAnswer):
     """All that is known of a case."""
 
     content = serializers.DictField(allow_null=True)
+    screening = serializers.DictField(allow_null=True, help_text="The newest verdict of the automatic check.")
+    similar = serializers.ListField(child=serializers.DictField(), help_text="Contents with the same file or words.")
     text = serializers.CharField(allow_blank=True)
     reported = serializers.ListField(child=serializers.DictField())
     author = serializers.DictField(allow_null=True)

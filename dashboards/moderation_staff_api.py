@@ -16,7 +16,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from dashboards import moderation, moderation_appeals, moderation_facts
+from dashboards.casework.log import SUBJECTS
+from dashboards.casework.policies import CODES
 from dashboards.moderation import Decision, Moderator
+from dashboards.moderation_facts import Narrowed
 from dashboards.moderation_models import ModerationCase
 from dashboards.moderation_serializers import (
     AnswerBody,
@@ -30,6 +33,7 @@ from dashboards.moderation_serializers import (
     NoteBody,
     QueueAnswer,
 )
+from events.authentication import valid_id
 from events.bodies import JsonBody
 from events.errors import Forbidden, NotFound
 from events.serializers import ErrorAnswer
@@ -121,16 +125,26 @@ class CasesView(StaffView):
         summary="List cases",
         parameters=[
             OpenApiParameter("view", str, enum=list(moderation_facts.VIEWS), default="open"),
+            OpenApiParameter("kind", str, enum=list(SUBJECTS), description="About what."),
+            OpenApiParameter("policy", str, enum=list(CODES), description="Reported or flagged for it."),
+            OpenApiParameter("author_id", str, description="Of one author."),
+            OpenApiParameter("least_priority", int, description="1 to 100."),
             OpenApiParameter("count", int, default=50, description=f"1 to {MOST_LISTED}."),
         ],
         responses={200: QueueAnswer, **REFUSALS},
     )
     def get(self, request: Request) -> Response:
         params = request.query_params
-        only(params, ("view", "count"))
+        only(params, ("view", "count", "kind", "policy", "author_id", "least_priority"))
         view = one_of(params, "view", moderation_facts.VIEWS, default="open")
         limit, now = whole_number(params, "count", default=50, most=MOST_LISTED), timezone.now()
-        cases = moderation_facts.waiting(moderator_of(request), view=view, now=now, limit=limit)
+        narrowed = Narrowed(
+            kind=one_of(params, "kind", ("", *SUBJECTS), default=""),
+            policy=one_of(params, "policy", ("", *CODES), default=""),
+            author_id=valid_id(params["author_id"], field="author_id") if params.get("author_id") else "",
+            least_priority=whole_number(params, "least_priority", default=0, most=100),
+        )
+        cases = moderation_facts.waiting(moderator_of(request), view=view, now=now, limit=limit, narrowed=narrowed)
         items = [moderation_facts.summary(case, now=now) for case in cases]
         return Response(QueueAnswer({"view": view, "items": items}).data)
 

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from dashboards import moderation, moderation_reports, screening
+from dashboards import moderation, moderation_erasure, moderation_reports, screening
 
 
 @shared_task(name="dashboards.moderation_tasks.take_reports", acks_late=True)
@@ -18,6 +18,12 @@ def screen_uploads() -> None:
     for _ in range(screening.ROUNDS):
         if not screening.screen_due(now=timezone.now()).verdicts:
             return
+
+
+@shared_task(name="dashboards.moderation_tasks.drop_expired", acks_late=True)
+def drop_expired() -> None:
+    """Forget settled reports, appeals and verdicts that are older than they are kept."""
+    moderation_erasure.drop_expired(now=timezone.now())
 
 
 @shared_task(name="dashboards.moderation_tasks.expire_due", acks_late=True)

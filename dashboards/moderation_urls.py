@@ -5,6 +5,7 @@ from django.urls import include, path
 from dashboards import moderation_api as api
 from dashboards import moderation_pages as pages
 from dashboards import moderation_staff_api as staff
+from dashboards import moderation_views as views
 from dashboards import stops_api as stops
 
 _QUEUE = "api/v1/moderation"
@@ -28,6 +29,8 @@ urlpatterns = [
     path(f"{_QUEUE}/cases/<int:case_id>/decisions", staff.DecideView.as_view(), name="moderation-decide"),
     path(f"{_QUEUE}/decisions/<uuid:decision_id>/undo", staff.UndoView.as_view(), name="moderation-undo"),
     path(f"{_QUEUE}/decisions/<uuid:decision_id>/appeal", staff.AnswerView.as_view(), name="moderation-answer"),
+    path(f"{_QUEUE}/views", views.SavedViewsView.as_view(), name="moderation-views"),
+    path(f"{_QUEUE}/views/<int:view_id>", views.SavedViewView.as_view(), name="moderation-view"),
     path(f"{_QUEUE}/stops", stops.StopsView.as_view(), name="moderation-stops"),
     path(f"{_QUEUE}/stops/<int:stop_id>", stops.StopView.as_view(), name="moderation-stop"),
     path(f"{_QUEUE}/bulk", staff.BulkView.as_view(), name="moderation-bulk"),

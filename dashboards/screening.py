@@ -59,6 +59,8 @@ class ScreeningReport:
 def screen_due(*, now: datetime, limit: int = AT_ONCE) -> ScreeningReport:
     """Judge uploads that are new or changed, oldest first; several processes never judge the same one at once."""
     counts: dict[str, int] = {}
+    if not UploadSigns.objects.filter(due=True).exists():
+        return ScreeningReport()
     rules = rules_in_force()
     banned = screening_lists.listed(), screening_lists.removed()
     with transaction.atomic():

@@ -43,16 +43,17 @@ def _row(looked: Looked, card: ContentCard, known: UploadSigns | None, *, now: d
         text_key=key_of(text_of(card)), changed_at=now, due=True,
     )  # fmt: skip
     found = looked.found
+    same = known is not None and known.media_digest == looked.media_digest
     if not looked.media_digest:
         row.media = UploadSigns.Media.NONE
-    elif looked.code:
+    elif looked.code and not (same and known is not None and known.media == UploadSigns.Media.SEEN):
         row.media, row.media_code = UploadSigns.Media.FAILED, looked.code
     elif found is not None:
         row.media, row.media_code, row.sha256 = UploadSigns.Media.SEEN, found.visual_code, looked.sha256
         row.hashes, row.crop_hashes = found.hashes, found.crop_hashes
         row.indecency, row.indecency_version = found.indecency, found.indecency_version
-    elif known is not None and known.media_digest == looked.media_digest:
-        # New words only; the media are looked at again, and until then are what they were.
+    elif same and known is not None:
+        # New words only, or a server that is away: media that were seen before are what they were.
         for name in ("media", "media_code", "sha256", "hashes", "crop_hashes", "indecency", "indecency_version"):
             setattr(row, name, getattr(known, name))
     else:

@@ -52,8 +52,9 @@ _cache: dict[str, Banned] = {}
 
 def listed() -> Banned:
     """What the lists say; read again only after one changed."""
-    versions = HashList.objects.order_by("name").values_list("name", "version")
-    version = ", ".join(f"{name} {number}" for name, number in versions)
+    versions = HashList.objects.order_by("pk").values_list("name", "pk", "version")
+    # With the key: a list that is dropped and made again begins to count anew.
+    version = ", ".join(f"{name} {key}.{number}" for name, key, number in versions)
     return _kept("listed", version) or _keep("listed", _read_lists(version))
 
 

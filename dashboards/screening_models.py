@@ -5,6 +5,7 @@ keeps the numbers it was made of, so that a changed rule can be tried on what ca
 """
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import RegexValidator
 from django.db import models
 
@@ -50,6 +51,9 @@ class UploadSigns(models.Model):
             # screening: how much somebody uploads, and who else says the same.
             models.Index(fields=["creator_id", "uploaded_at"], name="upload_signs_creator"),
             models.Index(fields=["text_key", "uploaded_at"], name="upload_signs_text", condition=~models.Q(text_key=0)),
+            # moderation_context: the same file, and clips of which at least one frame has the very same hash.
+            models.Index(fields=["sha256"], name="upload_signs_sha256", condition=~models.Q(sha256="")),
+            GinIndex(fields=["hashes"], name="upload_signs_hashes"),
         )
 
     def __str__(self) -> str:

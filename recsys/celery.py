@@ -47,6 +47,7 @@ app.conf.beat_schedule = {
         # A report made in the player is in the queue, and counts towards hiding, within half a minute.
         ("take reports", "dashboards.moderation_tasks.take_reports", MINUTE_S / 2),
         ("end what has expired", "dashboards.moderation_tasks.expire_due", MINUTE_S / 2),
+        ("drop old reports", "dashboards.moderation_tasks.drop_expired", 6 * HOUR_S),
         ("measure KPIs", "dashboards.tasks.measure_kpis", 5 * MINUTE_S),
         # One reading in five minutes; the other ticks find it there.
         ("read signals", "dashboards.tasks.read_signals", MINUTE_S),

@@ -27,7 +27,7 @@ _ALERTS: Final = (
 _SEE_MODELS: Final = ("features.view_*", "ranking.view_*")
 _MODERATE: Final = (
     *_SEE_CONTENTS, "events.view_userprofile", "events.view_event", "events.change_content",
-    "dashboards.view_moderationcase", "dashboards.decide_moderationcase",
+    "dashboards.view_moderationcase", "dashboards.decide_moderationcase", "dashboards.view_screening",
 )  # fmt: skip
 ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     # Keys, and the events that were refused with what is in them: whoever mends a client has to see what it sent.
@@ -45,7 +45,10 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     # Escalated cases, bulk, the decisions of others, and the log with who decided.
     "moderation lead": (
         *_MODERATE, *_SEE_FIGURES, "dashboards.lead_moderationcase", "dashboards.view_moderationaction",
-        "dashboards.view_report", "dashboards.view_appeal",
+        "dashboards.view_report", "dashboards.view_appeal", "dashboards.view_changehistory",
+        # The rules of the automatic check and the lists it compares with.
+        "dashboards.view_screeningrule", "dashboards.add_screeningrule", "dashboards.change_screeningrule",
+        "dashboards.*_hashlist", "dashboards.*_hashentry", "dashboards.view_uploadsigns",
     ),
     "ml-engineer": (*_SEE_CONTENTS, *_SEE_WORK, *_SEE_FIGURES, *_ALERTS, "features.*", "ranking.*"),
     "privacy officer": (*_SEE_CONTENTS, *_SEE_PEOPLE, *_SEE_FIGURES, "features.view_*", "events.view_deadletter",

@@ -174,6 +174,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
     "recsys.middleware.Gate",
+    "recsys.history.Actor",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -225,6 +226,10 @@ INTERNAL_USERS = frozenset(_names("INTERNAL_USERS", ""))
 AUTO_HIDE = _one_of("AUTO_HIDE", "medium", ("off", "low", "medium", "high"))
 # Creators whom no crowd can hide.
 AUTO_HIDE_NEVER = frozenset(_names("AUTO_HIDE_NEVER", ""))
+# What people reported and how authors objected is forgotten so many days later, once it is settled; verdicts of the
+# automatic check after so many. Decisions and their reasons stay.
+REPORT_DAYS = _count("REPORT_DAYS", 365, least=1)
+SCREENING_DAYS = _count("SCREENING_DAYS", 180, least=8)
 # 1 keeps new contents out of feeds until the automatic check has let them in: some seconds for text, longer for media.
 # 0 shows them at once, and takes back within seconds what the check objects to.
 UPLOADS_WAIT = _flag("UPLOADS_WAIT", False)
@@ -324,6 +329,8 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     # Words that several answers use for different choices.
     "ENUM_NAME_OVERRIDES": {
+        "StopKindEnum": "events.stops.KINDS",
+        "SubjectKindEnum": "dashboards.casework.log.SUBJECTS",
         "PolicyEnum": "dashboards.casework.policies.CODES",
         "GrainEnum": ["hour", "day", "week", "month"],
         "SimilarityEnum": ["similar", "category", "latest"],
@@ -378,7 +385,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _flag("HSTS_SUBDOMAINS", 
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_CLIENT_IP_CALLABLE = "events.authentication.address_of"
+AXES_CLIENT_IP_CALLABLE = "recsys.login_address.of"
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
 AXES_LOCKOUT_TEMPLATE = "admin/locked.html"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import numpy_pickle  # type: ignore[import-untyped]
+from joblib import numpy_pickle
 
 
 class JoblibFileError(ValueError):

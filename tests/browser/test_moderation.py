@@ -206,3 +206,70 @@ def test_the_page_fits_and_complains_of_nothing(browser, live_server, queue, loo
     assert page.evaluate("document.documentElement.scrollWidth") <= look[0]
     assert page.faults == []
     page.context.close()
+
+
+def make_lead() -> None:
+    from django.contrib.auth.models import Group, User
+
+    User.objects.get(username="ann").groups.add(Group.objects.get(name="moderation lead"))
+
+
+def test_a_lead_stops_a_tag_with_one_click_and_lifts_it_with_one_key(browser, live_server, queue):
+    from events.queries import eligible
+
+    make_lead()
+    page = open_queue(browser, live_server.url, (1440, 900, "light"))
+    assert len(eligible([f"clip-{number}" for number in range(CASES)])) == CASES
+    page.click("[data-stop=tag]")
+    page.wait_for_selector("#toast:not([hidden])")
+    assert page.inner_text("#toast-text") == "Stopped everywhere: tag sea"
+    assert eligible([f"clip-{number}" for number in range(CASES)]) == set()
+    page.wait_for_selector("body:not([data-busy])")
+    press(page, "u")
+    assert len(eligible([f"clip-{number}" for number in range(CASES)])) == CASES
+    assert page.faults == []
+    page.context.close()
+
+
+def test_a_view_is_narrowed_saved_used_and_forgotten(browser, live_server, queue):
+    page = open_queue(browser, live_server.url, (1440, 900, "light"))
+    page.wait_for_selector("#waiting tr")
+    page.select_option("#narrow-policy", "threat")
+    page.wait_for_selector("body:not([data-busy])")
+    assert page.locator("#waiting tr").count() == 1
+    page.fill("#narrow-name", "threats")
+    page.click("#narrow [type=submit]")
+    page.wait_for_selector("#saved button")
+    page.wait_for_selector("body:not([data-busy])")
+    page.select_option("#narrow-policy", "")
+    page.wait_for_selector("body:not([data-busy])")
+    assert page.locator("#waiting tr").count() == CASES
+    page.click("#saved button >> nth=0")
+    page.wait_for_selector("body:not([data-busy])")
+    assert page.locator("#waiting tr").count() == 1
+    page.click("#saved button >> nth=1")
+    page.wait_for_selector("#saved button", state="detached")
+    assert page.faults == []
+    page.context.close()
+
+
+def test_the_pages_of_stops_rules_and_the_second_factor_fit_and_complain_of_nothing(browser, live_server, queue, look):
+    from django.utils import timezone
+
+    from events import stops
+
+    make_lead()
+    stops.start("tag", "a-very-long-tag-" * 12, reason="words " * 30, by=1, now=timezone.now())
+    page = open_queue(browser, live_server.url, look)
+    pages = {
+        "stops": "/moderation/stops/", "dry-run": "/admin/dashboards/screeningrule/dry-run/",
+        "rules": "/admin/dashboards/screeningrule/", "second-factor": "/admin/second-factor/",
+    }  # fmt: skip
+    for name, path in pages.items():
+        page.goto(path)
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth") <= look[0], name
+        if SHOTS:
+            page.screenshot(path=Path(SHOTS) / f"{name}-{look[0]}-{look[2]}.png", full_page=True)
+    assert page.faults == []
+    page.context.close()

@@ -88,3 +88,20 @@ def test_what_a_moderator_takes_out_is_absent_and_comes_back_with_undo(feed):
             assert maker not in {item["content"]["creator_id"] for item in page["items"]}
         moderation.undo(made, moderation.Moderator(1), now=timezone.now())
         assert target in queries.eligible_cards([target]), kind
+
+
+def test_an_emergency_stop_is_obeyed_by_open_walks_lists_and_trends_and_lifting_it_ends_it(feed, server, staff):
+    lead = staff("moderation lead")
+    again = {"limit": 5, "cursor": feed("walker", limit=5)["next_cursor"]}
+    target = feed("walker", **again)["items"][0]["content_id"]
+    maker = queries.content(target)["creator_id"]
+    body = {"kind": "creator", "value": maker, "reason": "an accident"}
+    stop_id = lead.post("/api/v1/moderation/stops", body, format="json").json()["stop_id"]
+    similar = f"/api/v1/contents/{target}/similar"
+    for page in (feed("walker", **again), feed("walker"), server.get(similar).json()):
+        assert maker not in {item["content"]["creator_id"] for item in page["items"]}
+    for window in ("1h", "24h"):
+        listed = server.get("/api/v1/trending", {"kind": "creator", "window": window}).json()["items"]
+        assert maker not in {each["name"] for each in listed}
+    assert lead.delete(f"/api/v1/moderation/stops/{stop_id}").status_code == 200
+    assert target in ids(feed("walker", **again))

