@@ -154,6 +154,7 @@ def _new_content(row: ContentRow) -> NewContent:
         language=row.language,
         media_url=row.media_url,
         thumbnail_url=row.thumbnail_url,
+        expires_at=row.expires_at,
     )
 
 

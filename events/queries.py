@@ -21,7 +21,7 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 from numpy.typing import NDArray
 
-from events.cleaning.audience import LEAST_AGE, Audience, Restrictions, stricter
+from events.cleaning.audience import LEAST_AGE, Audience, Restrictions, is_sensitive, stricter
 from events.cleaning.schema import EVENT_TYPES
 from events.columnar.history import History
 from events.columnar.interactions import ABSENT, ContentTable, Interactions
@@ -361,13 +361,13 @@ def catalogue_table(
         )
         rows = cursor.fetchall()
     ids, creators, metadata, languages, uploads, durations, active = zip(*rows, strict=True) if rows else ((),) * 7
-    described = [_described(json) for json in metadata]
+    described = [text_of(msgspec.json.decode(json)) for json in metadata]
     return ContentTable(
         content_id=_texts(ids),
         creator_id=_texts(creators),
-        category=_texts([category for _, _, category in described]),
+        category=_texts([category for _, category in described]),
         language=_texts(languages),
-        text=_texts([" ".join((caption, *tags)).strip() for caption, tags, _ in described]),
+        text=_texts([text for text, _ in described]),
         upload_timestamp=np.array(uploads, dtype=np.float64),
         duration_s=np.array([np.nan if length is None else length for length in durations], dtype=np.float32),
         active=np.array(active, dtype=np.bool_),
@@ -410,8 +410,7 @@ def content_sources(content_ids: Collection[str]) -> list[ContentSource]:
     for content_id, metadata, media_url, updated_at in rows.values_list(
         "content_id", "metadata", "media_url", "updated_at"
     ):
-        caption, tags, category = describe(metadata)
-        text = " ".join((caption, *tags)).strip()
+        text, category = text_of(metadata)
         sources.append(ContentSource(content_id, text, category, media_url, updated_at))
     return sources
 
@@ -599,7 +598,7 @@ _RUNNING: Final = """NOT EXISTS (
             SELECT FROM jsonb_array_elements_text(content.metadata->'tags') t
             WHERE lower(trim(ltrim(trim(t), '#'))) = s.value)))"""
 # `_released` in the words of the database; a test holds them together.
-_RELEASED: Final = f"""
+RELEASED: Final = f"""
     AND status = 'active' AND feed_eligible AND (expires_at IS NULL OR expires_at > statement_timestamp())
     AND NOT EXISTS (
         SELECT FROM suspension
@@ -614,15 +613,16 @@ def _cards(content_ids: Collection[str], audience: Audience | None) -> dict[str,
     By hand: every feed asks for a page and its spare ones, and model instances of them cost as much as the query.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_SELECT_CARDS + ("" if audience is None else _RELEASED), [list(content_ids)])
+        cursor.execute(_SELECT_CARDS + ("" if audience is None else RELEASED), [list(content_ids)])
         rows = cursor.fetchall()
     cards = {}
     for content_id, creator_id, metadata, duration_s, language, media, thumbnail, status, *limited in rows:
-        caption, tags, category = _described(metadata)
+        document = msgspec.json.decode(metadata)
+        caption, tags, category = describe(document)
         own_rating, imposed_rating, allow, deny, uploaded_s, expired = limited
         limits = Restrictions(stricter(own_rating, imposed_rating), tuple(allow), tuple(deny))
         facts = {"creator_id": creator_id, "category": category, "language": language}
-        if audience is not None and not audience.may_see(limits, **facts):
+        if audience is not None and not audience.may_see(limits, **facts, sensitive=is_sensitive(document)):
             continue
         cards[content_id] = ContentCard(
             content_id, creator_id, caption, tags, category, duration_s, language, media, thumbnail, status,
@@ -632,19 +632,30 @@ def _cards(content_ids: Collection[str], audience: Audience | None) -> dict[str,
 
 
 def describe(metadata: Any) -> tuple[str, tuple[str, ...], str]:
-    """Caption, tags and category of a content's metadata; whatever is not text counts as absent."""
+    """Caption, tags and category of a content's metadata; whatever is not text counts as absent.
+
+    A content without a caption is called by its title.
+    """
     if not isinstance(metadata, dict):
         return "", (), ""
     caption, tags, category = metadata.get("caption"), metadata.get("tags"), metadata.get("category")
     return (
-        caption if isinstance(caption, str) else "",
+        caption if isinstance(caption, str) else _title(metadata),
         tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
         category if isinstance(category, str) else "",
     )
 
 
-def _described(json: str) -> tuple[str, tuple[str, ...], str]:
-    return describe(msgspec.json.decode(json))
+def _title(metadata: Mapping[str, Any]) -> str:
+    title = metadata.get("title")
+    return title if isinstance(title, str) else ""
+
+
+def text_of(metadata: Any) -> tuple[str, str]:
+    """What a content says of itself, for whoever understands text, and its category."""
+    caption, tags, category = describe(metadata)
+    title = _title(metadata) if isinstance(metadata, dict) else ""
+    return " ".join(filter(None, (title if title != caption else "", caption, *tags))).strip(), category
 
 
 def _texts(values: Sequence[str | None]) -> NDArray[np.object_]:

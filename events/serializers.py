@@ -1,13 +1,13 @@
 """Shapes of the catalogue's HTTP bodies: contents, users, tokens. Events are decoded by `cleaning.schema`."""
 
-from typing import Any
+from typing import Any, Final
 
 from rest_framework import serializers
 
 from events.cleaning.audience import MAX_COUNTRIES, RATINGS, is_country
 from events.cleaning.preferences import MOST_NAMES, overfull
 from events.cleaning.schema import MAX_ID_CHARS, InvalidEvent, check_json, check_text
-from events.cleaning.uploads import MAX_DURATION_S, MAX_URL_CHARS, is_language, is_media_url
+from events.cleaning.uploads import DESCRIBING, MAX_DURATION_S, MAX_URL_CHARS, described, is_language, is_media_url
 from events.client_tokens import MAX_TTL_S
 
 MAX_METADATA_BYTES = 16 * 1024
@@ -23,6 +23,12 @@ class IdField(serializers.CharField):
         if not isinstance(data, str):
             raise serializers.ValidationError(f"must be text; got {type(data).__name__}")
         return _accepted(check_text, super().to_internal_value(data))
+
+
+MAX_TITLE: Final = 300
+MAX_DESCRIPTION: Final = 5_000
+MAX_TAG: Final = 100
+MAX_TAGS: Final = 50
 
 
 class FreeObject(serializers.DictField):
@@ -96,7 +102,26 @@ class ContentBody(StrictSerializer):
     expires_at = serializers.DateTimeField(
         required=False, allow_null=True, help_text="From then on nobody is shown it, at once and everywhere."
     )
-    metadata = FreeObject(required=False)
+    title = serializers.CharField(required=False, max_length=MAX_TITLE, help_text="Kept as `title` of the metadata.")
+    description = serializers.CharField(
+        required=False, max_length=MAX_DESCRIPTION, help_text="Kept as `caption` of the metadata."
+    )
+    tags = serializers.ListField(
+        child=serializers.CharField(max_length=MAX_TAG), required=False, max_length=MAX_TAGS,
+        help_text="Kept as `tags` of the metadata.",
+    )  # fmt: skip
+    category = serializers.CharField(required=False, max_length=MAX_TAG, help_text="Kept in the metadata.")
+    sensitive = serializers.BooleanField(
+        required=False, help_text="Shown only to whom `sensitive_content` is welcome. Kept in the metadata."
+    )
+    metadata = FreeObject(
+        required=False,
+        help_text="Free, but for `title`, `caption`, `tags`, `category` and `sensitive`, which are read.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        told = {name: attrs.pop(name) for name in DESCRIBING if name in attrs}
+        return {**attrs, "metadata": described(attrs.get("metadata", {}), told)} if told else attrs
 
     def validate_duration_s(self, value: float | None) -> float | None:
         if value is not None and not value > 0:

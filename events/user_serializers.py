@@ -49,7 +49,11 @@ class PreferencesBody(StrictSerializer):
     blocked_creators = NamesField(required=False)
     languages = NamesField(child=LanguageField(), required=False)
     profiling = SwitchField(required=False, help_text="Whether behaviour may shape what is recommended.")
-    sensitive_content = SwitchField(required=False, help_text="Whether contents labelled as sensitive are welcome.")
+    sensitive_content = SwitchField(
+        required=False,
+        help_text="Whether contents labelled as sensitive (`sensitive` of a content) are welcome. Nobody is shown them "
+        "who has not said so.",
+    )
 
 
 class PreferencesAnswer(serializers.Serializer[Any]):

@@ -16,7 +16,7 @@ import logging
 import math
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -30,10 +30,12 @@ from events.errors import InvalidRequest
 from events.queries import content_cards, eligible_cards
 from events.user_past import UserPast
 from features import profiles
+from features.extraction.profile import Profile
 from ranking import assignment, cursors, queries, telemetry
 from ranking.assignment import Placement
 from ranking.cursors import Cursor
 from ranking.explain import explain
+from ranking.feed_context import zone_in
 from ranking.feed_request import MAX_ITEMS, SURFACES, Feed, FeedItem, FeedRequest
 from ranking.finders import stock_with
 from ranking.model_files import Pointer
@@ -146,17 +148,27 @@ def _person(request: FeedRequest, past: UserPast, memory: queries.FeedMemory, *,
     if request.seed_content_id is not None:
         withheld |= {request.seed_content_id}
     profile = profiles.from_documents(past.demographics, past.preferences)
+    clock = zone_in(request.context)
     return Person(
         history=history if profiling else History.empty(),
-        profile=profile if profiling else profiles.stranger(),
+        profile=_by_clock(profile if profiling else profiles.stranger(), clock),
         audience=audience_of(
-            past.demographics, past.preferences, now=now, country=request.country, languages=request.languages
+            past.demographics,
+            past.preferences,
+            now=now,
+            languages=request.languages,
+            country=request.country or request.context.get("country", ""),
         ),
         memory=remember(met, memory.served, walked=memory.walked),
         withheld=withheld,
         creators=creators,
         follows=follows if profiling else frozenset(),
     )
+
+
+def _by_clock(profile: Profile, clock: tzinfo | None) -> Profile:
+    """The profile with the clock that the request names, if it names one."""
+    return profile if clock is None else replace(profile, zone=clock)
 
 
 def _make(

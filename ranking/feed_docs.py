@@ -42,7 +42,9 @@ a swipe within the first second) comes only when nothing else is left, longest a
 hid or reported never does.
 
 Whether an item may be shown is asked of the database for every page: moderation, age, country, language, blocked and
-muted creators, muted categories. An age or a country that is not known hides what is limited by it.
+muted creators, muted categories, and whether the user's preferences welcome what is labelled as sensitive
+(`sensitive_content`; nobody is shown it who has not said so). An age or a country that is not known hides what is
+limited by it, and a label that nobody understands hides as the label it might be.
 
 `fallback_level` names what ordered the page: `ranked` (the trained model), `light` (no model yet, or it failed, or the
 time was up), `trending`, or `latest` (newest uploads). When too many feeds are in work the answer is 503 `overloaded`

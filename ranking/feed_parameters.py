@@ -8,11 +8,12 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 from ranking.candidates.expressions import MAX_BOOSTS
 from ranking.cursors import LIFETIME
 from ranking.feed_request import MAX_ITEMS, SURFACES
-from ranking.serializers import CONTENT_FIELDS
+from ranking.serializers import CONTENT_FIELDS, ITEM_FIELDS
 
 DEFAULT_LIMIT: Final = 10
 MAX_EXCLUDED: Final = 200
-LISTS: Final = frozenset({"exclude_ids", "categories", "languages", "include"})
+LISTS: Final = frozenset({"exclude_ids", "categories", "languages", "include", "fields"})
+OBJECTS: Final = frozenset({"context"})
 JSON_TYPES: Final[Mapping[type, str]] = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
@@ -35,8 +36,9 @@ PARAMETERS: Final = [
     _parameter(
         "cursor", str,
         f"`next_cursor` of the page before, good for {_HOURS} hours. The same cursor always gives the same page, so a "
-        "request may be repeated; what was hidden meanwhile is left out. All parameters but `exclude_ids` and "
-        "`explain` stay those of the first page. Left out: a new walk.",
+        "request may be repeated; what was hidden meanwhile is left out. All parameters but `exclude_ids`, "
+        "`explain`, `fields`, `include`, `session_id` and `context` stay those of the first page. Left out: a new "
+        "walk.",
         "WyIwZjFmN2I4ZTZmNWY0ZDBlOWQwYTRiMWY1ZTJkOWMxMSIsMSwiYTNmIiwxNzk1NTk1NjQzXQ:6cNn8...",
     ),
     _parameter("surface", str, "Which feed.", "for_you", enum=SURFACES, default="for_you"),
@@ -78,12 +80,31 @@ PARAMETERS: Final = [
         f"Which facts of the contents to answer, with commas: {', '.join(CONTENT_FIELDS)}. Left out: all.",
         "caption,media_url",
     ),
+    _parameter(
+        "fields", str,
+        f"Which fields of the items to answer beside `content_id`, with commas: {', '.join(ITEM_FIELDS[1:])}. Left "
+        "out: all.",
+        "content_id,content",
+    ),
+    _parameter(
+        "session_id", str, "The client's session, the same as in its events; kept with what was served.", "s-81"
+    ),
+    _parameter(
+        "context", str,
+        "The circumstances, as a JSON object (with POST: as an object) of `device` (phone, tablet, desktop, tv, "
+        "other), `network` (wifi, cellular, wired, offline, other), `os`, `app_version`, `country`, `time_zone` and "
+        "`local_time` (with its offset). Kept with what was served. The country counts where `country` is left out, "
+        "and the clock of the zone or of the local time before that of the profile.",
+        '{"device": "phone", "network": "wifi", "local_time": "2026-11-20T19:30:00+01:00"}',
+    ),
 ]  # fmt: skip
 NAMES: Final = frozenset(parameter.name for parameter in PARAMETERS)
 KINDS: Final[Mapping[str, type]] = {
     parameter.name: parameter.type for parameter in PARAMETERS if isinstance(parameter.type, type)
 }
-NEXT_NAMES: Final = frozenset({"user_id", "anonymous_id", "cursor", "exclude_ids", "explain", "include"})
+NEXT_NAMES: Final = frozenset(
+    {"user_id", "anonymous_id", "cursor", "exclude_ids", "explain", "include", "fields", "session_id", "context"}
+)
 NEXT_PARAMETERS: Final = [parameter for parameter in PARAMETERS if parameter.name in NEXT_NAMES]
 
 
@@ -94,6 +115,8 @@ def body_schema() -> dict[str, Any]:
         kind: dict[str, Any] = {"type": JSON_TYPES[KINDS[parameter.name]], "nullable": True}
         if parameter.name in LISTS:
             kind = {"type": "array", "items": {"type": "string"}, "nullable": True}
+        if parameter.name in OBJECTS:
+            kind = {"type": "object", "additionalProperties": {"type": "string"}, "nullable": True}
         if parameter.enum:
             kind["enum"] = [*parameter.enum, None]
         properties[parameter.name] = {**kind, "description": parameter.description}

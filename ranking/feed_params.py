@@ -1,9 +1,9 @@
 """What a feed is asked for: each parameter checked by itself, each refusal naming its value."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from events.authentication import valid_id
 from events.cleaning.audience import is_country, primary
@@ -11,9 +11,10 @@ from events.cleaning.uploads import is_language
 from events.errors import InvalidRequest
 from ranking.candidates.expressions import ExpressionError, parse_boosts, parse_filter
 from ranking.cursors import opened
+from ranking.feed_context import read_context
 from ranking.feed_parameters import DEFAULT_LIMIT, MAX_EXCLUDED, NAMES, NEXT_NAMES
 from ranking.feed_request import MAX_ITEMS, SURFACES, FeedRequest
-from ranking.serializers import CONTENT_FIELDS
+from ranking.serializers import CONTENT_FIELDS, ITEM_FIELDS
 from ranking.stated import Stated, refused
 
 MAX_NAMES: Final = 50
@@ -39,7 +40,6 @@ def parse_feed(stated: Stated, user_id: str) -> FeedRequest:
         user_id=user_id,
         limit=_number(stated, "limit", 1, MAX_ITEMS) or DEFAULT_LIMIT,
         surface=surface,
-        exclude=_excluded(stated),
         cursor=stated.texts.get("cursor"),
         seed_content_id=_optional(stated, "seed_content_id", lambda each: _id("seed_content_id", each)),
         categories=categories,
@@ -52,7 +52,7 @@ def parse_feed(stated: Stated, user_id: str) -> FeedRequest:
         filter=_optional(stated, "filter", lambda each: expression("filter", each, parse_filter)) or "",
         boost=boost,
         profiling=_flag(stated, "profiling", default=True),
-        explain=_flag(stated, "explain", default=False),
+        **_of_page(stated),
     )
 
 
@@ -71,17 +71,17 @@ def parse_next(stated: Stated, user_id: str, *, now: datetime) -> FeedRequest:
     if carried is None:
         message = "the parameters of this walk are too long for its cursor; ask /feed for the page, with all of them"
         raise InvalidRequest(message, code="missing_parameter", field="cursor")
-    explain = _flag(stated, "explain", default=False)
-    return FeedRequest.continued(user_id, cursor, carried, exclude=_excluded(stated), explain=explain)
+    return FeedRequest.continued(user_id, cursor, carried, **_of_page(stated))
 
 
 def parse_include(stated: Stated) -> frozenset[str]:
     """Which facts of the contents are wanted; empty for all."""
-    found = frozenset(stated.lists.get("include", ()))
-    strange = sorted(found - set(CONTENT_FIELDS))
-    if strange:
-        raise refused("include", strange[0], f"some of {', '.join(CONTENT_FIELDS)}")
-    return found
+    return _some_of(stated, "include", CONTENT_FIELDS)
+
+
+def parse_fields(stated: Stated) -> frozenset[str]:
+    """Which fields of the items are wanted; empty for all."""
+    return _some_of(stated, "fields", ITEM_FIELDS)
 
 
 def expression(name: str, raw: str, read: Callable[[str], object]) -> str:
@@ -91,6 +91,24 @@ def expression(name: str, raw: str, read: Callable[[str], object]) -> str:
     except ExpressionError as error:
         raise InvalidRequest(f"{name}: {error}", code=f"invalid_{name}", field=name) from None
     return raw
+
+
+def _of_page(stated: Stated) -> dict[str, Any]:
+    """What a page is asked for beyond the parameters of its walk."""
+    return {
+        "exclude": _excluded(stated),
+        "explain": _flag(stated, "explain", default=False),
+        "session_id": _optional(stated, "session_id", lambda each: _id("session_id", each)) or "",
+        "context": _optional(stated, "context", read_context) or {},
+    }
+
+
+def _some_of(stated: Stated, name: str, names: Sequence[str]) -> frozenset[str]:
+    found = frozenset(stated.lists.get(name, ()))
+    strange = sorted(found - set(names))
+    if strange:
+        raise refused(name, strange[0], f"some of {', '.join(names)}")
+    return found
 
 
 def _excluded(stated: Stated) -> frozenset[str]:

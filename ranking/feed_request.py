@@ -32,6 +32,8 @@ class FeedRequest:
     boost : what raises or lowers the score of some contents, "" for nothing
     profiling : whether the user's past may choose; without it, only what was delivered and refused is remembered
     explain : whether each item says why it is there
+    session_id : of the client's session, "" where it names none
+    context : the circumstances, see `feed_context`; neither binds the pages that follow
     """
 
     user_id: str
@@ -51,6 +53,8 @@ class FeedRequest:
     boost: str = ""
     profiling: bool = True
     explain: bool = False
+    session_id: str = ""
+    context: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 1 <= self.limit <= MAX_ITEMS:
@@ -87,12 +91,10 @@ class FeedRequest:
         return {name: value for name, value in self.walk_parameters.items() if value != _USUAL[name]}
 
     @classmethod
-    def continued(
-        cls, user_id: str, cursor: str, stated: Mapping[str, Any], *, exclude: frozenset[str], explain: bool
-    ) -> "FeedRequest":
-        """The request for a further page of the walk whose cursor carried `stated`."""
+    def continued(cls, user_id: str, cursor: str, stated: Mapping[str, Any], **of_page: Any) -> "FeedRequest":
+        """The request for a further page of the walk whose cursor carried `stated`; the rest is of this page alone."""
         lists = {name: frozenset(stated[name]) for name in ("categories", "languages") if name in stated}
-        return cls(user_id, cursor=cursor, exclude=exclude, explain=explain, **{**stated, **lists})
+        return cls(user_id, cursor=cursor, **of_page, **{**stated, **lists})
 
 
 _USUAL: Final = FeedRequest("").walk_parameters

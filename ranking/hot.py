@@ -6,6 +6,8 @@
 
 The counters belong to contents, so creators and tags are sums over their contents; those of tags over the
 `TAGGED` contents with the most engagement, whose tags are read from the database.
+
+Counted is now and then, but nothing is listed that has no content to be shown at this moment: the database is asked.
 """
 
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 from events import queries
 from events.cleaning.audience import Audience
 from events.figures import active_by_category
+from events.offered import offered_creators, offered_tags
 from events.queries import ContentCard, eligible_cards
 from features import trends
 from features.extraction.snapshot import engagement
@@ -86,7 +89,7 @@ class Categories:
 
 
 def hot(request: HotRequest) -> Hot:
-    """Answer a list; at most two queries."""
+    """Answer a list; at most three queries."""
     stock = current_stock()
     counted = _Counted(stock, request) if stock is not None and len(stock.shelf) else None
     found = _contents(request, counted) if request.kind == "content" else _groups(request, counted)
@@ -134,11 +137,6 @@ class _Counted:
         for code in _best(total, most):
             yield str(self.snapshot.creators[code]), float(total[code])
 
-    def is_creator(self, name: str) -> bool:
-        """Whether a creator has anything that may be shown, by the snapshot."""
-        code = self.snapshot.creator_of.get(name)
-        return code is not None and bool(self.shelf.active[self.snapshot.creator == code].any())
-
 
 def _contents(request: HotRequest, counted: _Counted | None) -> Iterator[HotThing]:
     wanted = request.count * _SPARE
@@ -160,14 +158,19 @@ def _groups(request: HotRequest, counted: _Counted | None) -> Iterator[HotThing]
 
 
 def _named_groups(request: HotRequest, counted: _Counted | None) -> Iterator[HotThing]:
+    wanted, audience = request.count * _SPARE, Audience(country=request.country)
     # Nobody counted how a creator or tag went within one category.
-    if not request.category:
-        for each in _rising(request, request.count):
-            if request.kind == "tag" or (counted is not None and counted.is_creator(each.name)):
-                yield HotThing(each.name, "rising", each.z)
-    if counted is not None:
-        found = counted.creators(request.count) if request.kind == "creator" else _tags(counted, request.country)
-        yield from (HotThing(name, "counted", score) for name, score in found)
+    rising = [] if request.category else [HotThing(each.name, "rising", each.z) for each in _rising(request, wanted)]
+    if request.kind == "tag":
+        shown = offered_tags({each.name for each in rising}, audience)
+        yield from (each for each in rising if each.name in shown)
+        if counted is not None:
+            # These are of contents that may be shown.
+            yield from (HotThing(name, "counted", score) for name, score in _tags(counted, request.country))
+        return
+    found = [] if counted is None else [HotThing(name, "counted", score) for name, score in counted.creators(wanted)]
+    shown = offered_creators({each.name for each in rising + found}, audience, category=request.category)
+    yield from (each for each in rising + found if each.name in shown)
 
 
 def _tags(counted: _Counted, country: str) -> Iterator[tuple[str, float]]:

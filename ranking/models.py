@@ -151,6 +151,11 @@ class Served(models.Model):
     config = models.CharField(
         max_length=32, default="", db_default="", help_text="Version of the feed's numbers; see `feed_config`."
     )
+    session_id = models.TextField(default="", db_default="", help_text="As the client names it; empty: it named none.")
+    context = models.JSONField(
+        default=dict, db_default=models.Value({}, models.JSONField()),
+        help_text="Circumstances as the client told them; see `feed_context`.",
+    )  # fmt: skip
     score = models.FloatField()
     propensity = models.FloatField()
     feature_set = models.CharField(max_length=64, blank=True)

@@ -16,6 +16,11 @@ CONTENT_FIELDS = (
 )  # fmt: skip
 
 
+ITEM_FIELDS = (
+    "content_id", "position", "source", "sources", "score", "model_version", "content", "explanation",
+)  # fmt: skip
+
+
 class CardAnswer(serializers.Serializer[Any]):
     """What a player needs of one content."""
 
@@ -106,10 +111,13 @@ def card_json(card: ContentCard) -> dict[str, Any]:
     }
 
 
-def trimmed(answer: dict[str, Any], include: frozenset[str]) -> dict[str, Any]:
-    """An answer with only these facts of its contents; an empty set leaves it as it is."""
+def trimmed(answer: dict[str, Any], include: frozenset[str], fields: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """An answer with only these facts of its contents and these fields of its items; empty sets leave all of them."""
     for item in answer["items"] if include else ():
         item["content"] = {name: value for name, value in item["content"].items() if name in include}
+    if fields:
+        kept = fields | {"content_id"}
+        answer["items"] = [{name: item[name] for name in item if name in kept} for item in answer["items"]]
     return answer
 
 

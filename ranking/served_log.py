@@ -20,8 +20,10 @@ _LAZILY: Final = "SET LOCAL synchronous_commit TO off;"
 # Columns as arrays: a row by row statement through the ORM takes longer than the ranking of the page.
 _INSERT: Final = """
     INSERT INTO served (request_id, walk_id, ends_walk, user_id, model_version, surface, arm, config, served_at,
-                        position, content_id, source, sources, score, propensity, features, feature_set, counted_until)
-    SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, page.position, page.content_id, page.source, page.sources, page.score,
+                        session_id, context, position, content_id, source, sources, score, propensity, features,
+                        feature_set, counted_until)
+    SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, page.position, page.content_id, page.source,
+           page.sources, page.score,
            page.propensity, page.features, CASE WHEN page.features = '' THEN '' ELSE %s END,
            CASE WHEN page.features <> '' THEN %s::timestamptz END
     FROM unnest(%s::smallint[], %s::text[], %s::text[], %s::jsonb[], %s::float8[], %s::float8[], %s::bytea[])
@@ -56,7 +58,7 @@ def log_page(
         return
     of_page: list[Any] = [
         feed.request_id, walk_id, not feed.has_more, request.user_id, feed.model_version, request.surface, arm, config,
-        now,
+        now, request.session_id, msgspec.json.encode(request.context).decode(),
     ]  # fmt: skip
     columns: list[Any] = [
         [item.position for item in items],

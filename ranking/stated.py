@@ -3,6 +3,7 @@
 A body has lists where a query string has commas, and numbers and truth values of its own; null says as much as nothing.
 """
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from django.http import QueryDict
 from events.cleaning.rules import ANONYMOUS, is_anonymous
 from events.cleaning.schema import show
 from events.errors import InvalidRequest
-from ranking.feed_parameters import JSON_TYPES, KINDS, LISTS
+from ranking.feed_parameters import JSON_TYPES, KINDS, LISTS, OBJECTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Stated:
                     raise refused(name, show(value, 40), "a list of texts")
                 if value:
                     lists[name] = value
+            elif name in OBJECTS and isinstance(value, dict):
+                texts[name] = json.dumps(value)
             elif value is not None:
                 texts[name] = _text_of(name, value)
         return cls(texts, lists)

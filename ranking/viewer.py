@@ -26,7 +26,8 @@ class Viewer:
     met : ids of contents the user has met or refused
     refused : ids of those that the user hid or reported
     stated : the user's own wishes
-    audience : age and country, as far as they are known; wishes are told apart from what is forbidden
+    audience : age and country, as far as they are known, and whether sensitive contents are welcome; other wishes are
+        told apart from what is forbidden
     """
 
     user_id: str | None = None
@@ -71,7 +72,8 @@ def viewer_of(user_id: str | None, *, now: datetime) -> Viewer:
     met, unwanted = frozenset(history.content_id.tolist()) - {""}, frozenset(refused(everything))
     past = history if stated.profiling else History.empty()
     demographics = profile.get("demographics")
-    audience = audience_of(demographics if isinstance(demographics, dict) else {}, {}, now=now)
+    known = demographics if isinstance(demographics, dict) else {}
+    audience = audience_of(known, {"sensitive_content": stated.sensitive_content}, now=now)
     return Viewer(user_id, past, met, unwanted, stated, audience)
 
 

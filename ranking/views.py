@@ -15,7 +15,7 @@ from events.views import BODY_REFUSALS, REFUSALS, BodyView
 from ranking.feed import build_feed
 from ranking.feed_docs import BODY_EXAMPLE, DESCRIPTION, EXAMPLES, NEXT_DESCRIPTION
 from ranking.feed_parameters import NEXT_PARAMETERS, PARAMETERS, body_schema
-from ranking.feed_params import parse_feed, parse_include, parse_next
+from ranking.feed_params import parse_feed, parse_fields, parse_include, parse_next
 from ranking.feed_request import FeedRequest
 from ranking.load import in_work
 from ranking.serializers import FeedAnswer, as_json, trimmed
@@ -82,8 +82,8 @@ def _page(request: Request, stated: Stated, parse: Parse) -> Response:
     start, now = time.perf_counter(), timezone.now()
     with in_work():
         wanted = parse(stated, acting_user(request, stated.whom()), now)
-        include = parse_include(stated)
+        include, fields = parse_include(stated), parse_fields(stated)
         feed = build_feed(wanted, now=now)
-    answer = trimmed(as_json(feed, took_ms=(time.perf_counter() - start) * 1000.0), include)
+    answer = trimmed(as_json(feed, took_ms=(time.perf_counter() - start) * 1000.0), include, fields)
     # A page is made for one moment: a cached one would repeat what was just watched.
     return Response(answer, headers={"Cache-Control": "no-store"})

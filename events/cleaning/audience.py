@@ -40,6 +40,7 @@ class Audience:
     languages : primary subtags; empty for any
     creators : whose contents stay away: blocked or muted
     categories : which stay away: muted
+    sensitive : whether what is labelled as sensitive is welcome; nobody who has not said so is shown it
     """
 
     age: int | None = None
@@ -47,8 +48,11 @@ class Audience:
     languages: frozenset[str] = frozenset()
     creators: frozenset[str] = frozenset()
     categories: frozenset[str] = frozenset()
+    sensitive: bool = False
 
-    def may_see(self, limits: Restrictions, *, creator_id: str, category: str, language: str) -> bool:
+    def may_see(
+        self, limits: Restrictions, *, creator_id: str, category: str, language: str, sensitive: bool = False
+    ) -> bool:
         """Whether a content with these facts may be shown to this audience.
 
         >>> facts = {"creator_id": "k", "category": "", "language": "en"}
@@ -66,6 +70,7 @@ class Audience:
             and (not self.languages or primary(language) in self.languages)
             and creator_id not in self.creators
             and category not in self.categories
+            and (self.sensitive or not sensitive)
         )
 
 
@@ -86,6 +91,16 @@ def read_restrictions(metadata: Mapping[str, Any]) -> Restrictions:
     return Restrictions(str(rating), allow, deny)
 
 
+def is_sensitive(metadata: Any) -> bool:
+    """Whether a content's metadata labels it as sensitive; a label nobody understands does as well, none does not.
+
+    >>> [is_sensitive({"sensitive": label}) for label in (True, False, None, "gore")], is_sensitive({})
+    ([True, False, False, True], False)
+    """
+    label = metadata.get("sensitive") if isinstance(metadata, Mapping) else None
+    return label is not None and label is not False
+
+
 def audience_of(
     demographics: Mapping[str, Any],
     preferences: Mapping[str, Any],
@@ -97,8 +112,8 @@ def audience_of(
     """From the two documents of a profile; what the request says counts before the profile.
 
     `demographics` may hold `birth_year`, `age`, `minor` (true), `country`; `preferences` lists under `languages`,
-    `blocked_creators`, `muted_creators`, `muted_categories`. Of several statements about age the youngest counts, and
-    of a birth year the age before this year's birthday.
+    `blocked_creators`, `muted_creators`, `muted_categories`, and `sensitive_content` (true). Of several statements
+    about age the youngest counts, and of a birth year the age before this year's birthday.
 
     >>> audience_of({"birth_year": 2008}, {}, now=datetime(2026, 11, 25)).age
     17
@@ -113,6 +128,7 @@ def audience_of(
         languages=languages or spoken,
         creators=frozenset(_texts(preferences.get("blocked_creators")) + _texts(preferences.get("muted_creators"))),
         categories=frozenset(_texts(preferences.get("muted_categories"))),
+        sensitive=preferences.get("sensitive_content") is True,
     )
 
 

@@ -14,6 +14,10 @@ from events.cleaning.audience import EVERYONE, read_restrictions
 
 MAX_URL_CHARS: Final = 2_000
 MAX_DURATION_S: Final = 86_400.0
+DESCRIBING: Final[Mapping[str, str]] = {
+    "title": "title", "description": "caption", "tags": "tags", "category": "category", "sensitive": "sensitive",
+}  # fmt: skip
+"""What may be said of a content beside its metadata, by the key of the metadata that holds it."""
 # Served pages put these into src attributes: nothing but http(s) and paths of this host, and no white space.
 _MEDIA_URL = re.compile(
     r"(?:https?://[^\s\x00-\x1f/][^\s\x00-\x1f\x7f\ud800-\udfff]*|/(?!/)[^\s\x00-\x1f\x7f\ud800-\udfff\\]*)\Z"
@@ -53,6 +57,15 @@ def read_upload(metadata: Mapping[str, Any]) -> UploadFacts:
         limits.geo_allow,
         limits.geo_deny,
     )
+
+
+def described(metadata: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata with what was said beside it, which counts before what it says itself; None says nothing.
+
+    >>> described({"caption": "old", "mood": "calm"}, {"description": "new", "tags": ["sea"], "title": None})
+    {'caption': 'new', 'mood': 'calm', 'tags': ['sea']}
+    """
+    return {**metadata, **{DESCRIBING[name]: value for name, value in told.items() if value is not None}}
 
 
 def is_duration(value: Any) -> TypeGuard[float]:

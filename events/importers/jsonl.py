@@ -2,11 +2,12 @@
 
     {"kind": "content", "content_id": "v1", "creator_id": "c1", "upload_timestamp": "2026-11-01T12:00:00Z",
      "duration_s": 12.5, "language": "en", "media_url": "...", "thumbnail_url": "...", "status": "active",
-     "metadata": {"caption": "...", "tags": ["..."], "category": "..."}}
+     "expires_at": "2027-01-01T00:00:00Z", "metadata": {"caption": "...", "tags": ["..."], "category": "..."}}
     {"kind": "user", "user_id": "u1", "demographics": {...}, "preferences": {...}}
     {"kind": "event", "event_type": "view", "user_id": "u1", "content_id": "v1",
      "timestamp": "2026-11-02T18:00:00Z", "watch_duration": 7.4, "event_id": "..."}
 
+Of a content `title`, `description`, `tags`, `category` and `sensitive` may also stand beside `metadata`, as in the API.
 Contents and users are shaped as in the API, with their id inside; an event is exactly an event of the API, and may be
 given bare, without `kind`. An event without `event_id` gets one from its own fields, so two lines that say the same
 thing are one event. `upload_timestamp` is required: a content without one would count as new at
@@ -20,6 +21,7 @@ from typing import Any, TextIO, TypeVar
 
 import msgspec
 
+from events.cleaning.uploads import DESCRIBING, described
 from events.importers.rows import (
     ContentRow,
     Dataset,
@@ -47,6 +49,12 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
     media_url: str = ""
     thumbnail_url: str = ""
     status: str = "active"
+    expires_at: datetime | None = None
+    title: str | None = None
+    description: str | None = None
+    tags: list[str] | None = None
+    category: str | None = None
+    sensitive: bool | None = None
 
 
 class _User(msgspec.Struct, forbid_unknown_fields=True):
@@ -81,18 +89,21 @@ def _convert(line: str) -> Outcome:
         return [raw]
     if kind == "content":
         content = _typed(raw, _Content)
-        if content.upload_timestamp.tzinfo is None:
-            raise RecordError(f"upload_timestamp has no time zone: {raw['upload_timestamp']!r}")
+        for name in ("upload_timestamp", "expires_at"):
+            at = getattr(content, name)
+            if at is not None and at.tzinfo is None:
+                raise RecordError(f"{name} has no time zone: {raw[name]!r}")
         return ContentRow(
             content.content_id,
             content.creator_id,
             content.upload_timestamp.astimezone(UTC),
-            content.metadata,
+            described(content.metadata, {name: getattr(content, name) for name in DESCRIBING}),
             content.duration_s,
             content.language,
             content.media_url,
             content.thumbnail_url,
             content.status,
+            None if content.expires_at is None else content.expires_at.astimezone(UTC),
         )
     if kind == "user":
         user = _typed(raw, _User)

@@ -47,6 +47,7 @@ class ContentRow:
     media_url: str = ""
     thumbnail_url: str = ""
     status: str = "active"
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """client.js in a real browser: walking through the feed, what a person says of it, and the types beside the module."""
 
+import json
 import re
 
 import pytest
@@ -40,6 +41,15 @@ def test_a_loop_walks_through_all_pages_by_their_cursors(client_page, server):
     assert [query.get("cursor") for query in server.feeds] == [None, "1", "2"]
     assert all(query["explain"] == "true" and query["categories"] == "sea,night" for query in server.feeds)
     assert all(query["user_id"] == "u1" and query["surface"] == "for_you" for query in server.feeds)
+
+
+def test_pages_carry_the_session_of_the_events_and_the_circumstances(client_page, server):
+    start(client_page, context={"device": "phone", "network": "wifi"})
+    client_page.evaluate("void client.like({ content_id: 'x' })")
+    client_page.evaluate(TAKE, 1)
+    [event] = server.stored.values()
+    assert server.feeds[0]["session_id"] == event["session_id"] != ""
+    assert json.loads(server.feeds[0]["context"]) == {"device": "phone", "network": "wifi"}
 
 
 def test_the_next_page_is_asked_for_before_it_is_needed_and_not_before_that(client_page, server):

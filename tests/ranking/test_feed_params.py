@@ -71,7 +71,7 @@ BODY = {
     "user_id": "mia", "limit": 7, "exclude_ids": ["a", "b", "c,d"], "seed_content_id": "s", "categories": ["x", "y"],
     "languages": ["pt-BR", "EN"], "country": "de", "diversity": 0.3, "exploration": 0, "max_per_creator": 2,
     "profiling": False, "explain": True, "surface": "category", "filter": "age_h < 24", "boost": "age_h < 2 => 1",
-    "cursor": None,
+    "cursor": None, "session_id": "s-81", "context": {"device": "phone"},
 }  # fmt: skip
 
 
@@ -82,6 +82,7 @@ def test_a_body_says_everything_a_query_string_can_and_commas_in_ids():
     assert (found.diversity, found.exploration, found.max_per_creator) == (0.3, 0.0, 2)
     assert (found.profiling, found.explain, found.surface) == (False, True, "category")
     assert (found.filter, found.boost, found.cursor) == ("age_h < 24", "age_h < 2 => 1", None)
+    assert (found.session_id, found.context) == ("s-81", {"device": "phone"})
 
 
 @pytest.mark.parametrize(
@@ -99,6 +100,8 @@ def test_a_body_says_everything_a_query_string_can_and_commas_in_ids():
         ({"exclude_ids": ["a", 7]}, "invalid_exclude_ids"),
         ({"exclude_ids": ["a"] * 201}, "invalid_exclude_ids"),
         ({"filter": ["age_h < 2"]}, "invalid_filter"),
+        ({"context": {"device": 5}}, "invalid_context"),
+        ({"context": "phone"}, "invalid_context"),
         ({"colour": 5}, "unknown_parameter"),
     ],
 )
@@ -112,8 +115,9 @@ def test_a_body_that_cannot_be_meant_is_named(body, code):
 
 def test_every_parameter_has_its_type_in_the_description_of_the_body():
     properties = body_schema()["properties"]
-    assert set(BODY) | {"anonymous_id", "creator_id", "include"} == set(properties)
+    assert set(BODY) | {"anonymous_id", "creator_id", "include", "fields"} == set(properties)
     assert (properties["limit"]["type"], properties["explain"]["type"]) == ("integer", "boolean")
+    assert properties["context"]["type"] == "object"
     assert properties["categories"]["items"] == {"type": "string"}
 
 

@@ -7,6 +7,8 @@ from events.catalogue import (
     register_contents,
     set_moderation_state,
 )
+from events.models import Content
+from events.tags import contents_tagged
 from features import trends
 from features.models import Trend
 from features.trends import TrendKind
@@ -16,6 +18,15 @@ from tests.ranking.doors import (
     ids_of,
 )
 from tests.ranking.feeds import CLIPS_EACH, FAMILIES, NOW, WORDS
+
+
+def rising(kind, name):
+    """Something that many turn to in this hour."""
+    Trend.objects.create(
+        kind=kind, name=name, hour=int(NOW.timestamp() // 3600), z=9.5, observed=40, expected=5, low=2, high=9,
+        people=30, against=0, trending=True,
+    )  # fmt: skip
+    trends.forget()
 
 
 class TestTrending:
@@ -57,12 +68,9 @@ class TestTrending:
             assert score == pytest.approx(own, rel=1e-4)
 
     def test_what_rises_within_the_hour_comes_first(self, snapshot, server):
-        for kind, name in ((TrendKind.CONTENT, "fractal-09"), (TrendKind.TAG, "spiral"), (TrendKind.CREATOR, "ghost")):
-            Trend.objects.create(
-                kind=kind, name=name, hour=int(NOW.timestamp() // 3600), z=9.5, observed=40, expected=5, low=2, high=9,
-                people=30, against=0, trending=True,
-            )  # fmt: skip
-        trends.forget()
+        rising(TrendKind.CONTENT, "fractal-09")
+        rising(TrendKind.TAG, "spiral")
+        rising(TrendKind.CREATOR, "ghost")
         first = server.get(TRENDING, {"window": "1h"}).json()["items"][0]
         assert (first["name"], first["source"], first["score"]) == ("fractal-09", "rising", 9.5)
         assert server.get(TRENDING, {"window": "1h", "kind": "tag"}).json()["items"][0]["name"] == "spiral"
@@ -70,14 +78,41 @@ class TestTrending:
         set_moderation_state("fractal-09", status="hidden")
         assert "fractal-09" not in ids_of(server.get(TRENDING, {"window": "1h"}), "name")
 
+    @pytest.mark.parametrize("window", ["1h", "24h"])
+    def test_what_has_nothing_left_to_show_is_gone_from_the_next_answer(self, snapshot, server, window):
+        rising(TrendKind.CREATOR, "ocean-maker-1")
+        rising(TrendKind.TAG, "waves")
+
+        def listed(kind):
+            return ids_of(server.get(TRENDING, {"window": window, "kind": kind, "count": 50}), "name")
+
+        assert "ocean-maker-1" in listed("creator")
+        assert "waves" in listed("tag")
+        for row in Content.objects.filter(creator_id="ocean-maker-1"):
+            set_moderation_state(row.content_id, status="hidden")
+        assert "ocean-maker-1" not in listed("creator")
+        assert "ocean-maker-2" in listed("creator")
+        for content_id in contents_tagged(["waves"]):
+            set_moderation_state(content_id, status="hidden")
+        assert "waves" not in listed("tag")
+
+    def test_a_creator_whose_contents_are_not_for_this_country_is_not_listed_there(self, snapshot, server):
+        Content.objects.filter(creator_id="ocean-maker-1").update(geo_deny=["DE"])
+        told = {"kind": "creator", "window": "7d", "count": 50}
+        assert "ocean-maker-1" in ids_of(server.get(TRENDING, {**told, "country": "FR"}), "name")
+        for country in ({}, {"country": "DE"}):
+            assert "ocean-maker-1" not in ids_of(server.get(TRENDING, {**told, **country}), "name")
+
     @pytest.mark.parametrize("kind", ["content", "creator", "tag"])
     def test_an_empty_catalogue_has_nothing_hot(self, empty_catalogue, server, kind):
         assert server.get(TRENDING, {"kind": kind}).json()["items"] == []
 
-    def test_it_costs_three_queries_at_most(self, snapshot, server, django_assert_max_num_queries):
+    @pytest.mark.parametrize("kind", ["content", "creator", "tag"])
+    def test_it_costs_three_queries_at_most(self, snapshot, server, django_assert_max_num_queries, kind):
+        rising(TrendKind.TAG, "spiral")
         server.get(TRENDING)
         with django_assert_max_num_queries(3):
-            server.get(TRENDING, {"window": "1h"})
+            server.get(TRENDING, {"window": "1h", "kind": kind})
 
 
 class TestCategories:

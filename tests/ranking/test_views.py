@@ -160,7 +160,7 @@ def test_the_description_of_the_api_names_the_feed(db):
     assert {parameter["name"] for parameter in operation["parameters"]} == {
         "user_id", "limit", "cursor", "surface", "exclude_ids", "seed_content_id", "categories", "languages",
         "country", "creator_id", "diversity", "exploration", "max_per_creator", "profiling", "explain", "filter",
-            "boost", "anonymous_id", "include",
+            "boost", "anonymous_id", "include", "fields", "session_id", "context",
     }  # fmt: skip
     assert all(parameter["description"] and parameter["examples"] for parameter in operation["parameters"])
     assert "refresh" in operation["description"]

@@ -147,6 +147,11 @@ export interface FeedOptions {
   max_per_creator?: number;
   profiling?: boolean;
   explain?: boolean;
+  filter?: string;
+  boost?: string;
+  include?: string | string[];
+  /** The circumstances: device, network, os, app_version, country, time_zone, local_time. */
+  context?: Record<string, string>;
 }
 
 export interface WatchOptions {

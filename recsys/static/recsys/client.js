@@ -89,8 +89,9 @@ export class RecsysClient {
    */
   async getFeed({ prefetchAt: _, ...options } = {}) {
     await Promise.race([this.flush(), new Promise((resolve) => setTimeout(resolve, FLUSH_WAIT_MS))]);
-    const given = Object.entries({ user_id: this.userId, ...options }).filter(([, value]) => value != null);
-    const page = await this.#transport.call("GET", `/feed?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`);
+    const given = Object.entries({ user_id: this.userId, session_id: sessionId(), ...options });
+    const told = given.filter(([, value]) => value != null).map(([name, value]) => [name, asText(value)]);
+    const page = await this.#transport.call("GET", `/feed?${new URLSearchParams(told)}`);
     const { request_id } = page;
     const surface = options.surface ?? this.#options.surface;
     return { ...page, items: page.items.map((item) => ({ ...item, request_id, surface })) };
@@ -275,6 +276,11 @@ export class RecsysClient {
       }
     }
   }
+}
+
+/** A parameter as an address says it: lists with commas, objects as JSON. */
+function asText(value) {
+  return typeof value === "object" && !Array.isArray(value) ? JSON.stringify(value) : String(value);
 }
 
 function creatorOf(item) {

@@ -77,3 +77,18 @@ def test_a_bad_line_is_named_and_the_next_one_read(tmp_path: Path, line: Any, re
     assert bad.line == 1
     assert reason in bad.reason
     assert len(batch.events) == 1
+
+
+def test_a_content_may_end_and_be_described_beside_its_metadata(tmp_path: Path) -> None:
+    told = {"expires_at": "2027-01-01T02:00:00+02:00", "title": "Low tide", "description": "Last light",
+            "tags": ["sea"], "category": "ocean", "sensitive": True,
+            "metadata": {"caption": "old", "mood": "calm"}}  # fmt: skip
+    [row] = read(tmp_path, {**CONTENT, **told}).contents
+    assert row.expires_at == datetime(2027, 1, 1, tzinfo=UTC)
+    assert row.metadata == {
+        "title": "Low tide", "caption": "Last light", "tags": ["sea"], "category": "ocean", "sensitive": True,
+        "mood": "calm",
+    }  # fmt: skip
+    bad = read(tmp_path, {**CONTENT, "expires_at": "2027-01-01T02:00:00"}, {**CONTENT, "tags": "sea"}).bad
+    assert "expires_at has no time zone" in str(bad[0])
+    assert "tags" in str(bad[1])
