@@ -1,7 +1,8 @@
 """What a person wants to see of a trained model before letting it serve, beyond the figures the gates go by.
 
 Calibration and lift of the long view, the same figures by segment of users, surface and length of the clip, which
-features it leans on, and what it was trained on. Everything is of the test examples, and stored with the version.
+features it leans on, what it was trained on, and what drift is measured from later. Everything is of the test examples,
+and stored with the version.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from features.extraction.definitions import NAMES
 from ranking.evaluation import offline
 from ranking.evaluation.curves import calibration_curve, lift_curve
+from ranking.evaluation.drift import Reference
 from ranking.ranker.examples import Examples, FeatureMatrix
 from ranking.ranker.heads import COLUMN, HEADS, PRIMARY
 from ranking.ranker.reading import Reading
@@ -33,7 +35,7 @@ Chances = NDArray[np.float64]
 def describe(
     ranker: FittedRanker, reading: Reading, learned_from: TrainingSet, test: TrainingSet, rows: Examples, *, seed: int
 ) -> dict[str, Any]:
-    """`curves`, `segments`, `importance` and `trained_on`, as JSON.
+    """`curves`, `segments`, `importance`, `trained_on` and `drift`, as JSON.
 
     Parameters
     ----------
@@ -54,7 +56,18 @@ def describe(
         "segments": [_segment(kind, name, label[at], told[at]) for kind, name, at in _segments(test, rows)],
         "importance": importance(chances, label, test, rng=np.random.default_rng(seed)),
         "trained_on": _trained_on(learned_from, test, rows),
+        "drift": reference(learned_from.features, told),
     }
+
+
+def reference(features: FeatureMatrix, told: Chances) -> dict[str, Any]:
+    """What drift is measured from: the features that were learned from, and what the ranker says of the test."""
+    columns = {
+        name: asdict(Reference.of(getattr(features, block)[:, at]))
+        for block, names in NAMES.items()
+        for at, name in enumerate(names)
+    }
+    return {"score": asdict(Reference.of(told)), "features": columns}
 
 
 def importance(

@@ -97,7 +97,7 @@ def store(
     return artefacts, model
 
 
-def extra(version: str, name: str, sha256: str) -> bytes:
+def side_file(version: str, name: str, sha256: str) -> bytes:
     """A file that training goes on from, after comparing its hash."""
     return bundle.read_checked(folder_of(version) / name, sha256)
 

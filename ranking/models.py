@@ -1,7 +1,7 @@
 """Tables of the recommendation engine: model versions with their evidence, value weights, and what was served.
 
 Written only by `registry.py` (ModelVersion, ModelMove), `model_alerts.py` (ModelAlert), `shadowing.py` (ShadowPage),
-`value_weights.py` (ValueWeights) and `served_log.py` (Served).
+`drift_watch.py` (ModelDrift), `value_weights.py` (ValueWeights) and `served_log.py` (Served).
 """
 
 from django.db import models
@@ -111,6 +111,27 @@ class ModelAlert(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version}: {self.message}"
+
+
+class ModelDrift(models.Model):
+    """How far what the champion sees and says has moved from its training; indices as in `evaluation.drift`."""
+
+    version = models.CharField(max_length=64)
+    measured_at = models.DateTimeField()
+    positions = models.PositiveIntegerField(help_text="Served positions that were looked at.")
+    score_psi = models.FloatField()
+    moved_share = models.FloatField(help_text="Share of the features whose index is above 0.25.")
+    worst = models.JSONField(default=list, help_text="The features that moved most, with their index.")
+
+    class Meta:
+        db_table = "model_drift"
+        verbose_name = "drift of a model"
+        verbose_name_plural = "drift of models"
+        # drift_watch.newest: the last measure of the champion.
+        indexes = (models.Index(fields=["version", "-measured_at"], name="drift_of_version"),)
+
+    def __str__(self) -> str:
+        return f"{self.version}: scores {self.score_psi:.3f}"
 
 
 class ShadowPage(models.Model):

@@ -14,7 +14,7 @@ Web workers follow by themselves: see `serving_models`, whose doors are here too
 import hashlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -31,9 +31,30 @@ from ranking.ranker.bundle import BundleError, Manifest, ServingBundle
 from ranking.serving_models import champion, earlier_champions, forget, keep, pointer_to, serving_for, serving_of
 
 __all__ = [
-    "GateError", "NothingToRollBackError", "Pointer", "PromotionReport", "RegistryError", "UnknownVersionError",
-    "archive", "canary", "champion", "champion_version", "check", "forget", "keep", "load_version", "promote", "prune",
-    "register", "roll_back", "serving_for", "serving_of", "shadow", "unmet_gates",
+    "GateError",
+    "NothingToRollBackError",
+    "Pointer",
+    "PromotionReport",
+    "RegistryError",
+    "StateError",
+    "UnknownVersionError",
+    "archive",
+    "canary",
+    "champion",
+    "champion_version",
+    "check",
+    "extras_of",
+    "forget",
+    "keep",
+    "load_version",
+    "promote",
+    "prune",
+    "register",
+    "roll_back",
+    "serving_for",
+    "serving_of",
+    "shadow",
+    "unmet_gates",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
@@ -149,7 +170,7 @@ def promote(
             _load(pointer_to(row))
             if previous is not None and previous.version == version:
                 return PromotionReport(version, version)
-            _hand_over(previous, row, promoted_at=now)
+            _hand_over(previous, row, promoted_at=_after(previous, now))
             _note(row, Action.PROMOTED, previous, by=by, reason=reason, now=now, gates=failed)
     if failed and not despite_gates:
         # Outside the transaction that changed nothing, so that what was refused stays known.
@@ -269,6 +290,17 @@ def load_version(version: str) -> ServingBundle:
     return _load(pointer_to(_row(version)))
 
 
+def extras_of(version: str, names: Collection[str]) -> dict[str, bytes]:
+    """Those of some files of a version that it has, each checked; what training goes on from.
+
+    Raises
+    ------
+    UnknownVersionError, BundleError : as `load_version` does
+    """
+    noted = _row(version).artefacts
+    return {name: model_files.side_file(version, name, noted[name]) for name in names if name in noted}
+
+
 def unmet_gates(version: str) -> tuple[str, ...]:
     """The gates that a version does not pass, as sentences."""
     return _unmet(_row(version))
@@ -341,6 +373,15 @@ def _hand_over(current: ModelVersion | None, successor: ModelVersion, *, promote
     successor.state, successor.share_pct = State.CHAMPION, None
     successor.promoted_at, successor.rolled_back_at = promoted_at, None
     successor.save(update_fields=["state", "share_pct", "promoted_at", "rolled_back_at"])
+
+
+def _after(previous: ModelVersion | None, now: datetime) -> datetime:
+    """A moment after the promotion before: whoever waited for the lock brings an earlier one, and rolling back goes by
+    these.
+    """
+    if previous is None or previous.promoted_at is None or previous.promoted_at < now:
+        return now
+    return previous.promoted_at + timedelta(microseconds=1)
 
 
 def _signed(by: str, reason: str) -> None:

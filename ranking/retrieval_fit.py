@@ -17,6 +17,7 @@ from features.extraction import ContentSnapshot
 from features.extraction.engagement import EXPOSING
 from features.extraction.sequences import enjoyments
 from features.extraction.snapshot import UNKNOWN
+from ranking.ranker.bundle import ServingBundle
 from ranking.ranker.valued import ValuedModel
 from ranking.retrieval.fitting import Meetings, RetrieverConfig, fit_retriever
 from ranking.retrieval.retriever import Retriever
@@ -67,6 +68,14 @@ def retriever_of(
     return TrainedRetriever(files, fitted.evidence)
 
 
+def taken_over(model: ValuedModel | ServingBundle) -> TrainedRetriever:
+    """That of another version as it is; nothing where it has none."""
+    if model.retriever is None:
+        return NONE
+    evidence = model.manifest.metrics.get("retrieval") or {}
+    return TrainedRetriever(model.retriever.to_files(), {**evidence, "taken_over_from": model.version})
+
+
 def meetings_of(log: Interactions, snapshot: ContentSnapshot) -> Meetings:
     """Who met which content of the snapshot when, in order of person, then time."""
     row = snapshot.rows(log.contents.tolist())
@@ -89,6 +98,4 @@ def _young(champion: ValuedModel | None, until: float) -> TrainedRetriever | Non
     if champion is None or champion.retriever is None:
         return None
     evidence = champion.manifest.metrics.get("retrieval") or {}
-    if until - evidence.get("cut", 0.0) >= 2.0 * YOUNG_S:
-        return None
-    return TrainedRetriever(champion.retriever.to_files(), {**evidence, "taken_over_from": champion.version})
+    return None if until - evidence.get("cut", 0.0) >= 2.0 * YOUNG_S else taken_over(champion)

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from features.materialize import materialize
-from ranking import registry, shadowing, training
+from ranking import drift_watch, incremental, registry, shadowing, training
 from ranking.training import TrainConfig, TrainingRunsError
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,41 @@ def train_ranker(until: str | None = None) -> None:
         logger.info("a training runs already")
         return
     logger.info("%s", report)
+
+
+@shared_task(name="ranking.tasks.train_increment", acks_late=True)
+def train_increment() -> None:
+    """Go on from the champion with what was served since, if that is enough by now.
+
+    A killed one leaves nothing half and forgets nothing: what is new follows from the log and from the champion.
+    """
+    _increment(thorough=False)
+
+
+@shared_task(name="ranking.tasks.refit", acks_late=True)
+def refit() -> None:
+    """The same over the exposures of hours, whatever came since."""
+    _increment(thorough=True)
+
+
+def _increment(*, thorough: bool) -> None:
+    try:
+        report = incremental.increment(now=timezone.now(), thorough=thorough)
+    except TrainingRunsError:
+        logger.info("a training runs already")
+        return
+    logger.info("increment: %s", report.training or f"waits, {report.waits}")
+
+
+@shared_task(name="ranking.tasks.watch_drift", acks_late=True)
+def watch_drift() -> None:
+    """Measure how far what is served has moved, and train anew where that is too far."""
+    now = timezone.now()
+    drift = drift_watch.measure(now=now)
+    if drift is not None:
+        logger.info("drift of the scores %.3f, %.1f %% of the features", drift.score_psi, 100 * drift.moved_share)
+    if incremental.full_training_is_due(now=now):
+        train_ranker.delay()
 
 
 @shared_task(name="ranking.tasks.score_shadow", acks_late=True)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -31,6 +31,7 @@ from features.remembered import remembered
 from ranking import evidence, insights, registry, value_weights
 from ranking.evaluation.gates import Gates
 from ranking.fusion_fit import fit_fusion
+from ranking.ranker import blend
 from ranking.ranker.blend import BlendConfig, FittedBlend, fit_blend
 from ranking.ranker.examples import Examples, FeatureMatrix, TimeSplit, known_at, label_exposures, split_by_time
 from ranking.ranker.multitask import MultiTaskConfig, fit_multitask
@@ -38,9 +39,10 @@ from ranking.ranker.network import NetworkConfig, fit_network
 from ranking.ranker.reading import Reading
 from ranking.ranker.training_set import LEAST_ANSWERS, FittedRanker, TrainingSet, learnable_heads
 from ranking.ranker.trees import TreesConfig
+from ranking.ranker.warm_start import GoOnConfig
 from ranking.readable import readable
 from ranking.retrieval.fitting import RetrieverConfig
-from ranking.retrieval_fit import retriever_of
+from ranking.retrieval_fit import retriever_of, taken_over
 from ranking.served_examples import served_examples
 
 logger = logging.getLogger(__name__)
@@ -48,6 +50,9 @@ logger = logging.getLogger(__name__)
 _TRAINING_LOCK: Final = 0x7EC5_0012
 """Key of the advisory lock; arbitrary, but nothing else in this database may use it."""
 
+GOES_BACK: Final = timedelta(days=2)
+"""How much of the log an increment reads: what it learns from, and some of what was learned before, so that a like that
+came late is corrected and the old is not forgotten."""
 Progress = Callable[[str, float], None]
 """Called with the name of a stage and the share of it that is done, 0 to 1."""
 
@@ -65,6 +70,7 @@ class TrainConfig:
     kind : "blend" is the multi-task network with trees beside it, "multitask" that network alone; "mlp" is the network
         of the source design, which learns one head
     retriever : None leaves finding candidates to the snapshot's own model
+    go_on : how an increment learns
     """
 
     max_examples: int = 72_000
@@ -72,6 +78,7 @@ class TrainConfig:
     validation_share: float = 0.1
     seed: int = 7
     kind: Literal["blend", "multitask", "mlp"] = "blend"
+    go_on: GoOnConfig = field(default_factory=GoOnConfig)
     multitask: MultiTaskConfig = field(default_factory=MultiTaskConfig)
     trees: TreesConfig = field(default_factory=TreesConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -113,10 +120,15 @@ class TrainingRunsError(RuntimeError):
 
 
 def train_and_promote(
-    config: TrainConfig, *, until: datetime, now: datetime, progress: Progress | None = None
+    config: TrainConfig,
+    *,
+    until: datetime,
+    now: datetime,
+    progress: Progress | None = None,
+    parent: str | None = None,
 ) -> TrainReport:
     """Train, and let the model serve if it passes its gates. `until` ends the data, `now` is when it is promoted."""
-    report = train(config, until=until, now=now, progress=progress)
+    report = train(config, until=until, now=now, progress=progress, parent=parent)
     if report.version is None or report.reasons:
         return report
     reason = f"its gates hold on {report.metrics['test']['examples']} test examples"
@@ -124,23 +136,38 @@ def train_and_promote(
     return TrainReport(report.version, True, (), report.metrics, report.seconds)
 
 
-def train(config: TrainConfig, *, until: datetime, now: datetime, progress: Progress | None = None) -> TrainReport:
+def train(
+    config: TrainConfig,
+    *,
+    until: datetime,
+    now: datetime,
+    progress: Progress | None = None,
+    parent: str | None = None,
+) -> TrainReport:
     """Train on the log before `until` and register the model as a candidate.
 
     Too few examples, or examples of one class only, give a report without a version: there is nothing to learn then.
+    With a `parent`, training goes on from that version, on the newest exposures of served pages alone: the log holds
+    what the ranker saw of them, so the past of their users need not be read.
 
     Raises
     ------
     TrainingRunsError : while another process trains
+    WarmStartError : for a parent that training cannot go on from
+    UnknownVersionError, BundleError : for one that there is not, or that is damaged
     """
     with _single_flight():
         stages = _Stages(progress)
         with stages("read log"):
-            log, snapshot = queries.interactions_between(None, until, refusals=True), store.snapshot()
+            alone = parent is not None
+            since = until - GOES_BACK if alone else None
+            log, snapshot = queries.interactions_between(since, until, refusals=True), store.snapshot()
             if snapshot is None:
                 return TrainReport(None, False, ("there is no feature snapshot yet",), {}, stages.seconds)
             before = remembered(snapshot)
-            examples, split, unreadable = _examples(log, snapshot, until, config, before)
+            examples, split, unreadable = _examples(
+                log, snapshot, until, config, before, served_only=parent is not None
+            )
         if unfit := _unfit(examples, split, config.gates, unreadable):
             counted = {"examples": len(examples), "unreadable": unreadable}
             return TrainReport(None, False, unfit, counted, stages.seconds)
@@ -148,7 +175,7 @@ def train(config: TrainConfig, *, until: datetime, now: datetime, progress: Prog
             matrix = _assemble(examples, log, snapshot, report, before)
             learned_from, held_out, test = _sets(examples, matrix, split, config)
         with stages("fit") as report:
-            ranker = _fit(learned_from, held_out, config, report)
+            ranker = _fit(learned_from, held_out, config, report, parent)
             sane = np.isfinite(ranker.outputs(test.features)).all()
             reading = Reading.fit(ranker, learned_from, held_out) if sane else None
         if reading is None:
@@ -163,9 +190,13 @@ def train(config: TrainConfig, *, until: datetime, now: datetime, progress: Prog
             fusion = fit_fusion(ranker, reading, held_out, test, policy=value_weights.current())
             metrics |= {"fusion": fusion.evidence}
         with stages("retrieval") as report:
-            found = retriever_of(
-                log, snapshot, registry.champion(), config=config.retriever, until=until.timestamp(), seed=config.seed,
-                progress=report,
+            found = (
+                taken_over(registry.load_version(parent))
+                if parent is not None
+                else retriever_of(
+                    log, snapshot, registry.champion(), config=config.retriever, until=until.timestamp(),
+                    seed=config.seed, progress=report,
+                )
             )  # fmt: skip
             metrics |= {"retrieval": found.evidence}
         with stages("register"):
@@ -180,12 +211,20 @@ def train(config: TrainConfig, *, until: datetime, now: datetime, progress: Prog
                 metrics=metrics | {"seconds": {name: round(took, 2) for name, took in stages.seconds.items()}},
                 trained_until=until,
                 now=now,
+                extras=blend.files_of(ranker),
+                parent=parent or "",
             )
         return TrainReport(version, False, registry.unmet_gates(version), metrics, stages.seconds)
 
 
 def _examples(
-    log: Interactions, snapshot: ContentSnapshot, until: datetime, config: TrainConfig, before: Remembered | None
+    log: Interactions,
+    snapshot: ContentSnapshot,
+    until: datetime,
+    config: TrainConfig,
+    before: Remembered | None,
+    *,
+    served_only: bool = False,
 ) -> tuple[Examples, TimeSplit, int]:
     """The newest labelled exposures of contents that have features; training labels as they were known at the cut.
 
@@ -195,6 +234,8 @@ def _examples(
     exposures = label_exposures(log, catalogue, until=until.timestamp())
     known = np.flatnonzero(snapshot.rows(log.contents.tolist())[exposures.content] != UNKNOWN)
     places = known[-config.max_examples :]
+    if served_only:
+        places = places[np.sort(served_examples(exposures.rows(places), log).logged)]
     kept = readable(exposures.rows(places), log, before)
     unreadable, places = int((~kept).sum()), places[kept]
     examples = exposures.rows(places)
@@ -259,13 +300,23 @@ def _sets(
 
 
 def _fit(
-    learned_from: TrainingSet, held_out: TrainingSet, config: TrainConfig, progress: Callable[[float], None]
+    learned_from: TrainingSet,
+    held_out: TrainingSet,
+    config: TrainConfig,
+    progress: Callable[[float], None],
+    parent: str | None = None,
 ) -> FittedRanker:
-    """Fit the ranker that the config asks for."""
+    """Fit the ranker that the config asks for, or go on with that of another version."""
 
     def report(done: int, most: int) -> None:
         progress(done / most)
 
+    if parent is not None:
+        files = registry.extras_of(parent, blend.FILES)
+        return blend.go_on(
+            files, learned_from, held_out, network=config.multitask, config=config.go_on, seed=config.seed,
+            progress=report,
+        )  # fmt: skip
     if config.kind == "mlp":
         return fit_network(learned_from, held_out, config=config.network, seed=config.seed, progress=report)
     if config.kind == "blend":

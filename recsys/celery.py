@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 from celery import Celery
+from celery.schedules import crontab
 from celery.signals import task_postrun, task_prerun, worker_init
 from django.conf import settings
 
@@ -27,8 +28,8 @@ HOUR_S = 3600.0
 # A tick that nobody took before the next one is due is worthless: the next one does the same work.
 # Assigning the finished table is lazy; reading `app.conf` here would load the settings on `import recsys`.
 app.conf.beat_schedule = {
-    name: {"task": task, "schedule": seconds, "options": {"expires": seconds}}
-    for name, task, seconds in (
+    name: {"task": task, "schedule": when, "options": {"expires": when if isinstance(when, float) else 6 * HOUR_S}}
+    for name, task, when in (
         # A counter is fresh within about a minute; the feed itself reads the log directly.
         ("materialize features", "features.tasks.materialize_features", MINUTE_S),
         # Costs one query while nothing changed. Uploads do not wait for it: see `features.arrivals`.
@@ -56,7 +57,13 @@ app.conf.beat_schedule = {
         # Before a web process that starts anew would find out.
         ("check the models", "ranking.tasks.check_models", MINUTE_S),
         ("let the shadow score", "ranking.tasks.score_shadow", MINUTE_S),
-        ("train the ranker", "ranking.tasks.train_ranker", 6 * HOUR_S),
+        # Waits by itself until enough was served since; drift makes it wait for less.
+        ("train an increment", "ranking.tasks.train_increment", 3 * MINUTE_S),
+        ("refit the ranker", "ranking.tasks.refit", HOUR_S),
+        # At night; a machine that is off then is caught up with by the next entry.
+        ("train the ranker", "ranking.tasks.train_ranker", crontab(hour=3, minute=10)),
+        # Asks for a full training where what is served has moved too far, or the last one is a day old.
+        ("watch drift", "ranking.tasks.watch_drift", 10 * MINUTE_S),
         # More often than daily: what could not be locked at once, or fell into a restart, waits for hours, not days.
         ("maintain partitions", "events.tasks.maintain_partitions", 6 * HOUR_S),
         # A page asks for it at once; this finds what a dead worker or an emptied broker left.

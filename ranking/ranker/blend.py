@@ -17,6 +17,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ranking.ranker import warm_start
 from ranking.ranker.examples import FeatureMatrix
 from ranking.ranker.keras_fit import Progress, check_export
 from ranking.ranker.multitask import FittedMultiTask, MultiTaskConfig, fit_multitask
@@ -24,8 +25,12 @@ from ranking.ranker.platt import Floats, fit_weights
 from ranking.ranker.training_set import LEAST_ANSWERS, TrainingSet
 from ranking.ranker.tree_graph import beside
 from ranking.ranker.trees import FittedTrees, TreesConfig, fit_trees
+from ranking.ranker.warm_start import GoOnConfig
 from ranking.ranker.watch_time import LEVELS, WatchScale
 
+TREES_FILE: Final = "trees.onnx"
+FILES: Final = (warm_start.LEARNER_FILE, warm_start.STATE_FILE, TREES_FILE)
+"""What training goes on from, see `files_of`."""
 EQUAL: Final = (0.5, 0.5)
 NETWORK_SHARE: Final = 0.5
 """Of the progress that is reported."""
@@ -111,6 +116,38 @@ def fit_blend(
     if trees is None:
         return network
     return FittedBlend(network, trees, mixed(network, trees, validation))
+
+
+def files_of(ranker: object) -> dict[str, bytes]:
+    """What training may go on from, by file name: of the network, and of the trees where there are some.
+
+    Nothing for other rankers, which are trained anew.
+    """
+    if isinstance(ranker, FittedBlend):
+        return warm_start.files_of(ranker.network) | {TREES_FILE: ranker.trees.graph}
+    return warm_start.files_of(ranker) if isinstance(ranker, FittedMultiTask) else {}
+
+
+def go_on(
+    files: Mapping[str, bytes],
+    train: TrainingSet,
+    validation: TrainingSet,
+    *,
+    network: MultiTaskConfig,
+    config: GoOnConfig,
+    seed: int,
+    progress: Progress | None = None,
+) -> FittedBlend | FittedMultiTask:
+    """Train the network on from stored files and weigh it anew beside the trees, which stay as they are.
+
+    Trees cannot learn from a few minutes without forgetting the rest; the next full training grows new ones. Raises as
+    `warm_start.go_on` does.
+    """
+    later = warm_start.go_on(files, train, validation, network=network, config=config, seed=seed, progress=progress)
+    if TREES_FILE not in files:
+        return later
+    trees = FittedTrees(later.columns, later.scale, files[TREES_FILE])
+    return FittedBlend(later, trees, mixed(later, trees, validation))
 
 
 def mixed(network: FittedMultiTask, trees: FittedTrees, held_out: TrainingSet) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ Both files are data: `safe_mode` refuses a Keras file with code in it, and the a
 
 import io
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -54,7 +55,9 @@ class GoOnConfig:
 
 def files_of(ranker: FittedMultiTask) -> dict[str, bytes]:
     """What training may go on from, by file name."""
-    with tempfile.TemporaryDirectory(prefix="recsys-learner-") as folder:
+    with tempfile.TemporaryDirectory(prefix="recsys-learner-") as folder, warnings.catch_warnings():
+        # TensorFlow's arrays lack an argument that numpy 2 asks for.
+        warnings.simplefilter("ignore", DeprecationWarning)
         path = Path(folder) / LEARNER_FILE
         ranker.learner.save(path)
         learner = path.read_bytes()

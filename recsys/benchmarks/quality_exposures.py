@@ -6,7 +6,7 @@ so the features of an exposure are those of the moment its session began: a coun
 tell how many positives are still to come in it (the gain of such a model is a trick of the split, not of the model).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -43,6 +43,7 @@ class Exposures:
     ----------
     learned_from, held_out, test : features, labels and positions
     user, session : int64 arrays (n,), codes
+    trained_s : float64 array, seconds since 1970 UTC, of what is learned from and held out
     """
 
     name: str
@@ -51,6 +52,7 @@ class Exposures:
     test: TrainingSet
     user: NDArray[np.int64]
     session: NDArray[np.int64]
+    trained_s: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
 def load(dataset: str | None, path: Path | None, train_until: date | None, *, now: datetime) -> Exposures:
@@ -112,6 +114,7 @@ def cut(
         test=TrainingSet(matrix.rows(at_test), labels[1], examples.position[at_test]),
         user=examples.user[at_test].astype(np.int64),
         session=examples.session[at_test].astype(np.int64),
+        trained_s=examples.timestamp[: len(training)],
     )
 
 

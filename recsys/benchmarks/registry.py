@@ -8,6 +8,7 @@ from recsys.benchmarks import (
     freshness,
     history,
     import_rows,
+    incremental,
     index,
     ingest,
     kpis,
@@ -59,6 +60,11 @@ BENCHMARKS = {
         ),
         Benchmark("index", "nearest neighbours of 128-d vectors, beside numpy, hnswlib and pgvector", index.run),
         Benchmark("quality", "what we find and rank beside the peers, one split, on any log with --path", quality.run),
+        Benchmark(
+            "incremental",
+            "five days of increments beside one full training, and what 10,000 examples take, with --path",
+            incremental.run,
+        ),
         Benchmark("ope", "off-policy estimates beside what the policies really earned, with --path", ope.run),
         Benchmark("retrieval", "what each embedding finds alone, on real data with --path", retrieval.run),
     )

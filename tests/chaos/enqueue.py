@@ -1,6 +1,7 @@
 """`python -m tests.chaos.enqueue TASK`: send a task; `... whole VERSION`: load a model of the repository."""
 
 # ruff: noqa: PLC0415  Django is set up first
+import os
 import sys
 
 import django
@@ -11,6 +12,7 @@ def say(text: object) -> None:
 
 
 def main(what: str, *arguments: str) -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "recsys.settings")
     django.setup()
     if what == "whole":
         from ranking.registry import load_version

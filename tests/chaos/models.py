@@ -24,6 +24,7 @@ def say(text: object) -> None:
 
 
 def main(what: str, *arguments: str) -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "recsys.settings")
     django.setup()
     {"register": register, "promote": promote, "race": race, "half": half, "poison": poison}[what](*arguments)
 

@@ -188,6 +188,14 @@ def test_version_promoted_anew_after_a_roll_back_is_a_goal_again():
 
 
 @pytest.mark.django_db
+def test_roll_back_goes_to_the_one_before_also_where_clocks_and_waiting_mixed_up_the_moments():
+    versions = [register(float(number)) for number in range(4)]
+    for hour, version in zip((5, 9, 1, 3), versions, strict=True):
+        promote(version, hours=hour)
+    assert [registry.roll_back(now=NOW).version for _ in range(3)] == versions[2::-1]
+
+
+@pytest.mark.django_db
 def test_nothing_to_roll_back_is_said():
     with pytest.raises(NothingToRollBackError, match="no model serves"):
         registry.roll_back(now=NOW)

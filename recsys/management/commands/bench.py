@@ -34,11 +34,11 @@ class Command(BaseCommand):
         parser.add_argument("--list", action="store_true", help="only say which there are")
         parser.add_argument("--json", action="store_true", help="machine-readable output")
         parser.add_argument("--quick", action="store_true", help="smaller, under a minute each")
-        folders = "import, exploration, retrieval, quality, ope: real data; content: a folder of video, audio, image"
+        folders = "import, exploration, retrieval, quality, incremental, ope: real data; content: clips, audio, images"
         parser.add_argument("--path", type=Path, help=folders)
         which = "retrieval, quality: what lies in --path, if that is unclear"
         parser.add_argument("--dataset", choices=DATASETS, help=which)
-        day = "quality: the last day that is learned from"
+        day = "quality, incremental: the last day that is learned from"
         parser.add_argument("--train-until", type=_day, metavar="YYYY-MM-DD", help=day)
         parser.add_argument("--mode", choices=MODES, help="quality: labels dealt out anew; what came later dealt out")
         parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON there too")

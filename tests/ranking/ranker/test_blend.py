@@ -9,15 +9,17 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from ranking.evaluation.offline import auc
 from ranking.ranker import bundle
-from ranking.ranker.blend import BlendConfig, FittedBlend, fit_blend, mixed
+from ranking.ranker.blend import FILES, BlendConfig, FittedBlend, files_of, fit_blend, go_on, mixed
 from ranking.ranker.bundle import Manifest
 from ranking.ranker.examples import FeatureMatrix
 from ranking.ranker.heads import COLUMN
+from ranking.ranker.multitask import FittedMultiTask
 from ranking.ranker.platt import sigmoid
 from ranking.ranker.reading import OUTPUTS, Reading
 from ranking.ranker.training_set import TrainingSet
 from ranking.ranker.tree_graph import rounded_down
 from ranking.ranker.trees import TreesConfig, fit_trees, joined
+from ranking.ranker.warm_start import GoOnConfig
 from ranking.ranker.watch_time import LEVELS
 from tests.ranking.ranker.sets import answers, long_views
 from tests.ranking.ranker.test_multitask import DIMS, DURATION, SMALL
@@ -132,3 +134,27 @@ def test_nothing_to_learn_gives_the_network_alone():
     assert blend.columns == ("long_view",)
     graph = onnxruntime.InferenceSession(blend.to_onnx(rows.features))
     assert graph.get_outputs()[0].shape[-1] == 1
+
+
+def test_an_increment_keeps_the_trees_and_weighs_the_network_anew(fitted):
+    blend, _, _, _, test = fitted
+    files = files_of(blend)
+    assert set(files) == set(FILES)
+    rng = np.random.default_rng(8)
+    later = go_on(files, stepped(rng, 1_000), stepped(rng, 800), network=SMALL, config=GoOnConfig(epochs=1), seed=1)
+    assert isinstance(later, FittedBlend)
+    assert np.array_equal(later.trees.outputs(test.features), blend.trees.outputs(test.features))
+    assert later.columns == blend.columns
+    label, at = test.labels.of("long_view").astype(np.int8), later.columns.index("long_view")
+    alone, both = (each.outputs(test.features)[:, at].astype(np.float64) for each in (later.network, later))
+    # The steps are what trees see and the network does not.
+    assert auc(label, both) > auc(label, alone) + 0.02
+    assert later.to_onnx(test.features)
+
+
+def test_a_network_alone_goes_on_alone(fitted):
+    blend = fitted[0]
+    files = files_of(blend.network)
+    rng = np.random.default_rng(9)
+    later = go_on(files, stepped(rng, 400), stepped(rng, 200), network=SMALL, config=GoOnConfig(epochs=1), seed=1)
+    assert isinstance(later, FittedMultiTask)
