@@ -19,6 +19,7 @@ from ranking import registry
 from ranking.feed import FeedRequest, build_feed
 from ranking.queries import served_between
 from ranking.ranker.network import NetworkConfig
+from ranking.ranker.trees import TreesConfig
 from ranking.training import TrainConfig, train_and_promote
 from recsys.demo.captions import describe
 from recsys.demo.scenario import Scenario
@@ -26,7 +27,7 @@ from recsys.demo.world import raw_events
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 WORLD = Scenario(seed=3, users=150, days=8, variants=6)
-QUICK = TrainConfig(network=NetworkConfig(hidden=(32, 16), epochs=4, batch_size=256))
+QUICK = TrainConfig(network=NetworkConfig(hidden=(32, 16), epochs=4, batch_size=256), trees=TreesConfig(most_trees=10))
 
 pytestmark = pytest.mark.django_db
 

@@ -7,6 +7,8 @@ Rules for what could not be learned, so that every bundle answers every head:
 - A head with fewer than 30 examples of either answer, or one whose calibrated slope is not positive (the held-out
   examples contradict it), says its base rate: the share of yes, pulled to the prior by 20 imagined exposures.
 - A head with fewer than 30 held-out examples of either answer keeps its slope, and is shifted to its base rate.
+- A head that most held-out examples cannot answer yet (a return within a day) keeps its slope too, and is shifted to
+  the share of yes among the newest examples that can: the few held-out ones that can are of some hours of one day.
 - Seconds are the mean watch of held-out views of about the same expected rank, so that they order as ranks do and are
   right on average. With fewer than 200 held-out watches they are the sum over the levels (`watch_time`).
 - Without levels of the watch time, expected seconds follow the chance of a long view: those of a long view and of
@@ -32,6 +34,8 @@ OUTPUTS: Final = (*HEADS, "watch_s", "debiased_watch_s")
 """Columns of what `Reading.read` gives: chances, then expected seconds of watching, with and without the advantage
 of a long clip."""
 NONE: Final = -1
+MOST_OPEN: Final = 0.5
+"""Share of the held-out examples that may not know an answer yet."""
 CURVE_GROUPS: Final = 30
 RISE_S: Final = 1e-3
 _CLIP: Final = 1e-6
@@ -94,7 +98,11 @@ class Reading:
         slope, intercept = np.zeros(len(HEADS)), _logit(base)
         column = np.full(len(HEADS), NONE)
         for at, head in enumerate(ranker.columns):
-            line = _line(logits[:, at], held_out.labels.of(head), base[COLUMN[head]])
+            label = held_out.labels.of(head)
+            if np.isnan(label).mean() > MOST_OPEN:
+                line = _late_line(ranker, at, head, train, held_out)
+            else:
+                line = _line(logits[:, at], label, base[COLUMN[head]])
             if line is not None:
                 place = COLUMN[head]
                 column[place], (slope[place], intercept[place]) = at, line
@@ -232,6 +240,20 @@ def _line(logit: Floats, label: NDArray[np.float32], base: float) -> tuple[float
         slope, intercept = fit_line(logit[known], label[known])
         return (slope, intercept) if slope > 0 else None
     return 1.0, shift_to(logit, base)
+
+
+def _late_line(
+    ranker: FittedRanker, at: int, head: str, train: TrainingSet, held_out: TrainingSet
+) -> tuple[float, float] | None:
+    """Slope 1 and the intercept of the newest known examples, as many as are held out; None where they are too few."""
+    label = train.labels.of(head)
+    newest = np.flatnonzero(~np.isnan(label))[-max(len(held_out), 2 * LEAST_ANSWERS) :]
+    yes = int((label[newest] == 1).sum())
+    if min(yes, len(newest) - yes) < LEAST_ANSWERS:
+        return None
+    outputs = ranker.outputs(train.features.rows(newest))[:, at].astype(np.float64)
+    logits = _logit(outputs) if ranker.gives == "probability" else outputs
+    return 1.0, shift_to(logits, float(label[newest].mean()))
 
 
 def _level_lines(logits: Floats, scale: WatchScale, held_out: TrainingSet) -> tuple[Floats, Floats]:

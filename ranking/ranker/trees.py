@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ranking.ranker.examples import FeatureMatrix
 from ranking.ranker.keras_fit import Progress
@@ -134,7 +135,9 @@ def _fit_one(is_chance: bool, train: Pair, validation: Pair, config: TreesConfig
         learning_rate=config.rate, l2_regularization=config.l2, max_features=config.columns_share,
         early_stopping=judged, n_iter_no_change=config.patience, random_state=seed,
     )  # fmt: skip
-    return model.fit(rows, answers, X_val=later, y_val=held_out) if judged else model.fit(rows, answers)
+    # Its threads wait for each other at every split, and spin: beside a busy web server two are slower than one.
+    with threadpool_limits(1, user_api="openmp"):
+        return model.fit(rows, answers, X_val=later, y_val=held_out) if judged else model.fit(rows, answers)
 
 
 def _known(pair: Pair) -> Pair:

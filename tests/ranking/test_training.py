@@ -21,6 +21,7 @@ from ranking.models import ModelMove, ModelVersion
 from ranking.ranker.heads import HEADS
 from ranking.ranker.multitask import MultiTaskConfig
 from ranking.ranker.network import NetworkConfig
+from ranking.ranker.trees import TreesConfig
 from ranking.training import TrainConfig, TrainingRunsError, train, train_and_promote
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -28,7 +29,8 @@ FAMILIES = ("ocean", "neon")
 QUICK = TrainConfig(
     multitask=MultiTaskConfig(
         cross_rank=4, trunk=16, experts=2, expert_units=8, tower_units=4, epochs=6, batch_size=64, initial_rate=5e-3
-    )
+    ),
+    trees=TreesConfig(most_trees=10, leaves=8, least_in_leaf=20, rate=0.2),
 )
 SOURCE = TrainConfig(kind="mlp", network=NetworkConfig(hidden=(16,), epochs=6, batch_size=64, initial_rate=5e-3))
 

@@ -13,7 +13,7 @@ from ranking.ranker.blend import FILES, BlendConfig, FittedBlend, files_of, fit_
 from ranking.ranker.bundle import Manifest
 from ranking.ranker.examples import FeatureMatrix
 from ranking.ranker.heads import COLUMN
-from ranking.ranker.multitask import FittedMultiTask
+from ranking.ranker.multitask import FittedMultiTask, fit_multitask
 from ranking.ranker.platt import sigmoid
 from ranking.ranker.reading import OUTPUTS, Reading
 from ranking.ranker.training_set import TrainingSet
@@ -158,3 +158,19 @@ def test_a_network_alone_goes_on_alone(fitted):
     rng = np.random.default_rng(9)
     later = go_on(files, stepped(rng, 400), stepped(rng, 200), network=SMALL, config=GoOnConfig(epochs=1), seed=1)
     assert isinstance(later, FittedMultiTask)
+
+
+def test_head_of_late_answers_says_the_share_of_the_newest_that_are_known():
+    rng = np.random.default_rng(9)
+    train, held_out, test = stepped(rng, 3_000), stepped(rng, 600), stepped(rng, 600)
+    returned = np.where(np.arange(3_000) < 2_000, rng.random(3_000) < 0.8, rng.random(3_000) < 0.3).astype(np.float32)
+    returned[2_900:] = np.nan
+    train.labels.heads[:, COLUMN["return_24h"]] = returned
+    # What is known of the held-out part are visits of a single night.
+    held_out.labels.heads[:80, COLUMN["return_24h"]] = np.arange(80) % 10 > 0
+    network = fit_multitask(train, held_out, config=SMALL, seed=1)
+    reading = Reading.fit(network, train, held_out)
+    chance = reading.read(network.outputs(test.features), test.duration_s)[:, COLUMN["return_24h"]]
+    assert chance.mean() == pytest.approx(0.3, abs=0.06)
+    train.labels.heads[:, COLUMN["return_24h"]] = np.where(returned == 1, 1.0, np.nan)
+    assert not Reading.fit(network, train, held_out).learned("return_24h")
