@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 NEW_PEOPLE = 100.0
 """Who was met by as many people is known well enough."""
+COMPARED = 20_000
+"""A millisecond's worth of vectors; see `successors_of`."""
 MOST_NEW = 0.2
 """At most so much of the catalogue counts as new: those that the fewest people have met. One position of ten for more
 than that would start nothing, and what is new by rank alone would use up the cap on the share of new contents."""
@@ -235,15 +237,23 @@ def creator_groups(snapshot: ContentSnapshot, belief: BetaPosteriors) -> NDArray
 def successors_of(snapshot: ContentSnapshot) -> Callable[[Ids], Scores] | None:
     """What may follow, by the sequential model; by the vectors of all contents where it knows none of the positives.
 
-    The sequential model finds far better, but has a place for the most met contents only.
+    The sequential model finds far better, but has a place for the most met contents only. Any content may say where
+    somebody is; what then follows are the `COMPARED` most popular contents: a vector is compared with each of them, and
+    those of a million would keep every third feed of a large catalogue waiting.
     """
     sequential, vectors = snapshot.sequential, snapshot.word_vectors
     if sequential is None or vectors is None:
         return None if sequential is None else sequential.scores
+    popular = np.sort(np.argsort(-snapshot.popularity[vectors.items], kind="stable")[:COMPARED])
+    rows, compared = vectors.items[popular], vectors.vector[popular]
 
     def scores(positives: Ids) -> Scores:
-        found = sequential.scores(positives)
-        return found if found.any() else vectors.scores(positives)
+        if sequential.knows(positives):
+            return sequential.scores(positives)
+        found, vector = np.zeros(len(snapshot), np.float32), vectors.user_vector(positives)
+        if vector is not None:
+            found[rows] = compared @ vector
+        return found
 
     return scores
 

@@ -207,7 +207,7 @@ def shortlist(
     level = result.version if result.version in {"latest", "trending"} else result.level
     picks = chain(
         _ranked(result, shelf, explain=request.explain),
-        _refill(shelf, {int(row) for row in result.proposals.rows}, person.memory, seen, away),
+        _refill(shelf, set(result.proposals.rows.tolist()), person.memory, seen, away),
     )
     return Shortlist(picks, level, result.version, release, result.account, taste.positives)
 
@@ -354,19 +354,21 @@ def _wish(
 def _ranked(result: Run, shelf: Shelf, *, explain: bool) -> Iterator[Pick]:
     """The candidates in the order of the pipeline; made one by one, for most are never looked at."""
     proposals = result.proposals
-    for place, row in enumerate(proposals.rows):
-        names = tuple(proposals.source_names(place))
-        ranks = {name: int(proposals.rank[proposals.names.index(name), place]) for name in names} if explain else {}
+    rows = zip(proposals.rows.tolist(), shelf.look[proposals.rows].tolist(), strict=True)
+    worth = zip(result.scores.tolist(), result.propensity.tolist(), strict=True)
+    for place, ((row, look), (source, ranks), (score, propensity)) in enumerate(
+        zip(rows, proposals.credits(), worth, strict=True)
+    ):
         yield Pick(
             shelf.content_id[row],
-            proposals.primary_name(place),
-            names,
-            float(result.scores[place]),
-            float(result.propensity[place]),
-            ranks,
+            source,
+            tuple(ranks),
+            score,
+            propensity,
+            ranks if explain else {},
             result.moves(place) if explain else (),
             _figures(result, place) if explain else NO_FIGURES,
-            int(shelf.look[row]),
+            look,
         )
 
 

@@ -95,6 +95,10 @@ class SequentialItemModel:
         result[self.items] = self._item_scores(positives)
         return result
 
+    def knows(self, positives: NDArray[np.int64]) -> bool:
+        """Whether any of the contents that count has a place in the model; `positives` as in `scores`."""
+        return bool((self.item_of_row[positives[-EASE_HISTORY:]] >= 0).any())
+
     def scores_of(self, positives: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The same for some rows only, float32 (len(rows),)."""
         item = self.item_of_row[rows]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from features.embeddings.behaviour import SequentialItemModel
 from features.extraction.definitions import AFFINITY_HALF_LIFE_S, CROSS_RATES, LAG_DECAY
 from features.extraction.engagement import CODE
-from features.extraction.habits import Habits, Weighted, named
+from features.extraction.habits import Habits, Weighted, named, places
 from features.extraction.past import Encounters, Past
 from features.extraction.population import Receptions
 from features.extraction.preferences import preference_of
@@ -16,6 +16,8 @@ from features.extraction.profile import Profile
 from features.extraction.snapshot import UNKNOWN, ContentSnapshot
 
 Columns = dict[str, NDArray[np.float64]]
+_CROSS_PLACES = {name: places(f"user_{name}", CROSS_RATES) for name in ("category", "creator")}
+_SURFACE_PLACE = places("user_surface", {"7d": ("long_views",)})
 
 
 def context_columns(
@@ -74,8 +76,7 @@ def habit_columns(
         habits = weighted.by(code[met.row])
         place = habits.place(code[rows])
         columns[f"user_{name}_exposures_7d"] = np.log1p(habits.met("7d"))[place]
-        for key, values in named(f"user_{name}", habits.rates(prior), CROSS_RATES):
-            columns[key] = values[place]
+        columns |= named(habits.rates(prior)[place], _CROSS_PLACES[name])
         if name == "category":
             praise = float(all_habits.praise("7d")[0])
             columns["category_share"] = (habits.praise("7d") / praise if praise > 0.0 else habits.praise("7d"))[place]
@@ -90,7 +91,7 @@ def surface_columns(
     habits = weighted.by(there - 1)
     mine, everything = float(habits.met("7d")[0]), float(all_habits.met("7d")[0])
     of_all = all_habits.rates()[0]
-    rate = dict(named("user_surface", habits.rates(of_all), {"7d": ("long_views",)}))["user_surface_long_rate_7d"][0]
+    rate = named(habits.rates(of_all), _SURFACE_PLACE)["user_surface_long_rate_7d"][0]
     return {
         "surface_long_rate": receptions.surface_rate(surface),
         "user_surface_long_rate": float(rate),

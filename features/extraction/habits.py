@@ -5,7 +5,7 @@ the very next page. An encounter counts once, dated by the latest event about it
 `2 ** (-age / half-life)` by plain time: a user who was away for a month has said nothing lately.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -99,11 +99,19 @@ class Weighted:
         return Habits(owner[start], sums)
 
 
-def named(
-    prefix: str, rates: NDArray[np.float64], wanted: Mapping[str, tuple[str, ...]]
-) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    """The wanted ones of some rates (g, flags, half-lives) under their feature names, each of length g."""
-    for label, signals in wanted.items():
-        column = _LABELS.index(label)
-        for signal in signals:
-            yield f"{prefix}_{RATED[signal]}_{label}", rates[:, FLAGS.index(signal), column]
+def places(prefix: str, wanted: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, int, int], ...]:
+    """Feature name, flag and half-life of each wanted rate: what `named` looks up, made once.
+
+    >>> places("user", {"7d": ("likes",)}) == (("user_like_rate_7d", FLAGS.index("likes"), _LABELS.index("7d")),)
+    True
+    """
+    return tuple(
+        (f"{prefix}_{RATED[signal]}_{label}", FLAGS.index(signal), _LABELS.index(label))
+        for label, signals in wanted.items()
+        for signal in signals
+    )
+
+
+def named(rates: NDArray[np.float64], wanted: Iterable[tuple[str, int, int]]) -> dict[str, NDArray[np.float64]]:
+    """Some of the rates (g, flags, half-lives), see `places`, by their feature names, each of length g."""
+    return {name: rates[:, flag, column] for name, flag, column in wanted}

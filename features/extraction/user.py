@@ -20,7 +20,7 @@ from features.extraction.definitions import (
     USER_RATES,
 )
 from features.extraction.engagement import CODE
-from features.extraction.habits import Habits, named
+from features.extraction.habits import Habits, named, places
 from features.extraction.past import Encounters, Past, encounters, resolve
 from features.extraction.population import Receptions
 from features.extraction.snapshot import UNKNOWN, ContentSnapshot
@@ -39,6 +39,7 @@ _RATES: Final = {
 }
 """Rate to the outcome it counts."""
 _PRIORS: Final = {feature.name: feature.default for feature in FEATURES if feature.name in _RATES}
+_RATE_PLACES: Final = places("user", USER_RATES)
 TASTE_LAGS: Final = 100
 """0.9 ** 100 is 3e-5: nothing older can turn the vector."""
 
@@ -97,7 +98,7 @@ def user_columns(
         "user_stated": math.log1p(wishes),
         **{f"user_exposures_{label}": math.log1p(habits.met(label)[0]) for label in HALF_LIVES_S},
         **{f"user_engagement_{label}": float(habits.mean_worth(label)[0]) for label in HALF_LIVES_S},
-        **{name: float(values[0]) for name, values in named("user", habits.rates(), USER_RATES)},
+        **{name: float(values[0]) for name, values in named(habits.rates(), _RATE_PLACES).items()},
     }
 
 

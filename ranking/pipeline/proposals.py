@@ -3,7 +3,7 @@
 Two sources that propose the same content both get the credit; the primary one ranked it best relative to its quota.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,13 +38,14 @@ class Proposals:
         """The proposals at these indices, in this order."""
         return Proposals(self.rows[index], self.names, self.rank[:, index], self.primary[index])
 
-    def primary_name(self, index: int) -> str:
-        """The source that ranked candidate `index` best relative to its quota."""
-        return self.names[int(self.primary[index])]
-
-    def source_names(self, index: int) -> list[str]:
-        """Every source that proposed candidate `index`, in pipeline order."""
-        return [name for name, rank in zip(self.names, self.rank[:, index], strict=True) if rank != NOT_PROPOSED]
+    def credits(self) -> Iterator[tuple[str, dict[str, int]]]:
+        """Of each candidate, in order: the source that ranked it best relative to its quota, and the rank that each
+        source gave it, in pipeline order.
+        """
+        # Lists: single entries of an array cost several times as much.
+        for primary, ranks in zip(self.primary.tolist(), self.rank.T.tolist(), strict=True):
+            named = zip(self.names, ranks, strict=True)
+            yield self.names[primary], {name: rank for name, rank in named if rank != NOT_PROPOSED}
 
     def alone(self) -> dict[str, int]:
         """How many candidates only one source proposed, by source: what the page would lack without it.
@@ -65,20 +66,24 @@ def merge(retrieved: Sequence[tuple[str, int, Ids]]) -> Proposals:
     The primary source of a row is the one with the smallest `(rank + 1) / quota`; the earlier source wins a tie.
 
     >>> union = merge([("popular", 2, np.array([7, 3])), ("fresh", 2, np.array([3, 5]))])
-    >>> union.rows.tolist(), [union.primary_name(i) for i in range(3)], union.source_names(1)
-    ([7, 3, 5], ['popular', 'fresh', 'fresh'], ['popular', 'fresh'])
+    >>> union.rows.tolist(), [primary for primary, _ in union.credits()], list(union.credits())[1]
+    ([7, 3, 5], ['popular', 'fresh', 'fresh'], ('fresh', {'popular': 1, 'fresh': 0}))
     """
     names = tuple(name for name, _, _ in retrieved)
     chained = np.concatenate([np.empty(0, np.int64), *(rows for _, _, rows in retrieved)]).astype(np.int64)
-    unique, first = np.unique(chained, return_index=True)
-    rows = chained[np.sort(first)]
-    position_of = np.empty(len(unique), np.int64)
-    position_of[np.argsort(first)] = np.arange(len(unique))
+    _, first, which = np.unique(chained, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rows = chained[first[order]]
+    position_of = np.empty(len(order), np.int64)
+    position_of[order] = np.arange(len(order))
+    places = position_of[which]
     rank = np.full((len(names), len(rows)), NOT_PROPOSED, np.int32)
     share = np.full((len(names), len(rows)), np.inf)
+    start = 0
     for source, (_, quota, proposed) in enumerate(retrieved):
-        places = position_of[np.searchsorted(unique, proposed)]
-        rank[source, places] = np.arange(len(proposed))
-        share[source, places] = (np.arange(len(proposed)) + 1.0) / quota
+        if len(proposed):
+            at, found = places[start : start + len(proposed)], np.arange(len(proposed))
+            rank[source, at], share[source, at] = found, (found + 1.0) / quota
+            start += len(proposed)
     primary = share.argmin(axis=0) if names else np.empty(0, np.int64)
     return Proposals(rows, names, rank, primary)

@@ -310,7 +310,8 @@ def check_positions(chosen: Positions, candidates: int, size: int) -> None:
         raise ContractBroken(f"{len(chosen.picks)} positions where {min(size, candidates)} were asked for")
     if chosen.propensity.shape != chosen.picks.shape:
         raise ContractBroken(f"{chosen.propensity.shape} propensities for {chosen.picks.shape} positions")
-    if not ((chosen.propensity > 0.0) & (chosen.propensity <= 1.0)).all():
+    # False for NaN too.
+    if not (chosen.propensity.min(initial=1.0) > 0.0 and chosen.propensity.max(initial=1.0) <= 1.0):
         raise ContractBroken("a propensity lies outside (0, 1]")
-    if not all(0 <= position < len(chosen.picks) for position in chosen.reasons):
+    if chosen.reasons and not 0 <= min(chosen.reasons) <= max(chosen.reasons) < len(chosen.picks):
         raise ContractBroken(f"reasons for positions {sorted(chosen.reasons)} of {len(chosen.picks)}")

@@ -8,6 +8,7 @@ import pytest
 from features import store
 from features.embeddings import behaviour, word2vec
 from features.extraction.definitions import COUNTER_COLUMN
+from ranking import shelves
 from ranking.shelves import Stock, belief_of, current_stock, newcomers_of, shelf_of, successors_of
 from tests.features.logs import snapshot_of
 
@@ -89,6 +90,18 @@ def test_vectors_answer_where_the_sequential_model_knows_none_of_the_positives()
     assert not alone(unknown).any()
     assert np.array_equal(both(unknown), vectors.scores(unknown))
     assert both(unknown).any()
+
+
+def test_vectors_are_compared_with_those_of_the_most_popular_contents_only(monkeypatch):
+    user, row = sequences()
+    model, vectors = behaviour.fit(user, row, 14, max_items=10), word2vec.fit(user, row, 14)
+    popularity = np.arange(14, dtype=np.float32)
+    snapshot = replace(snapshot_of(14, sequential=model), word_vectors=vectors, popularity=popularity)
+    monkeypatch.setattr(shelves, "COMPARED", 3)
+    # The least popular of these still says where the user is.
+    found, everything = successors_of(snapshot)(np.array([10])), vectors.scores(np.array([10]))
+    assert np.flatnonzero(found).tolist() == [11, 12, 13]
+    assert found[11:] == pytest.approx(everything[11:], rel=1e-5)
 
 
 def test_the_index_of_a_shelf_gives_only_what_is_allowed():

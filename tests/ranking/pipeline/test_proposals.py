@@ -18,14 +18,13 @@ def test_the_union_keeps_the_order_of_first_proposal():
 def test_the_primary_source_ranked_it_best_relative_to_its_quota():
     union = merge([("small", 2, rows(4, 7)), ("large", 100, rows(1, 2, 3, 7))])
     at = union.rows.tolist().index(7)
-    assert union.primary_name(at) == "large"
-    assert union.source_names(at) == ["small", "large"]
+    assert list(union.credits())[at] == ("large", {"small": 1, "large": 3})
 
 
 def test_taking_some_keeps_their_provenance():
     union = merge([("a", 2, rows(9, 2)), ("b", 2, rows(5))]).take(rows(2, 0))
     assert union.rows.tolist() == [5, 9]
-    assert [union.primary_name(0), union.primary_name(1)] == ["b", "a"]
+    assert list(union.credits()) == [("b", {"b": 0}), ("a", {"a": 0})]
 
 
 def test_no_sources_and_empty_sources_give_an_empty_union():
