@@ -7,7 +7,7 @@ Written by `rollup_rows`, `numbering` and `figures` only, and of one reporting t
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from dashboards import alert_models, moderation_models  # noqa: F401  Django looks for tables here
+from dashboards import alert_models, experiment_models, moderation_models  # noqa: F401  Django looks for tables here
 
 
 class KpiDay(models.Model):
@@ -77,6 +77,23 @@ class KpiUsers(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} with {self.dimension} {self.value} on {self.day}"
+
+
+class KpiUserDay(models.Model):
+    """What each user did on a day, for whoever has to tell users apart: experiments. See `user_days`."""
+
+    day = models.DateField(primary_key=True)
+    users = models.BinaryField(help_text="Numbers of the users, ascending; int32.")
+    measures = models.BinaryField(
+        help_text="int32 (measures, users), deflated, in the order of stats.measures.MEASURES."
+    )
+
+    class Meta:
+        db_table = "kpi_user_day"
+        verbose_name = "KPI user day"
+
+    def __str__(self) -> str:
+        return f"{len(self.users) // 4} users on {self.day}"
 
 
 class KpiPoint(models.Model):

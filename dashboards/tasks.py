@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from dashboards import alerts, notifications, rollups
+from dashboards import alerts, experiment_watch, notifications, rollups
 
 
 @shared_task(name="dashboards.tasks.measure_kpis", acks_late=True)
@@ -18,3 +18,9 @@ def watch_kpis() -> None:
     now = timezone.now()
     alerts.evaluate(now=now)
     notifications.deliver(now=now)
+
+
+@shared_task(name="dashboards.tasks.watch_experiments", acks_late=True)
+def watch_experiments() -> None:
+    """Read running experiments again, and stop those that do harm."""
+    experiment_watch.watch(now=timezone.now())

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from events import user_past
 from events.user_past import UserPast
+from ranking.experiment_queries import MARK
 from ranking.models import ModelVersion, Served
 from ranking.registry import Pointer
 
@@ -63,18 +64,20 @@ class FeedMemory:
     walked : content ids that one walk delivered
     delivered : one page, in order
     champion : which model serves, with which weights
+    experiments : which experiments run and were shipped, see `experiment_queries.MARK`
     """
 
     served: Mapping[str, float]
     walked: frozenset[str]
     delivered: tuple[DeliveredRow, ...]
     champion: Pointer | None = None
+    experiments: str = ""
 
 
 _NOTHING: Final = "NULL"
 _FEED_START: Final = (
-    f"SELECT p.*, {', '.join([_NOTHING] * 7)} FROM ({user_past.STATEMENT}) p "  # noqa: S608  constants
-    f"UNION ALL SELECT {', '.join([_NOTHING] * user_past.COLUMNS)}, m.* FROM feed_memory(%s, %s, %s, %s) m"
+    f"SELECT p.*, {', '.join([_NOTHING] * 8)} FROM ({user_past.STATEMENT}) p "  # noqa: S608  constants
+    f"UNION ALL SELECT {', '.join([_NOTHING] * user_past.COLUMNS)}, m.*, ({MARK}) FROM feed_memory(%s, %s, %s, %s) m"
 )
 
 
@@ -101,10 +104,10 @@ def feed_start(user_id: str, *, page: UUID | None, walk: UUID | None, since: dat
         values: list[Any] = [user_id, user_past.MOST_EVENTS, since, user_id, page, walk, since]
         cursor.execute(_FEED_START, values)
         rows = cursor.fetchall()
-    served, at, walked, delivered, champion, manifest, weights = rows.pop()[user_past.COLUMNS :]
+    served, at, walked, delivered, champion, manifest, weights, experiments = rows.pop()[user_past.COLUMNS :]
     found = msgspec.json.decode(delivered, type=list[DeliveredRow]) if delivered else []
     pointer = None if champion is None else Pointer(champion, manifest, weights or 0)
-    memory = FeedMemory(user_past.times_of(served, at), user_past.ids_of(walked), tuple(found), pointer)
+    memory = FeedMemory(user_past.times_of(served, at), user_past.ids_of(walked), tuple(found), pointer, experiments)
     return user_past.past_of([row[: user_past.COLUMNS] for row in rows]), memory
 
 

@@ -46,6 +46,8 @@ app.conf.beat_schedule = {
         ("measure KPIs", "dashboards.tasks.measure_kpis", 5 * MINUTE_S),
         # Rules judge days that have passed; messages that failed are due again within seconds.
         ("watch KPIs", "dashboards.tasks.watch_kpis", MINUTE_S),
+        # What does harm is stopped within one of these and one of the KPIs.
+        ("watch experiments", "dashboards.tasks.watch_experiments", 5 * MINUTE_S),
         ("train the ranker", "ranking.tasks.train_ranker", 6 * HOUR_S),
         # More often than daily: what could not be locked at once, or fell into a restart, waits for hours, not days.
         ("maintain partitions", "events.tasks.maintain_partitions", 6 * HOUR_S),

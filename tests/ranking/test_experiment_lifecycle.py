@@ -85,7 +85,7 @@ def test_parts_of_a_namespace_belong_to_one_experiment_each():
     run(draft("one", treatment={"theta": 3.0}, namespace="page", namespace_to=0.5))
     run(draft("two", treatment={"theta": 1.0}, namespace="page", namespace_from=0.5))
     lifecycle.create(draft("three", {"explorer": "linear"}, namespace="page", namespace_from=0.4), by="ada", now=NOW)
-    with pytest.raises(Refused, match="has a part of namespace page from 0 to 0.5 already"):
+    with pytest.raises(Refused, match=r"has a part of namespace page from 0 to 0\.5 already"):
         lifecycle.start("three", plan={}, **BY)
 
 

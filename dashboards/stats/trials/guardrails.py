@@ -1,8 +1,8 @@
 """Whether an arm does harm: what must not get worse, judged at every look.
 
-    breached   it is certain that the metric is worse by more than the margin
-    safe       it is certain that it is not
-    open       neither
+breached   it is certain that the metric is worse by more than the margin
+safe       it is certain that it is not
+open       neither
 """
 
 from dataclasses import dataclass
