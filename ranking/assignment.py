@@ -142,6 +142,13 @@ def running() -> tuple[Running, ...]:
     return _cache.follow(mark_of(rows)).running
 
 
+def arms_of(user_id: str) -> list[tuple[Running, str]]:
+    """Every running experiment that a user takes part in, with the arm; asks the database."""
+    if held_out(user_id, settings.EXPERIMENT_HOLDOUT):
+        return []
+    return [(each, arm) for each in running() if (arm := each.arm_of(user_id)) is not None]
+
+
 def forget() -> None:
     """Drop what this process knows, so that the next request looks at the database."""
     _cache.expire()
