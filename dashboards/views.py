@@ -76,6 +76,11 @@ def _context(state: State, **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def page_context(request: HttpRequest, board: str, **more: Any) -> dict[str, Any]:
+    """What every page of the dashboards needs, for pages of other files."""
+    return _context(state_of(request), **{"board": board, **more})
+
+
 @board_page
 def board(request: HttpRequest, name: str = boards.OVERVIEW) -> HttpResponse:
     """The tiles of one section."""
