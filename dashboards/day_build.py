@@ -70,6 +70,7 @@ class Measured:
     users: list[str]
     contents: list[str]
     sums: dict[str, tuple[tuple[str, ...], Sums]]
+    user_sums: NDArray[np.int64]
     watch_ms: NDArray[np.int64]
     session_ms: NDArray[np.int64]
     session_hour: NDArray[np.int64]
@@ -115,7 +116,8 @@ def measure(day: date, inputs: Inputs, zone: ZoneInfo, facts: Facts) -> Measured
         sums[name] = by.values, found
     exposure, creators = _exposure(seen, known)
     return Measured(
-        day=day, hours=hours, users=users, contents=contents, sums=sums, watch_ms=seen.watch_ms(),
+        day=day, hours=hours, users=users, contents=contents, sums=sums, user_sums=seen.user_sums(sessions),
+        watch_ms=seen.watch_ms(),
         session_ms=sessions.duration_ms, session_hour=sessions.hour, exposure=exposure, creators=creators,
         log_rows=len(log), excluded_rows=len(log) - len(of_day.kind), late_rows=int(log.late.sum()),
         pending=_pending(seen, people, log, dimensions),

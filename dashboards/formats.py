@@ -27,6 +27,12 @@ def signed(value: float) -> str:
 
 
 @register.filter
+def percent(share: float | None) -> str:
+    """A share as a signed percentage."""
+    return ABSENT if share is None else f"{100 * share:+.1f} %"
+
+
+@register.filter
 def plain(value: float) -> str:
     """A number for SVG: a point, whatever the language of the page."""
     return f"{value:g}"

@@ -9,6 +9,7 @@ from django.db import models
 
 from dashboards import (  # noqa: F401  Django looks for tables here
     alert_models,
+    experiment_models,
     history_models,
     moderation_models,
     screening_models,
@@ -84,6 +85,23 @@ class KpiUsers(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} with {self.dimension} {self.value} on {self.day}"
+
+
+class KpiUserDay(models.Model):
+    """What each user did on a day, for whoever has to tell users apart: experiments. See `user_days`."""
+
+    day = models.DateField(primary_key=True)
+    users = models.BinaryField(help_text="Numbers of the users, ascending; int32.")
+    measures = models.BinaryField(
+        help_text="int32 (measures, users), deflated, in the order of stats.measures.MEASURES."
+    )
+
+    class Meta:
+        db_table = "kpi_user_day"
+        verbose_name = "KPI user day"
+
+    def __str__(self) -> str:
+        return f"{len(self.users) // 4} users on {self.day}"
 
 
 class KpiPoint(models.Model):

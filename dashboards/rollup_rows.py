@@ -9,6 +9,7 @@ import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
+from dashboards import user_days
 from dashboards.day_build import ALL, Measured
 from dashboards.midnight import Carried
 from dashboards.models import KpiCell, KpiDay, KpiPoint, KpiUsers
@@ -44,6 +45,7 @@ def write_day(
     KpiPoint.objects.filter(day=day, grain=Grain.HOUR).delete()
     _copy(_COPY_CELLS, _cell_lines(day, _cells(measured, carried)))
     _copy(_COPY_USERS, _set_lines(measured, users))
+    user_days.write(day, users.of(measured.users), measured.user_sums)
     KpiPoint.objects.bulk_create(_hourly_points(measured))
     KpiDay.objects.update_or_create(
         day=day,

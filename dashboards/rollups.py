@@ -20,7 +20,7 @@ from django.db import connection, transaction
 from dashboards import settling
 from dashboards.day_build import Facts, Inputs, Measured, measure, read_inputs
 from dashboards.midnight import carried
-from dashboards.models import KpiCell, KpiContent, KpiDay, KpiPoint, KpiUser, KpiUsers
+from dashboards.models import KpiCell, KpiContent, KpiDay, KpiPoint, KpiUser, KpiUserDay, KpiUsers
 from dashboards.numbering import Numbering
 from dashboards.rollup_rows import CONTENTS, USERS, write_day
 from dashboards.stats.periods import DAY, midnight
@@ -110,7 +110,7 @@ def _start_anew_in_another_zone() -> None:
         _lock()
         if not KpiDay.objects.exclude(zone=settings.REPORTING_TIME_ZONE).exists():
             return
-        for model in (KpiDay, KpiCell, KpiUsers, KpiPoint, KpiUser, KpiContent):
+        for model in (KpiDay, KpiCell, KpiUsers, KpiUserDay, KpiPoint, KpiUser, KpiContent):
             model.objects.all().delete()
         windows.reopen(datetime.fromtimestamp(0, UTC), datetime.max.replace(tzinfo=UTC), family=family())
 

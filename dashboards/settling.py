@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboards import numbering
+from dashboards import numbering, user_days
 from dashboards.day_build import ALL
 from dashboards.models import KpiContent, KpiDay, KpiPoint, KpiUser
 from dashboards.rollup_rows import ACTIVE, PUBLISHER, read_column, read_sets
@@ -119,6 +119,8 @@ def _forget_nameless(last: date) -> None:
     for role in (ACTIVE, PUBLISHER):
         for bits in read_sets(role, ALL, date.min, last, size).values():
             named |= bits
+    for numbers in user_days.numbers():
+        named |= bits_of(numbers, size)
     shown: set[int] = set()
     for data in read_column("exposure", date.min, last).values():
         rows = exposures.unpacked(data)

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from dashboards import alerts, notifications, rollups, signals
+from dashboards import alerts, experiment_watch, notifications, rollups, signals
 
 
 @shared_task(name="dashboards.tasks.measure_kpis", acks_late=True)
@@ -24,3 +24,9 @@ def watch_kpis() -> None:
 def read_signals() -> None:
     """Take the reading of these five minutes, once however many schedulers tick."""
     signals.read(now=timezone.now())
+
+
+@shared_task(name="dashboards.tasks.watch_experiments", acks_late=True)
+def watch_experiments() -> None:
+    """Read running experiments again, and stop those that do harm."""
+    experiment_watch.watch(now=timezone.now())

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from dashboards import alert_views, funnel_views, views
+from dashboards import experiment_pages as experiments
 
 app_name = "dashboards"
 
@@ -23,5 +24,9 @@ urlpatterns = [
     path("alerts/<int:key>", alert_views.incident_page, name="incident"),
     path("alerts/<int:key>/ack", alert_views.acknowledge, name="incident-ack"),
     path("alerts/<int:key>/silence", alert_views.silence, name="incident-silence"),
+    path("experiments", experiments.listing, name="experiments"),
+    path("experiments/new", experiments.set_up, name="experiment-new"),
+    path("experiments/<slug:key>", experiments.one, name="experiment"),
+    path("experiments/<slug:key>/step", experiments.step, name="experiment-step"),
     path("system", views.system_page, name="system"),
 ]

@@ -12,6 +12,7 @@ DESCRIPTIONS: Final = {
     "tokens:mint": "mint end-user tokens",
     "stats:read": "read the figures of contents",
     "metrics:read": "read the KPIs of the dashboards",
+    "experiments:write": "set up, start, stop and ship experiments",
     "admin": "everything, also what comes later",
 }
 SERVER_SCOPES: Final = frozenset(DESCRIPTIONS)

@@ -1,8 +1,8 @@
 """Which arms a request is in, and what follows for it: configuration, model, weights, and what is logged.
 
-No request asks the database for this. What runs is read at most once a second by a process, with the models of its
-arms; whatever cannot be read or loaded leaves in place what there was, and an arm whose model cannot be loaded serves
-the champion's pages.
+No page asks the database for this: its first query brings a mark along, and a process reads what runs, with the models
+of the arms, when the mark is another one. So a stop reaches the very next page. Whatever cannot be read leaves in place
+what there was, and an arm whose model cannot be loaded serves the champion's pages.
 """
 
 import logging
@@ -18,6 +18,7 @@ from django.db import InterfaceError, OperationalError
 from ranking import registry
 from ranking.experiment_lifecycle import draft_of
 from ranking.experiment_models import Experiment
+from ranking.experiment_queries import mark_of
 from ranking.experiments.allocation import Allocation, held_out
 from ranking.experiments.draft import Draft, InvalidExperiment, can_act
 from ranking.experiments.overrides import MODEL, WEIGHTS, Overrides
@@ -30,8 +31,8 @@ from ranking.shortlist import DEFAULT_ARM
 
 logger = logging.getLogger(__name__)
 
-RECHECK_S: Final = 1.0
-"""A start or a stop serves everywhere within this; less would be a query per request."""
+RETRY_S: Final = 1.0
+"""A model that cannot be loaded is tried again after so long."""
 HOLDOUT_ARM: Final = "holdout"
 _PROMOTED: Final = frozenset({MODEL, WEIGHTS})
 """Parts of a shipped arm that serve by another way: see `experiment_lifecycle.ship`."""
@@ -97,7 +98,7 @@ class Running:
 class Board:
     """What runs and what was shipped at one moment."""
 
-    mark: tuple[tuple[str, int], ...] = ()
+    mark: str = ""
     running: tuple[Running, ...] = ()
     shipped: tuple[Overrides, ...] = ()
     bundles: Mapping[str, ServingBundle] = field(default_factory=dict)
@@ -111,9 +112,9 @@ class Board:
         return found
 
 
-def place(request: FeedRequest) -> Placement:
-    """What a request is served by. Asks the database at most once a second per process, and never raises."""
-    board = _cache.current()
+def place(request: FeedRequest, mark: str) -> Placement:
+    """What a request is served by, by the mark that came with its first query; never raises."""
+    board = _cache.follow(mark)
     if not board.running and not board.shipped:
         return Placement(config_of(settings.FEED_EXPLORER))
     if held_out(request.user_id, settings.EXPERIMENT_HOLDOUT):
@@ -136,8 +137,16 @@ def place(request: FeedRequest) -> Placement:
 
 
 def running() -> tuple[Running, ...]:
-    """What runs, as this process knows it."""
-    return _cache.current().running
+    """What runs; asks the database."""
+    rows = Experiment.objects.filter(state__in=("running", "shipped"))
+    return _cache.follow(mark_of(rows)).running
+
+
+def arms_of(user_id: str) -> list[tuple[Running, str]]:
+    """Every running experiment that a user takes part in, with the arm; asks the database."""
+    if held_out(user_id, settings.EXPERIMENT_HOLDOUT):
+        return []
+    return [(each, arm) for each in running() if (arm := each.arm_of(user_id)) is not None]
 
 
 def forget() -> None:
@@ -150,41 +159,40 @@ class _Cache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._checked_at = float("-inf")
-        self._board: Board | None = None
+        self._failed_at = float("-inf")
+        self._board = Board()
         self._complained_of: set[str] = set()
 
     def expire(self) -> None:
-        self._board = None
+        self._board = Board()
+        self._failed_at = float("-inf")
 
-    def current(self) -> Board:
+    def follow(self, mark: str) -> Board:
+        """The board of a mark; what cannot be loaded is tried again in a second, not by every request."""
         held = self._board
-        if held is not None and time.monotonic() - self._checked_at < RECHECK_S:
+        if (held.mark == mark and held.whole) or time.monotonic() - self._failed_at < RETRY_S:
             return held
-        # Only the very first request has to wait: it has nothing to go on with.
-        if self._lock.acquire(blocking=held is None):
+        if self._lock.acquire(blocking=False):
             try:
-                held = self._board = self._read()
-                self._checked_at = time.monotonic()
+                self._board = self._read()
             finally:
                 self._lock.release()
-        return held or Board()
+        return self._board
 
     def _read(self) -> Board:
-        held = self._board or Board()
         try:
             rows = list(
                 Experiment.objects.filter(state__in=("running", "shipped")).order_by("shipped_at", "started_at", "key")
             )
         except (OperationalError, InterfaceError) as error:
             self._complain("the database", error)
-            return held
-        mark = tuple((row.key, row.revision) for row in rows)
-        if mark == held.mark and held.whole:
-            return held
-        return self._made(mark, rows, held)
+            return self._board
+        found = self._made(mark_of(rows), rows, self._board)
+        if not found.whole:
+            self._failed_at = time.monotonic()
+        return found
 
-    def _made(self, mark: tuple[tuple[str, int], ...], rows: Sequence[Experiment], held: Board) -> Board:
+    def _made(self, mark: str, rows: Sequence[Experiment], held: Board) -> Board:
         running, shipped = [], []
         for row in rows:
             try:

@@ -75,7 +75,7 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
     else:
         place = cursors.read(request.cursor, binding=binding, now=now)
     # Before the user's lock is taken: a new snapshot takes its time to load.
-    stock, placed = current_stock(), assignment.place(request)
+    stock = current_stock()
     with transaction.atomic(savepoint=False):
         since = now - timedelta(days=settings.FEED_SEEN_DAYS)
         page, walk = (None, None) if request.cursor is None else (place.request_id, place.walk)
@@ -86,6 +86,7 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
             message = "cursor is of a walk that this user does not have any more; ask without one to start anew"
             raise InvalidRequest(message, code="cursor_expired", field="cursor")
         person = _person(request, past, memory, now=now)
+        placed = assignment.place(request, memory.experiments)
         if memory.delivered:
             feed = replace(_replay(memory.delivered, request, person, place), experiments=placed.arms)
         else:
@@ -101,12 +102,13 @@ def preview(request: FeedRequest, *, now: datetime) -> Feed:
 
     Raises as `build_feed` does. A cursor is not looked at: the page is the first of a walk.
     """
-    place, stock, placed = Cursor(uuid4(), 0, ""), current_stock(), assignment.place(request)
+    place, stock = Cursor(uuid4(), 0, ""), current_stock()
     with transaction.atomic(savepoint=False):
         since = now - timedelta(days=settings.FEED_SEEN_DAYS)
         past, memory = queries.feed_start(request.user_id, page=None, walk=None, since=since)
     memory = memory.since(past.begins)
     person = _person(request, past, memory, now=now)
+    placed = assignment.place(request, memory.experiments)
     explained = replace(request, explain=True, cursor=None)
     supplies = _supplies(stock, memory.champion, placed)
     return _make(explained, person, supplies, place, placed, now=now, deadline=math.inf, logged=False)

@@ -1,7 +1,7 @@
 """Reads of what was served and which models there are; frozen values out, nothing written."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from events import user_past
 from events.user_past import UserPast
+from ranking.experiment_queries import MARK
 from ranking.model_files import Pointer
 from ranking.models import ModelAlert, ModelVersion, Served
 from ranking.serving_models import Canary, pointer_of
@@ -64,25 +65,27 @@ class FeedMemory:
     walked : content ids that one walk delivered
     delivered : one page, in order
     champion : which model serves this user, with which weights
+    experiments : which experiments run and were shipped, see `experiment_queries.MARK`
     """
 
     served: Mapping[str, float]
     walked: frozenset[str]
     delivered: tuple[DeliveredRow, ...]
     champion: Pointer | None = None
+    experiments: str = ""
 
     def since(self, moment: float) -> "FeedMemory":
         """Without what was served before a moment, in seconds since 1970 UTC."""
         served = {each: at for each, at in self.served.items() if at >= moment}
         delivered = self.delivered if self.delivered and self.delivered[0].served_at >= moment else ()
-        return FeedMemory(served, self.walked & served.keys(), delivered, self.champion)
+        return replace(self, served=served, walked=self.walked & served.keys(), delivered=delivered)
 
 
 _NOTHING: Final = "NULL"
 _FEED_START: Final = (
-    f"SELECT p.*, {', '.join([_NOTHING] * 10)} FROM ({user_past.STATEMENT}) p "  # noqa: S608  constants
+    f"SELECT p.*, {', '.join([_NOTHING] * 11)} FROM ({user_past.STATEMENT}) p "  # noqa: S608  constants
     f"UNION ALL SELECT {', '.join([_NOTHING] * user_past.COLUMNS)}, m.*, "
-    "c.version, c.artefacts->>'manifest.json', c.share_pct "
+    f"c.version, c.artefacts->>'manifest.json', c.share_pct, ({MARK}) "
     # Served by the index one_canary.
     "FROM feed_memory(%s, %s, %s, %s) m LEFT JOIN model_version c ON c.state = 'canary'"
 )
@@ -111,13 +114,15 @@ def feed_start(user_id: str, *, page: UUID | None, walk: UUID | None, since: dat
         values: list[Any] = [user_id, user_past.MOST_EVENTS, since, user_id, page, walk, since]
         cursor.execute(_FEED_START, values)
         rows = cursor.fetchall()
-    *remembered, champion, manifest, weights, canary, canary_manifest, share_pct = rows.pop()[user_past.COLUMNS :]
+    *remembered, champion, manifest, weights, canary, canary_manifest, share_pct, experiments = rows.pop()[
+        user_past.COLUMNS :
+    ]
     served, at, walked, delivered = remembered
     found = msgspec.json.decode(delivered, type=list[DeliveredRow]) if delivered else []
     serving = None if champion is None else Pointer(champion, manifest, weights or 0)
     tried = None if canary is None else Canary(canary, canary_manifest, share_pct)
     pointer = pointer_of(user_id, serving, tried)
-    memory = FeedMemory(user_past.times_of(served, at), user_past.ids_of(walked), tuple(found), pointer)
+    memory = FeedMemory(user_past.times_of(served, at), user_past.ids_of(walked), tuple(found), pointer, experiments)
     return user_past.past_of([row[: user_past.COLUMNS] for row in rows]), memory
 
 

@@ -5,7 +5,7 @@ They come before the paths of `events.urls`, which says what happens to ids that
 
 from django.urls import path
 
-from ranking import api_views, player_views, user_api, views
+from ranking import api_views, experiment_api, player_views, user_api, views
 
 urlpatterns = [
     path("", player_views.player, name="player"),
@@ -13,6 +13,8 @@ urlpatterns = [
     path("api/v1/feed", views.FeedView.as_view(), name="feed"),
     path("api/v1/feed/next", views.FeedNextView.as_view(), name="feed-next"),
     path("api/v1/users/merge", user_api.MergeView.as_view(), name="merge-users"),
+    path("api/v1/experiments/assignments", experiment_api.AssignmentsView.as_view(), name="experiment-assignments"),
+    path("api/v1/experiments/exposures", experiment_api.ExposuresView.as_view(), name="experiment-exposures"),
     path("api/v1/rank", api_views.RankView.as_view(), name="rank"),
     path("api/v1/trending", api_views.TrendingView.as_view(), name="trending"),
     path("api/v1/categories", api_views.CategoriesView.as_view(), name="categories"),

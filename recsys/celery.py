@@ -64,6 +64,8 @@ app.conf.beat_schedule = {
         ("train the ranker", "ranking.tasks.train_ranker", crontab(hour=3, minute=10)),
         # Asks for a full training where what is served has moved too far, or the last one is a day old.
         ("watch drift", "ranking.tasks.watch_drift", 10 * MINUTE_S),
+        # What does harm is stopped within one of these and one of the KPIs.
+        ("watch experiments", "dashboards.tasks.watch_experiments", 5 * MINUTE_S),
         # More often than daily: what could not be locked at once, or fell into a restart, waits for hours, not days.
         ("maintain partitions", "events.tasks.maintain_partitions", 6 * HOUR_S),
         # A page asks for it at once; this finds what a dead worker or an emptied broker left.

@@ -51,6 +51,8 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
         "dashboards.*_hashlist", "dashboards.*_hashentry", "dashboards.view_uploadsigns",
     ),
     "ml-engineer": (*_SEE_CONTENTS, *_SEE_WORK, *_SEE_FIGURES, *_ALERTS, "features.*", "ranking.*"),
+    # Sets up, starts, stops and ships experiments, and reads everything they are judged by.
+    "experimenter": (*_SEE_CONTENTS, *_SEE_MODELS, *_SEE_FIGURES, "ranking.run_experiment"),
     "privacy officer": (*_SEE_CONTENTS, *_SEE_PEOPLE, *_SEE_FIGURES, "features.view_*", "events.view_deadletter",
                         "events.reveal_deadletter"),
     "admin": ("*.*",),

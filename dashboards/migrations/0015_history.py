@@ -82,7 +82,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('dashboards', '0014_screening'),
         ('events', '0015_emergency_stop'),
-        ('ranking', '0004_value_weights'),
+        ('ranking', '0008_experiments'),
         ('auth', '0012_alter_user_first_name_max_length'),
         ('otp_totp', '0003_add_timestamps'),
     ]

@@ -141,6 +141,28 @@ class Day:
         hours = len(log.night)
         cells = hours * width
         group = log.hour * width + by.code
+        found = self._event_sums(group, cells)
+        users, user_sets = self._distinct(self.active, group, by, cells)
+        uploads = log.kind == EVENT_TYPES.index("content_upload")
+        publishers, publisher_sets = self._distinct(uploads, group, by, cells)
+        shape = hours, width
+        return Sums(
+            found.reshape(*shape, -1), np.zeros((*shape, len(OF_SESSIONS)), np.int64), users.reshape(shape),
+            publishers.reshape(shape), user_sets, publisher_sets,
+        )  # fmt: skip
+
+    def user_sums(self, visits: VisitLog) -> NDArray[np.int64]:
+        """What each user did over the day, int64 (len(MEASURES), users); `users` and `publishers` are 0 or 1."""
+        log = self._log
+        events = self._event_sums(log.user.astype(np.int64), log.users)
+        visited = self._visit_sums(visits, visits.user, log.users)
+        uploads = log.kind == EVENT_TYPES.index("content_upload")
+        flags = [np.bincount(log.user[rows], minlength=log.users) > 0 for rows in (self.active, uploads)]
+        return np.concatenate([events.T, visited.T, np.stack(flags)]).astype(np.int64)
+
+    def _event_sums(self, group: NDArray[np.int64], cells: int) -> NDArray[np.int64]:
+        """Measures of events by cell, int64 (cells, len(OF_EVENTS)); `group` is the cell of each event."""
+        log = self._log
         counts = np.bincount(group * _KINDS + log.kind, minlength=cells * _KINDS).reshape(cells, _KINDS)
         found = np.zeros((cells, len(OF_EVENTS)), np.int64)
         found[:, 0] = counts.sum(axis=1)
@@ -153,14 +175,7 @@ class Day:
         # Weights are whole numbers below 2^53, so these sums are exact in any order.
         for place, weights in enumerate((ms, ms * night, self._regretted_ms[watched]), 5 + len(OF_KIND)):
             found[:, place] = np.bincount(of_cell, weights=weights, minlength=cells)
-        users, user_sets = self._distinct(self.active, group, by, cells)
-        uploads = log.kind == EVENT_TYPES.index("content_upload")
-        publishers, publisher_sets = self._distinct(uploads, group, by, cells)
-        shape = hours, width
-        return Sums(
-            found.reshape(*shape, -1), np.zeros((*shape, len(OF_SESSIONS)), np.int64), users.reshape(shape),
-            publishers.reshape(shape), user_sets, publisher_sets,
-        )  # fmt: skip
+        return found
 
     def watch_ms(self) -> NDArray[np.int64]:
         """What each active user watched, ascending."""
@@ -186,6 +201,9 @@ class Day:
         width = len(by.values) if by else 1
         group = visits.hour * width + (by.code if by else 0)
         cells = len(self._log.night) * width
+        return self._visit_sums(visits, group, cells).reshape(len(self._log.night), width, len(OF_SESSIONS))
+
+    def _visit_sums(self, visits: VisitLog, group: NDArray[np.int64], cells: int) -> NDArray[np.int64]:
         engaged = (
             (visits.duration_ms > ENGAGED_SESSION_MS) | (visits.views >= ENGAGED_SESSION_VIEWS) | self._keyed(visits)
         )
@@ -194,7 +212,7 @@ class Day:
             visits.duration_ms > LONG_SESSION_MS, visits.views,
         )  # fmt: skip
         found = np.stack([np.bincount(group, weights=each, minlength=cells) for each in weights], axis=1)
-        return found.astype(np.int64).reshape(len(self._log.night), width, len(OF_SESSIONS))
+        return found.astype(np.int64)
 
     def _bounded_ms(self) -> NDArray[np.int64]:
         """Watched milliseconds: at most the longer of the pauses to the showings around, as `events.cleaning.watching`.

@@ -10,6 +10,7 @@ from ranking.experiments.allocation import Allocation
 from ranking.experiments.overrides import ALL, EXPLORING, InvalidOverrides, Overrides, surfaces_of
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+RESERVED: Final = ("assignments", "exposures", "plan", "new")
 MOST_ARMS: Final = 8
 MOST_GOALS: Final = 3
 """Goals share alpha (Holm); with more of them each would need several times the users."""
@@ -98,6 +99,8 @@ def parse(document: Mapping[str, Any], *, metrics: Sequence[str]) -> Draft:
     InvalidExperiment : naming the field and the value
     """
     key = _name("key", document.get("key"))
+    if key in RESERVED:
+        raise InvalidExperiment(f"key must not be one of {', '.join(RESERVED)}, which are doors of the API", "key")
     title = _text("title", document.get("title"), 120)
     if not title:
         raise InvalidExperiment("title must not be empty", "title")

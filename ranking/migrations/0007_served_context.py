@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ranking', '0004_value_weights'),
+        ('ranking', '0006_model_drift'),
     ]
 
     operations = [

@@ -25,7 +25,7 @@ DROP FUNCTION refuse_experiment_change();
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ranking', '0005_model_states'),
+        ('ranking', '0007_served_context'),
     ]
 
     operations = [

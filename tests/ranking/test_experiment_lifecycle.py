@@ -116,7 +116,8 @@ def test_an_experiment_that_there_is_not_is_named():
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"key": "Hooks!"}, "key"), ({"title": ""}, "title"), ({"title": "x" * 121}, "title"), ({"arms": []}, "arms"),
+        ({"key": "Hooks!"}, "key"), ({"key": "plan"}, "key"),
+        ({"title": ""}, "title"), ({"title": "x" * 121}, "title"), ({"arms": []}, "arms"),
         ({"arms": [{"key": "a"}, {"key": "a"}]}, "arms"), ({"arms": [{"key": "a"}, 3]}, "arms[1]"),
         ({"arms": [{"key": "a"}, {"key": "b", "weight": 0}]}, "arms[1].weight"),
         ({"arms": [{"key": "a"}, {"key": "b", "overrides": {"x": 1}}]}, "arms[1].overrides"),
