@@ -83,13 +83,14 @@ def test_a_dropped_database_comes_back_as_of_a_moment_with_its_models(server):
     assert ask(server, "SELECT n FROM kept ORDER BY n") == [(1,), (2,), (4,)]
 
 
-def test_what_was_not_handed_over_yet_is_taken_from_the_data_that_is_moved_aside(server):
+def test_what_was_not_handed_over_yet_is_taken_from_the_data_that_is_moved_aside(server, eventually):
     ask(server, "CREATE TABLE kept (n integer)")
     backup = take(server)
     ask(server, "INSERT INTO kept SELECT generate_series(1, 100)")
     os.killpg(server.process.pid, 9)
-    server.process.wait()
     server.stop()
+    # Its backends end a moment later.
+    eventually(lambda: not Postgres(server.var_dir).is_running())
     backups.restore(folder(server) / backup.name, server.var_dir, at=None)
     server.start()
     assert ask(server, "SELECT count(*) FROM kept") == [(100,)]
