@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 from events.cleaning.origins import is_origin
-from recsys import secrets_from
+from recsys import metric_files, secrets_from
 from recsys.embedded import addresses
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -404,6 +404,7 @@ X_FRAME_OPTIONS = "DENY"
 # --- Monitoring ------------------------------------------------------------------------------------------------------
 REPORTING_TIME_ZONE = os.environ.get("REPORTING_TIME_ZONE", "UTC")
 PROMETHEUS_EXPORT_MIGRATIONS = False
+metric_files.install()
 # Lets a scraper read /metrics with it as bearer token; staff may always.
 METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")
 # Where the web workers leave their counters (their PROMETHEUS_MULTIPROC_DIR); workers on the same host read them there.

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -49,6 +50,9 @@ SETTINGS = {
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
 }
+# A machine that is lost loses at most so much of the log, where there is a folder for backups.
+ARCHIVE_TIMEOUT_S = 60
+WAL = "wal"
 THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
 
 
@@ -57,6 +61,8 @@ class Postgres(Server):
 
     label = "Postgres"
     stop_signal = signal.SIGINT  # "fast shutdown": ends sessions, writes a checkpoint
+    archiving = True
+    """Whether it hands over what it wrote to the folder of the backups, if there is one."""
 
     @property
     def data(self) -> Path:
@@ -71,7 +77,7 @@ class Postgres(Server):
         addresses.move(self.var_dir, postgres_port=addresses.free_port(avoid=taken))
 
     def binary(self) -> Path:
-        return _bin_dir() / "postgres"
+        return bin_dir() / "postgres"
 
     def answers(self) -> bool:
         try:
@@ -105,11 +111,19 @@ class Postgres(Server):
                 "set PG_BIN_DIR to binaries of that version, or move the data with pg_dump."
             )
         self._drop_stale_pid_file()
+        if archive := self._archive():
+            _make_archive(archive, identity)
 
     def command(self) -> tuple[list[str], bytes]:
         settings = {**SETTINGS, "port": str(self.port), **(THROWAWAY if self.throwaway else {})}
+        if archive := self._archive():
+            settings |= archive_settings(archive)
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [str(self.binary()), "-D", str(self.data), *options], b""
+
+    def _archive(self) -> Path | None:
+        folder = os.environ.get("BACKUP_DIR")
+        return Path(folder).resolve() / WAL if folder and self.archiving and not self.throwaway else None
 
     def _connect(self) -> "psycopg2.extensions.connection":
         known = self.addresses
@@ -138,7 +152,7 @@ class Postgres(Server):
             locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         options = ["--auth=scram-sha-256", "--encoding=UTF8", "--username", ROLE, *locale]
         options += ["--no-sync"] if self.throwaway else []
-        initdb = [str(_bin_dir() / "initdb"), "-D", str(draft), "--pwfile", str(password_file), *options]
+        initdb = [str(bin_dir() / "initdb"), "-D", str(draft), "--pwfile", str(password_file), *options]
         try:
             run(identity, initdb, pass_fds=(lock,))
         except subprocess.CalledProcessError as error:
@@ -164,7 +178,33 @@ class Postgres(Server):
         path.unlink()
 
 
-def _bin_dir() -> Path:
+def archive_settings(folder: Path) -> dict[str, str]:
+    """Settings of a server that hands over what it wrote: at the latest after a minute, complete or not at all."""
+    draft, name = f"{shell_path(folder)}/.%f.new", f"{shell_path(folder)}/%f.gz"
+    keep = f"gzip -c %p > {draft} && sync {draft} && mv {draft} {name}"
+    return {
+        "archive_mode": "on",
+        "archive_timeout": str(ARCHIVE_TIMEOUT_S),
+        "archive_command": f"test -f {name} || {{ {keep}; }}",
+    }
+
+
+def shell_path(path: Path) -> str:
+    """A path as a word of the shell commands that PostgreSQL fills in.
+
+    >>> print(shell_path(Path("/it's 100%")))
+    '/it'"'"'s 100%%'
+    """
+    return shlex.quote(str(path)).replace("%", "%%")
+
+
+def _make_archive(folder: Path, identity: Identity) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.geteuid() == 0:
+        os.chown(folder, identity.owner, -1 if identity.gid is None else identity.gid)
+
+
+def bin_dir() -> Path:
     """The folder of `postgres` and `initdb`: `PG_BIN_DIR`, or the wheel's."""
     if configured := os.environ.get("PG_BIN_DIR"):
         folder = Path(configured).resolve()

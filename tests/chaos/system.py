@@ -103,6 +103,13 @@ class System:
     def broker(self) -> int:
         return self._child("valkey-server")
 
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a management command in the environment of the system; it may also be down."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments], cwd=stack.ROOT, env=environment(self.var_dir, self.port),
+            check=False, capture_output=True, text=True, timeout=PATIENCE_S * 4, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
     def run(self, module: str, *arguments: str) -> str:
         """Run a module in the environment of the system; what it printed."""
         command = [sys.executable, "-m", module, *arguments]
@@ -140,9 +147,10 @@ def environment(var_dir: Path, port: int) -> dict[str, str]:
 
 
 @contextmanager
-def running(var_dir: Path) -> Iterator[System]:
-    """Start a system on an empty folder, and stop it again."""
-    stack.forget(var_dir)
+def running(var_dir: Path, *, fresh: bool = True) -> Iterator[System]:
+    """Start a system on an empty folder, or on what one left, and stop it again."""
+    if fresh:
+        stack.forget(var_dir)
     port = stack.free_port()
     with (var_dir / "up.log").open("wb") as output:
         process = subprocess.Popen(

@@ -179,16 +179,15 @@ def deployed_while_a_report_reads(installation, system, revision):
     with psycopg2.connect(addresses.load(installation.folder).database_url) as held, held.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM event")
         command = [sys.executable, "manage.py", "deploy", revision, "--source", str(installation.source)]
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [*command, "--reload", installation.reload], cwd=stack.ROOT, env=installation.environ, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if "for a lock in vain" in line:
-                held.rollback()
-        process.wait()
+        ) as process:  # fmt: skip
+            lines = []
+            for line in process.stdout:
+                lines.append(line)
+                if "for a lock in vain" in line:
+                    held.rollback()
     held.close()
     assert process.returncode == 0, "".join(lines)
     assert any("for a lock in vain" in line for line in lines), "no migration had to wait: the test proved nothing"
