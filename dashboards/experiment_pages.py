@@ -86,7 +86,8 @@ def one(request: HttpRequest, key: str) -> HttpResponse:
         raise Http404(f"there is no experiment {key[:60]!a}")
     reading = experiment_results.stored(key, row.phase)
     data = reading.data if reading else None
-    context = context_of(state_of(request), board=BOARD, row=row, may_run=_may(request), blocked=blocked(data), data=data,
+    context = context_of(
+        state_of(request), board=BOARD, row=row, may_run=_may(request), blocked=blocked(data), data=data,
         shown=_shown(row, readable(data)) if data else None, decisions=lifecycle.decisions_of(key),
         arms=[{**arm, "changes": json.dumps(arm["overrides"], indent=1)} for arm in row.arms],
     )  # fmt: skip

@@ -134,7 +134,7 @@ class ModerationCase(models.Model):
         return f"{self.subject_kind} {self.subject_id}"
 
 
-class SavedView(models.Model):
+class QueueView(models.Model):
     """A choice of cases that a moderator gave a name."""
 
     owner = models.BigIntegerField(help_text="The member of staff.")

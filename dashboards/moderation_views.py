@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from dashboards.casework.log import SUBJECTS
 from dashboards.casework.policies import CODES
 from dashboards.moderation_facts import VIEWS
-from dashboards.moderation_models import SavedView
+from dashboards.moderation_models import QueueView
 from dashboards.moderation_serializers import ProseField
 from dashboards.moderation_staff_api import StaffView, moderator_of
 from events.errors import Conflict, NotFound
@@ -59,7 +59,7 @@ class SavedViewsView(StaffView):
     @extend_schema(summary="List one's saved views", responses={200: SavedViewsAnswer, **REFUSALS})
     def get(self, request: Request) -> Response:
         only(request.query_params, ())
-        rows = SavedView.objects.filter(owner=moderator_of(request).id).order_by("name")
+        rows = QueueView.objects.filter(owner=moderator_of(request).id).order_by("name")
         return Response(SavedViewsAnswer({"items": rows}).data)
 
     @extend_schema(
@@ -79,11 +79,11 @@ class SavedViewsView(StaffView):
         body = SavedViewBody(data=request.data)
         body.is_valid(raise_exception=True)
         owner, told = moderator_of(request).id, body.validated_data
-        if SavedView.objects.filter(owner=owner).count() >= MOST_VIEWS:
+        if QueueView.objects.filter(owner=owner).count() >= MOST_VIEWS:
             raise Conflict(f"there may be {MOST_VIEWS} saved views", code="too_many_views")
         try:
             with transaction.atomic():
-                made = SavedView.objects.create(owner=owner, name=told["name"], params=told["params"])
+                made = QueueView.objects.create(owner=owner, name=told["name"], params=told["params"])
         except IntegrityError:
             raise Conflict("there is a view of this name", code="name_taken", name=told["name"]) from None
         return Response(SavedViewAnswer(made).data, status=201)
@@ -96,7 +96,7 @@ class SavedViewView(StaffView):
         summary="Forget a saved view", request=None, responses={204: None, **REFUSALS, 404: ErrorAnswer}
     )  # fmt: skip
     def delete(self, request: Request, view_id: int) -> Response:
-        gone, _ = SavedView.objects.filter(pk=view_id, owner=moderator_of(request).id).delete()
+        gone, _ = QueueView.objects.filter(pk=view_id, owner=moderator_of(request).id).delete()
         if not gone:
             raise NotFound(f"there is no saved view {view_id}", view_id=view_id)
         return Response(status=204)
