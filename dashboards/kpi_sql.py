@@ -132,10 +132,12 @@ _CREATORS: Final = f"""{_SHOWN}, exposed AS (
 )"""
 _GINI: Final = """(SELECT 2.0 * sum(place * amount) / (count(*) * sum(amount)) - (count(*) + 1.0) / count(*)
    FROM (SELECT amount, row_number() OVER (ORDER BY amount) AS place FROM exposed) AS ranked)"""
-_COVERAGE: Final = _share(
-    "(SELECT count(*) FROM content WHERE status = 'active'\n     AND content_id IN (SELECT content_id FROM exposed))",
-    "(SELECT count(*) FROM content WHERE status = 'active' AND upload_timestamp < :end)",
+_ON_OFFER: Final = "(SELECT count(*) FROM content WHERE status = 'active' AND upload_timestamp < :end)"
+_SHOWN_ON_OFFER: Final = (
+    "(SELECT count(*) FROM content WHERE status = 'active'\n     AND content_id IN (SELECT content_id FROM exposed))"
 )
+# Contents that were shown before their upload do not make it more than all.
+_COVERAGE: Final = _share(f"least({_SHOWN_ON_OFFER}, {_ON_OFFER})", _ON_OFFER)
 _FIRST_SHOWN: Final = """, first_shown AS (
   SELECT content_id, min(timestamp) AS at FROM people WHERE event_type = 'impression' GROUP BY content_id
 ), delays AS (

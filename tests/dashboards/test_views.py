@@ -40,7 +40,7 @@ def page(client, name, *args, **params):
 PAGES = [
     ("overview", ()), ("board", ("growth",)), ("metric", ("dau",)), ("chart-svg", ("dau",)),
     ("behind", ("dau", "2026-03-03")), ("retention-table", ()), ("live", ()), ("live-part", ()), ("system", ()),
-    ("funnel", ()), ("views", ()),
+    ("funnel", ()), ("views", ()), ("experiments", ()),
 ]  # fmt: skip
 
 
@@ -58,8 +58,9 @@ def test_every_page_is_for_staff_with_the_permission(client, fortnight):
 
 
 def test_every_path_of_the_dashboards_is_in_that_list():
-    # Alerts ask for more, and what changes something for a POST: tests/dashboards/test_alert_pages.py.
+    # Alerts and experiments ask for more, and what changes something for a POST: test_alert_pages, test_experiment_api.
     others = {"alerts", "incident", "incident-ack", "incident-silence", "view-save", "view-forget"}
+    others |= {"experiment", "experiment-new", "experiment-step"}
     assert {pattern.name for pattern in urls.urlpatterns} == {name for name, _ in PAGES} | others
 
 
