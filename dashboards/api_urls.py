@@ -7,6 +7,7 @@ from dashboards import alert_api, api_views
 urlpatterns = [
     path("metrics/definitions", api_views.DefinitionsView.as_view(), name="metric-definitions"),
     path("metrics/<str:name>", api_views.MetricView.as_view(), name="metric"),
+    path("metrics/<str:name>/behind", api_views.BehindView.as_view(), name="metric-behind"),
     path("retention", api_views.RetentionView.as_view(), name="retention"),
     path("active-days", api_views.ActiveDaysView.as_view(), name="active-days"),
     path("funnels", alert_api.FunnelView.as_view(), name="funnel"),
