@@ -7,9 +7,11 @@ from django.conf import settings
 from rest_framework import serializers
 
 from dashboards import ranges
+from dashboards.behind import Behind
 from dashboards.cohorts import Mode, RetentionTable
 from dashboards.csv_text import Cell
 from dashboards.kpis import SECTIONS, Kpi
+from dashboards.ranges import Range
 from dashboards.series import Group, KpiSeries
 from dashboards.stats.periods import Grain
 
@@ -74,6 +76,25 @@ class MetricAnswer(serializers.Serializer[Any]):
     change_pct = serializers.FloatField(allow_null=True)
 
 
+class BehindOneAnswer(serializers.Serializer[Any]):
+    """A user or a content; without a name for who may not see it."""
+
+    number = serializers.IntegerField(help_text="The same as long as it is known at all; no id.")
+    name = serializers.CharField(allow_null=True)
+    impressions = serializers.IntegerField(allow_null=True)
+
+
+class BehindAnswer(serializers.Serializer[Any]):
+    """What stands behind a point."""
+
+    metric = serializers.CharField()
+    day = serializers.DateField()
+    grain = serializers.ChoiceField(choices=list(Grain))
+    kind = serializers.ChoiceField(choices=["users", "contents"])
+    total = serializers.IntegerField()
+    items = BehindOneAnswer(many=True)
+
+
 class CohortAnswer(serializers.Serializer[Any]):
     """Users who began in one period."""
 
@@ -109,6 +130,18 @@ def definition_json(kpi: Kpi) -> dict[str, Any]:
     return {
         "key": kpi.key, "title": kpi.title, "unit": kpi.unit, "section": kpi.section, "definition": kpi.definition,
         "sql": kpi.sql, "grains": list(kpi.grains), "breakdowns": list(kpi.dimensions),
+    }  # fmt: skip
+
+
+def behind_json(found: Behind, kpi: Kpi, asked: Range, *, named: bool) -> dict[str, Any]:
+    """A `BehindAnswer`."""
+    items = [
+        {"number": number, "name": name if named else None, "impressions": impressions}
+        for number, name, impressions in found.names
+    ]
+    return {
+        "metric": kpi.key, "day": asked.first, "grain": asked.grain, "kind": found.kind, "total": found.total,
+        "items": items,
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from dashboards import experiment_api as experiments
 urlpatterns = [
     path("metrics/definitions", api_views.DefinitionsView.as_view(), name="metric-definitions"),
     path("metrics/<str:name>", api_views.MetricView.as_view(), name="metric"),
+    path("metrics/<str:name>/behind", api_views.BehindView.as_view(), name="metric-behind"),
     path("retention", api_views.RetentionView.as_view(), name="retention"),
     path("experiments", experiments.ExperimentsView.as_view(), name="experiments"),
     path("experiments/plan", experiments.PlanView.as_view(), name="experiment-plan"),

@@ -17,13 +17,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from dashboards import cohorts, ranges, series
+from dashboards import behind, cohorts, ranges, series
 from dashboards.api_serializers import (
     SERIES_HEADER,
     ActiveDaysAnswer,
+    BehindAnswer,
     DefinitionsAnswer,
     MetricAnswer,
     RetentionAnswer,
+    behind_json,
     definition_json,
     retention_json,
     series_json,
@@ -40,16 +42,19 @@ from dashboards.query_params import (
     dimension_of,
     grain_of,
     kpi_of,
+    only_of,
     span_of,
 )
 from dashboards.stats.periods import Grain
 from events.authentication import BearerAuthentication, require_scope
-from events.errors import InvalidRequest
+from events.errors import InvalidRequest, NotFound
 from events.serializers import ErrorAnswer
 from events.views import REFUSALS
 from ranking.query_params import one_of, only, whole_number
 
 VIEW_PERMISSION: Final = "dashboards.view_kpipoint"
+PEOPLE_PERMISSION: Final = "events.view_userprofile"
+CONTENT_PERMISSION: Final = "events.view_content"
 MOST_COLUMNS: Final = 60
 DEFAULT_COLUMNS: Final = 14
 DEFAULT_BRACKETS: Final = "1,2-3,4-7,8-14"
@@ -139,22 +144,60 @@ class MetricView(MetricsView):
             OpenApiParameter("grain", str, enum=list(Grain), default=Grain.DAY),
             OpenApiParameter("breakdown", str, description="As listed by the definitions."),
             OpenApiParameter("compare", str, enum=["previous"], description="Adds the range before."),
+            OpenApiParameter("filter", str, description="Instead of a breakdown: a dimension and the values of it that "
+                             "count, any of them, such as `country:DE,FR`; by hour one value."),
         ],
         responses={**answers(MetricAnswer), 404: ErrorAnswer},
     )  # fmt: skip
     def get(self, request: Request, name: str) -> Any:
         params = request.query_params
-        only(params, ("from", "to", "tz", "format", "grain", "breakdown", "compare"))
+        only(params, ("from", "to", "tz", "format", "grain", "breakdown", "compare", "filter"))
         kpi = kpi_of(name)
         check_zone(params)
         grain, now = grain_of(params, kpi), timezone.now()
         dimension, span = dimension_of(params, kpi), span_of(params, grain, now=now)
         compare = one_of(params, "compare", ("", "previous"), default="") == "previous"
-        found = series.series(kpi, span.first, span.last, grain, now=now, dimension=dimension, compare=compare)
+        found = series.series(
+            kpi, span.first, span.last, grain, now=now, dimension=dimension, compare=compare,
+            only=only_of(params, kpi, grain),
+        )  # fmt: skip
         return self.answer(
             request, series_json(found), name=f"{kpi.key}_{span.first}_{span.last}", header=SERIES_HEADER,
             rows=series_rows(found),
         )  # fmt: skip
+
+
+class BehindView(MetricsView):
+    """Who or what stands behind a point of a metric."""
+
+    @extend_schema(
+        summary="List what is behind a point",
+        description=f"Up to {behind.MOST} users or contents of the period that begins on `day`. Names of users come "
+        "for staff who may see profiles, names of contents for staff who may see contents; a key gets numbers only.",
+        parameters=[
+            OpenApiParameter("day", OpenApiTypes.DATE, required=True),
+            OpenApiParameter("grain", str, enum=list(Grain), default=Grain.DAY), FORMAT,
+        ],
+        responses={**answers(BehindAnswer), 404: ErrorAnswer},
+    )  # fmt: skip
+    def get(self, request: Request, name: str) -> Any:
+        params = request.query_params
+        only(params, ("day", "grain", "format"))
+        kpi = kpi_of(name)
+        if not behind.can_show(kpi):
+            raise NotFound(f"nothing is listed behind {kpi.key}", code="nothing_behind")
+        if "day" not in params:
+            raise InvalidRequest("day is missing: which point?", code="missing_parameter", field="day")
+        day, grain = day_of(params["day"], "day"), grain_of(params, kpi)
+        asked = behind.at(grain, kpi, day, now=timezone.now())
+        found = behind.behind(kpi, asked)
+        needed = PEOPLE_PERMISSION if found.kind == "users" else CONTENT_PERMISSION
+        named = request.auth is None and request.user.has_perm(needed)
+        body = behind_json(found, kpi, asked, named=named)
+        rows = ([each["number"], each["name"], each["impressions"]] for each in body["items"])
+        return self.answer(
+            request, body, name=f"{kpi.key}_behind_{day}", header=("number", "name", "impressions"), rows=rows
+        )
 
 
 class RetentionView(MetricsView):

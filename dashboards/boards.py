@@ -34,14 +34,17 @@ class State:
     grain: Grain
     compare: bool
     breakdown: str | None = None
+    only: str | None = None
 
     def query(self, **changes: Any) -> str:
         """The query string of this state with some of it changed."""
         values: dict[str, Any] = {
             "days": self.days, "from": None if self.days else self.first, "to": None if self.days else self.last,
             "grain": None if self.grain is Grain.DAY else self.grain, "compare": None if self.compare else "0",
-            "breakdown": self.breakdown,
+            "breakdown": self.breakdown, "filter": self.only,
         }  # fmt: skip
+        if changes.get("breakdown"):
+            values["filter"] = None
         if "days" in changes:
             values |= {"from": None, "to": None}
         return urlencode({name: value for name, value in (values | changes).items() if value is not None})

@@ -25,8 +25,9 @@ def funnel(request: HttpRequest) -> HttpResponse:
     """How far users come, step after step; what the address asks wrongly is said, and the default shown."""
     params, state, error = request.GET, state_of(request), ""
     raw = [step for step in params.getlist("step") if step] or list(DEFAULT_STEPS)
-    hours = int(params["within"]) if params.get("within") in map(str, HOURS) else 24
-    by_country, groups, steps = params.get("breakdown") == "country", [], DEFAULT_STEPS
+    hours = next((each for each in HOURS if str(each) == params.get("within")), 24)
+    by_country, groups = params.get("breakdown") == "country", []
+    steps: tuple[str, ...] = DEFAULT_STEPS
     first = max(state.first, state.last - timedelta(days=MOST_DAYS - 1))
     try:
         steps = steps_of(",".join(raw))

@@ -201,7 +201,8 @@ SQL: Final[Mapping[str, str]] = {
     "negative_rate": _select(_share(_count("hide", "report"), _IMPRESSIONS), tables=_SHOWN),
     "report_rate": _select(_share(_count("report"), _IMPRESSIONS, "1000.0"), tables=_SHOWN),
     "unattributed_clicks": _select(_UNATTRIBUTED),
-    "coverage": _select(_COVERAGE, tables=_EXPOSURES),
+    # A content may be on screen before the moment its upload is said to have been.
+    "coverage": _select(f"least(100.0, {_COVERAGE})", tables=_EXPOSURES),
     "exposure_gini": _select(_GINI, tables=_EXPOSURES),
     "creator_gini": _select(_GINI, tables=_CREATORS),
     "first_impression_h": _quantile("hours", "delays", "0.5", _FIRST_SHOWN),

@@ -253,7 +253,7 @@ _ENGAGEMENT: Final = (
 )  # fmt: skip
 _CONTENT: Final = (
     Kpi(
-        "coverage", "Coverage", "%", "Contents shown at least once / contents that the catalogue offers.",
+        "coverage", "Coverage", "%", "Contents shown at least once / contents that the catalogue offers; at most 100.",
         Stored("coverage"), "content", WHOLE_DAYS, (),
     ),
     Kpi(

@@ -22,6 +22,7 @@ FORMATS: Final = ("json", "csv")
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _BRACKET: Final = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
 MOST_BRACKETS: Final = 20
+MOST_VALUES: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,26 @@ def dimension_of(params: Mapping[str, Any], kpi: Kpi) -> str | None:
         message = f"{kpi.key} can be broken down by {choices}; got {show(str(raw), 40)}"
         raise InvalidRequest(message, code="invalid_breakdown", field="breakdown")
     return raw
+
+
+def only_of(params: Mapping[str, Any], kpi: Kpi, grain: Grain) -> tuple[str, tuple[str, ...]] | None:
+    """`filter`, such as `country:DE,FR`: any of these values counts; None without one."""
+    raw = params.get("filter")
+    if raw is None:
+        return None
+    by, _, listed = raw.partition(":")
+    values = tuple(listed.split(","))
+    if by not in kpi.dimensions or not all(values) or len(values) > MOST_VALUES:
+        choices = ", ".join(kpi.dimensions) or "nothing"
+        message = f"filter is a dimension and 1 to {MOST_VALUES} values, such as country:DE,FR, and {kpi.key} has "
+        message += f"{choices}; got {show(raw, 60)}"
+        raise InvalidRequest(message, code="invalid_filter", field="filter")
+    if params.get("breakdown"):
+        message = "rollups know one dimension at a time: ask with filter or with breakdown"
+        raise InvalidRequest(message, code="invalid_filter", field="filter")
+    if grain is Grain.HOUR and len(values) > 1:
+        raise InvalidRequest("by hour, filter takes one value", code="invalid_filter", field="filter")
+    return by, values
 
 
 def check_zone(params: Mapping[str, Any]) -> None:

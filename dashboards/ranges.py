@@ -1,5 +1,6 @@
 """What the rollups say of a range of periods, read once for all KPIs that are asked of it."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import Final
@@ -184,6 +185,44 @@ class Range:
         names = ("log_rows", "excluded_rows", "late_rows")
         rows = KpiDay.objects.filter(day__range=(self.first, self.last)).values_list("day", *names)
         return {day: dict(zip(names, counts, strict=True)) for day, *counts in rows}
+
+
+class Filtered(Range):
+    """A range of which only some values of one dimension count, any of them; its total is theirs.
+
+    Rollups know one dimension at a time, so there is no "and" over two of them. Who is in several of the values is
+    counted once by day; by hour only sums are kept, so the caller asks for one value there.
+    """
+
+    def __init__(self, first: date, last: date, grain: Grain, *, now: datetime, by: str, values: Sequence[str]) -> None:
+        super().__init__(first, last, grain, now=now)
+        self.by, self.values = by, tuple(dict.fromkeys(values))
+        self._named = Range(first, last, grain, now=now, dimension=by)
+
+    @cached_property
+    def vectors(self) -> dict[str, NDArray[np.int64]]:
+        """Only the total, which is that of the chosen values."""
+        named = self._named.vectors
+        rows = [named[value] for value in self.values if value in named and value != TOTAL]
+        total = np.sum(rows, axis=0) if rows else np.zeros((len(self.periods), len(MEASURES)), np.int64)
+        if self.grain is not Grain.HOUR:
+            for place, period in enumerate(self.periods):
+                total[place, PLACE["users"]] = sum(count(self.users(TOTAL, day, day)) for day in days_of(period))
+        return {TOTAL: total}
+
+    def users(self, name: str, first: date, last: date) -> Bits:
+        """Who was active with any of the values."""
+        del name  # there is only the total
+        found = np.zeros(self.size, np.uint8)
+        for value in self.values:
+            if value != TOTAL:
+                found |= self._named.users(value, first, last)
+        return found
+
+    def need(self, first: date, last: date) -> None:
+        """As of any range; the sets are those of the dimension."""
+        super().need(first, last)
+        self._named.need(first, last)
 
 
 def span() -> tuple[date, date] | None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dashboards.day_build import COUNTRY
 from dashboards.kpis import Distinct, Kpi, OfLog, Phase, Ratio, Retained, Stickiness, Stored
-from dashboards.ranges import OTHER, PLACE, TOTAL, Range, days_of
+from dashboards.ranges import OTHER, PLACE, TOTAL, Filtered, Range, days_of
 from dashboards.stats.periods import DAY, Grain, Period, before, first_day, midnight
 from dashboards.stats.returning import Lifecycle, lifecycle
 from dashboards.stats.user_sets import count
@@ -19,6 +19,8 @@ LEAST_USERS: Final = 5
 """Of a breakdown by what users are, a value that fewer users have is not shown."""
 PROVISIONAL: Final = timedelta(hours=72)
 MONTHLY: Final = 30
+Only = tuple[str, tuple[str, ...]]
+"""A dimension and the values of it that count, any of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +81,24 @@ class KpiSeries:
 
 def series(
     kpi: Kpi, first: date, last: date, grain: Grain, *, now: datetime, dimension: str | None = None,
-    compare: bool = False,
+    compare: bool = False, only: Only | None = None,
 ) -> KpiSeries:  # fmt: skip
-    """A KPI from `first` to `last`, both included; weeks and months as a whole.
+    """A KPI from `first` to `last`, both included; weeks and months as a whole; of some values of a dimension `only`.
 
-    The caller checks that the KPI has this grain and dimension.
+    The caller checks that the KPI has this grain and dimension, and that it is not broken down and filtered at once.
     """
-    asked = Range(first, last, grain, now=now, dimension=dimension)
-    earlier = None
-    if compare:
-        earlier = Range(*before(first, last, grain), grain, now=now)
+    asked = of_range(first, last, grain, now=now, dimension=dimension, only=only)
+    earlier = of_range(*before(first, last, grain), grain, now=now, only=only) if compare else None
     return of(kpi, asked, earlier)
+
+
+def of_range(
+    first: date, last: date, grain: Grain, *, now: datetime, dimension: str | None = None, only: Only | None = None
+) -> Range:
+    """The range of a question."""
+    if only is None:
+        return Range(first, last, grain, now=now, dimension=dimension)
+    return Filtered(first, last, grain, now=now, by=only[0], values=only[1])
 
 
 def of(kpi: Kpi, asked: Range, earlier: Range | None = None) -> KpiSeries:
@@ -112,7 +121,10 @@ def _group(kpi: Kpi, asked: Range, name: str, *, upto: int | None = None) -> Gro
     points = []
     for period, value in zip(asked.periods, values, strict=True):
         complete = period.end <= asked.now
-        hidden = asked.dimension == COUNTRY and name != TOTAL and _few(asked, name, period)
+        of_country = (
+            asked.by == COUNTRY if isinstance(asked, Filtered) else asked.dimension == COUNTRY and name != TOTAL
+        )
+        hidden = of_country and _few(asked, name, period)
         unknown = period.start > asked.now or asked.begins is None or period.last < asked.begins
         shown = None if hidden or unknown else value
         points.append(Point(period, shown, complete, complete and asked.now - period.end < PROVISIONAL, hidden))
@@ -120,11 +132,14 @@ def _group(kpi: Kpi, asked: Range, name: str, *, upto: int | None = None) -> Gro
     return Group(name, tuple(points), _whole(kpi, asked, name, points, chosen))
 
 
+def _of_country(asked: Range, name: str) -> bool:
+    return asked.by == COUNTRY if isinstance(asked, Filtered) else asked.dimension == COUNTRY and name != TOTAL
+
+
 def _few(asked: Range, name: str, period: Period) -> bool:
-    """Whether fewer users than may be shown stand behind a point, but some."""
-    place = asked.periods.index(period)
-    users = int(asked.vector(name)[place, PLACE["users"]])
-    return 0 < users < LEAST_USERS
+    """Whether fewer users than may be shown stand behind a point, but some; who is only shown something is one too."""
+    row = asked.vector(name)[asked.periods.index(period)]
+    return bool(row.any()) and int(row[PLACE["users"]]) < LEAST_USERS
 
 
 def _whole(kpi: Kpi, asked: Range, name: str, points: Sequence[Point], chosen: Sequence[int]) -> float | None:

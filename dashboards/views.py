@@ -1,9 +1,11 @@
 """Pages of the dashboards: parse, read the rollups, render. For members of staff who may see KPI points."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec
+from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -14,19 +16,18 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
-from dashboards import behind, boards, charts, cohorts, live, ranges, signals, system
+from dashboards import behind, boards, charts, cohorts, live, ranges, series, signals, system
+from dashboards.api_views import CONTENT_PERMISSION, PEOPLE_PERMISSION
 from dashboards.boards import BOARDS, DEFAULT_RANGE_D, RANGES_D, State, range_before
 from dashboards.cohorts import Mode
 from dashboards.drift import LEAST_POSITIONS
 from dashboards.kpis import BY_KEY, Kpi
-from dashboards.query_params import MOST_DAYS, brackets_of, day_of
+from dashboards.query_params import MOST_DAYS, brackets_of, day_of, only_of
 from dashboards.ranges import Range
 from dashboards.stats.periods import Grain, before
 from events.errors import ApiError
 
 VIEW_PERMISSION: Final = "dashboards.view_kpipoint"
-PEOPLE_PERMISSION: Final = "events.view_userprofile"
-CONTENT_PERMISSION: Final = "events.view_content"
 COHORT_COLUMNS: Final = 12
 BRACKETS: Final = "1,2-3,4-7,8-14,15-30"
 P = ParamSpec("P")
@@ -56,16 +57,40 @@ def state_of(request: HttpRequest, *, kpi: Kpi | None = None) -> State:
     last = measured[1] if measured else datetime.now(ZoneInfo(settings.REPORTING_TIME_ZONE)).date()
     compare, breakdown = params.get("compare") != "0", params.get("breakdown")
     breakdown = breakdown if kpi and breakdown in kpi.dimensions else None
+    only = _only(request, kpi, grain, breakdown)
     try:
         first, end = day_of(params["from"], "from"), day_of(params["to"], "to")
         if timedelta() <= end - first < timedelta(days=MOST_DAYS[grain]):
-            return State(None, first, end, grain, compare, breakdown)
+            return State(None, first, end, grain, compare, breakdown, only)
     except (KeyError, ApiError):
         pass
     asked = params.get("days", "")
     days = int(asked) if asked.isascii() and asked.isdecimal() and int(asked) in RANGES_D else DEFAULT_RANGE_D
     days = min(days, RANGES_D[1]) if grain is Grain.HOUR else days
-    return State(days, range_before(last, days), last, grain, compare, breakdown)
+    return State(days, range_before(last, days), last, grain, compare, breakdown, only)
+
+
+def _only(request: HttpRequest, kpi: Kpi | None, grain: Grain, breakdown: str | None) -> str | None:
+    """The filter as it was asked for, where it is one; a form may send the dimension and the values apart."""
+    params = request.GET
+    raw = params.get("filter") or ""
+    if params.get("values", "").strip():
+        values = ",".join(value.strip() for value in params["values"].split(","))
+        raw = f"{params.get('by', '')}:{values}"
+    if kpi is None or not raw or breakdown:
+        return None
+    try:
+        return raw if only_of({"filter": raw}, kpi, grain) else None
+    except ApiError:
+        return None
+
+
+def asked_of(state: State, kpi: Kpi) -> Range:
+    """The range that a page of one KPI asks for."""
+    only = only_of({"filter": state.only}, kpi, state.grain) if state.only else None
+    return series.of_range(
+        state.first, state.last, state.grain, now=timezone.now(), dimension=state.breakdown, only=only
+    )
 
 
 def context_of(state: State, **more: Any) -> dict[str, Any]:
@@ -99,12 +124,14 @@ def metric(request: HttpRequest, key: str) -> HttpResponse:
     if kpi is None:
         raise Http404(f"there is no KPI {key[:60]!a}")
     state = state_of(request, kpi=kpi)
-    asked = Range(state.first, state.last, state.grain, now=timezone.now(), dimension=state.breakdown)
+    asked = asked_of(state, kpi)
     earlier = None
     if state.compare and state.breakdown is None:
-        earlier = Range(*before(state.first, state.last, state.grain), state.grain, now=timezone.now())
+        first, last = before(state.first, state.last, state.grain)
+        earlier = asked_of(replace(state, first=first, last=last), kpi)
     tile = boards.tile(kpi, asked, earlier)
-    context = context_of(state, board=kpi.section, kpi=kpi, tile=tile, drill=behind.can_show(kpi),
+    kept = parse_qsl(state.query(filter=None, breakdown=None))
+    context = context_of(state, board=kpi.section, kpi=kpi, tile=tile, drill=behind.can_show(kpi), kept=kept,
                        rows=list(zip(*(group.points for group in tile.series.groups), strict=True))[::-1])  # fmt: skip
     return render(request, "dashboards/metric.html", context)
 
@@ -116,8 +143,7 @@ def chart_svg(request: HttpRequest, key: str) -> HttpResponse:
     if kpi is None:
         raise Http404(f"there is no KPI {key[:60]!a}")
     state = state_of(request, kpi=kpi)
-    asked = Range(state.first, state.last, state.grain, now=timezone.now(), dimension=state.breakdown)
-    tile = boards.tile(kpi, asked)
+    tile = boards.tile(kpi, asked_of(state, kpi))
     if tile.chart is None:
         raise Http404("there is no value in this range")
     response = render(request, "dashboards/chart.svg", {"chart": tile.chart, "kpi": kpi}, content_type="image/svg+xml")

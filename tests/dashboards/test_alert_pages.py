@@ -134,6 +134,64 @@ def walkers(db):
 MARCH = {"from": "2026-03-05", "to": "2026-03-05"}
 
 
+def figure(client, name, **query):
+    answer = client.get(f"/api/v1/metrics/{name}", {"from": "2026-03-05", "to": "2026-03-08", **query})
+    assert answer.status_code == 200, answer.content
+    return answer.json()["groups"]
+
+
+@pytest.mark.parametrize("name", ["impressions", "views", "dau", "active_users", "new_users", "watch_min_per_user"])
+def test_a_filter_counts_what_the_breakdown_shows(analyst, walkers, name):
+    for user in "abcdefgh":
+        send(event("impression", user, at(6, "09:00"), "c9"), view(user, at(6, "09:00"), 9.0, "c9"))
+    catalogue.update_profiles(catalogue.NewProfile(user, {"country": "FR"}) for user in "abcdefgh")
+    rollups.measure_kpis(until=NOW)
+    groups = {group["group"]: group for group in figure(analyst, name, breakdown="country")}
+    (only,) = figure(analyst, name, filter="country:FR")
+    assert [point["value"] for point in only["points"]] == [point["value"] for point in groups["FR"]["points"]]
+    assert [point["suppressed"] for point in only["points"]][:2] == [True, False], "one person of the fifth is hidden"
+    (both,) = figure(analyst, name, filter="country:DE,FR")
+    pairs = list(zip(both["points"], groups["all"]["points"], strict=True))
+    assert [mine["suppressed"] for mine, _ in pairs] == [True, False, True, False]
+    assert all(mine["value"] == whole["value"] for mine, whole in pairs if not mine["suppressed"])
+
+
+def test_who_is_in_several_values_is_counted_once(analyst):
+    catalogue.register_contents(
+        catalogue.NewContent(name, "k", at(1, "08:00"), {"category": kind}) for name, kind in (("a", "x"), ("b", "y"))
+    )
+    for user, clock, content in (("ann", "10:00", "a"), ("ann", "10:10", "b"), ("bob", "11:00", "b")):
+        send(view(user, at(5, clock), 5.0, content))
+    rollups.measure_kpis(until=NOW)
+    (found,) = figure(analyst, "dau", filter="category:x,y")
+    assert found["points"][0]["value"] == 2
+    (views,) = figure(analyst, "views", filter="category:x,y")
+    assert views["points"][0]["value"] == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("dau", {"filter": "country"}), ("dau", {"filter": "country:"}), ("dau", {"filter": "country:DE,,FR"}),
+        ("dau", {"filter": "planet:earth"}), ("sessions", {"filter": "category:x"}),
+        ("dau", {"filter": "country:DE", "breakdown": "country"}),
+        ("views", {"filter": "country:DE,FR", "grain": "hour", "from": "2026-03-05", "to": "2026-03-05"}),
+        ("coverage", {"filter": "country:DE"}),
+    ],
+)  # fmt: skip
+def test_a_filter_that_cannot_be_is_refused(analyst, name, query):
+    answer = analyst.get(f"/api/v1/metrics/{name}", query)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_filter")
+
+
+def test_the_page_of_a_metric_keeps_its_filter(admin_client, walkers):
+    address = reverse("dashboards:metric", args=["views"])
+    page = admin_client.get(address, {**MARCH, "by": "country", "values": "DE, FR"}).content.decode()
+    assert "filter=country%3ADE%2CFR" in page
+    assert "Only country:DE,FR: take it off" in page
+    assert "take it off" not in admin_client.get(address, {**MARCH, "filter": "planet:earth"}).content.decode()
+
+
 def test_a_funnel_counts_people_by_order_and_time(analyst, walkers):
     body = analyst.get("/api/v1/funnels", {**MARCH, "steps": "impression,view,like"}).json()
     (everybody,) = body["groups"]
@@ -194,6 +252,27 @@ def test_a_saved_view_brings_back_the_page_with_its_state(staff):
     assert SavedView.objects.filter(pk=theirs.pk).exists(), "only its owner removes it"
     analyst.post(reverse("dashboards:view-forget", args=[theirs.pk]))
     assert not SavedView.objects.filter(pk=theirs.pk).exists()
+
+
+def test_what_is_behind_a_point_has_names_for_who_may_see_them(analyst, staff, walkers):
+    path = "/api/v1/metrics/dau/behind"
+    by_key = analyst.get(path, {"day": "2026-03-05"}).json()
+    assert (by_key["kind"], by_key["total"]) == ("users", 4)
+    assert {each["name"] for each in by_key["items"]} == {None}
+    by_person = staff("analyst").get(path, {"day": "2026-03-05"}).json()
+    assert {each["name"] for each in by_person["items"]} == {"ann", "bob", "cleo", "dan"}
+    by_stranger = staff("ml-engineer").get(path, {"day": "2026-03-05"}).json()
+    assert {each["name"] for each in by_stranger["items"]} == {None}
+    week = analyst.get(path, {"day": "2026-03-02", "grain": "week"})
+    assert week.json()["error"]["code"] == "invalid_grain", "daily users are there by day only"
+    for query, status, code in (
+        ({}, 400, "missing_parameter"), ({"day": "soon"}, 400, "invalid_date"),
+        ({"day": "2026-03-05", "who": "x"}, 400, "unknown_parameter"),
+    ):  # fmt: skip
+        answer = analyst.get(path, query)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert analyst.get("/api/v1/metrics/watch_h/behind", {"day": "2026-03-05"}).status_code == 404
+    assert analyst.get("/api/v1/metrics/none/behind", {"day": "2026-03-05"}).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,30 @@ def test_what_cannot_be_judged_is_no_data_and_ends_no_alarm():
     assert advance(State.NO_DATA, fine, breaches=0, needed=1) is State.OK
 
 
+def hourly(seed, *, days=YEAR + LEARNING_DAYS):
+    """Users by the hour over a quiet year: nights, evenings, weekends, and as much noise as counting people has."""
+    rng = np.random.default_rng(seed)
+    clock = np.array([4, 2, 1, 1, 1, 2, 5, 9, 12, 13, 13, 14, 16, 15, 14, 15, 17, 20, 24, 28, 30, 26, 17, 9]) * 12.0
+    hour = np.arange(days * 24)
+    return rng.poisson(clock[hour % 24] * WEEKLY[(hour // 24) % 7] / 1000).astype(float)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_quiet_year_by_the_hour_fires_at_most_twice(seed):
+    values = hourly(seed)
+    fired = 0
+    for kind, bound, needed, least in ((Kind.WEEKDAY_CHANGE, 50.0, 2, 100.0), (Kind.NO_DATA, 0.0, 2, 0.0)):
+        state, breaches = State.OK, 0
+        for end in range(LEARNING_DAYS * 24, len(values)):
+            verdict = judge(kind, values[end - 169 : end + 1].tolist(), bound, week=168)
+            if values[end] < least:
+                verdict = Verdict(None, False, None, None, None, "few")
+            breaches = breaches + 1 if verdict.breach else (0 if verdict.breach is False else breaches)
+            before, state = state, advance(state, verdict, breaches=breaches, needed=needed)
+            fired += state is State.FIRING and before is not State.FIRING
+    assert fired <= 2
+
+
 def test_hours_are_compared_with_the_same_hour_of_the_week():
     hourly = np.tile(np.where(np.arange(168) % 24 < 6, 0.0, 100.0), 12)
     assert judge(Kind.WEEKDAY_CHANGE, [*hourly, 0.0], 50.0, week=168).breach is None, "the night is always empty"
