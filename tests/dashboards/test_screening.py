@@ -25,6 +25,8 @@ def upload(
     content_id="c1", creator="creator", caption="a quiet evening at the harbour", at=NOW, *, media=None, **facts
 ):
     """An upload as the analysis tells of it; `media` are findings, a reason why there are none, or None."""
+    # Tests with transactions of their own empty the table that the migrations filled.
+    screening_rules.ensure_rules(now=NOW)
     url = f"/media/{content_id}.mp4" if media else ""
     register_content(NewContent(content_id, creator, at, {"caption": caption}, media_url=url, **facts))
     tell(content_id, caption, media)
