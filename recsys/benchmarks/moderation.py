@@ -99,10 +99,6 @@ def _planted(*, now: datetime) -> dict[str, float]:
     for each in flood:
         _upload([each], at=now)
     abuse, adverts, floods = (screening_figures.verdicts(f"{each}-") for each in ("abuse", "advert", "flood"))
-        screening_figures.verdicts("abuse-"),
-        screening_figures.verdicts("advert-"),
-        screening_figures.verdicts("flood-"),
-    )
     return {
         "abusive": len(ABUSIVE), "abusive_caught": sum(abuse[each] for each in CAUGHT),
         "abusive_hidden": sum(abuse[each] for each in HIDDEN), "adverts": len(ADVERTISING),
