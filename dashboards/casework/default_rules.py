@@ -11,7 +11,7 @@ DEFAULT_RULES: Final[tuple[dict[str, Any], ...]] = (
     {
         "key": "abuse-certain", "title": "Abusive language, by model and word list", "action": "quarantine",
         "policy": "harassment",
-        "conditions": [{"signal": "text_abuse", "at_least": 0.97}, {"signal": "text_words", "at_least": 1}],
+        "conditions": [{"signal": "text_abuse", "at_least": 0.99}, {"signal": "text_words", "at_least": 1}],
     },
     {
         "key": "abuse-likely", "title": "Abusive language, by the model", "action": "flag", "policy": "harassment",

@@ -7,7 +7,6 @@ alike, so that likeness is not judged. Everything goes the way of an upload: cat
 import shutil
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,12 +16,11 @@ import imageio_ffmpeg
 import numpy as np
 from django.conf import settings
 
-from dashboards import moderation, moderation_log, moderation_reports, screening, screening_lists
+from dashboards import hash_lists, moderation, moderation_log, moderation_reports, screening, screening_figures
+from dashboards import screening_lists as lists
 from dashboards.moderation import Decision, Moderator
-from dashboards.screening_models import HashEntry, HashList, Screening, UploadSigns
 from events.catalogue import NewContent, register_contents
 from features import content
-from features.screening.likeness import Listed
 from recsys.benchmarks.hostile_media import clip
 from recsys.benchmarks.moderation_samples import ABUSIVE, ADVERTISING, INNOCENT
 from recsys.benchmarks.results import Bar, Options, Result
@@ -49,7 +47,7 @@ def run(options: Options) -> Result:
     figures = _innocent([*clips, *stills], now=now)
     figures |= _planted(now=now)
     figures |= _again(clips, folder, now=now, real=options.path is not None)
-    figures |= _speed(now=now, quick=options.quick)
+    figures |= _speed(clips, now=now, quick=options.quick)
     return _judge(figures, real=options.path is not None)
 
 
@@ -80,20 +78,13 @@ def _upload(named: Iterable[tuple[str, str, str, Path | None]], *, at: datetime)
     return took_s
 
 
-def _verdicts(prefix: str) -> Counter[str]:
-    """The newest verdict of each content whose id begins so, counted."""
-    rows = Screening.objects.filter(content_id__startswith=prefix).order_by("content_id", "-id").distinct("content_id")
-    return Counter(rows.values_list("verdict", flat=True))
-
-
 def _innocent(files: Sequence[Path], *, now: datetime) -> dict[str, float]:
     took_s = _upload(((f"real-{file.name}", f"by {file.name}", "", file) for file in files), at=now)
     _upload(((f"words-{at}", f"by {at}", text, None) for at, text in enumerate(INNOCENT)), at=now)
-    media, words = _verdicts("real-"), _verdicts("words-")
-    indecency = UploadSigns.objects.filter(content_id__startswith="real-").values_list("indecency", flat=True)
+    media, words = screening_figures.verdicts("real-"), screening_figures.verdicts("words-")
     return {
         "files": len(files), "files_hidden": sum(media[each] for each in HIDDEN), "files_flagged": media["flag"],
-        "indecency_most": max((max(each) for each in indecency if each), default=0.0),
+        "indecency_most": screening_figures.most_indecent("real-"),
         "captions": len(INNOCENT), "captions_hidden": sum(words[each] for each in HIDDEN),
         "captions_flagged": words["flag"], "media_s": took_s / len(files),
     }  # fmt: skip
@@ -107,7 +98,7 @@ def _planted(*, now: datetime) -> dict[str, float]:
     ]
     for each in flood:
         _upload([each], at=now)
-    abuse, adverts, floods = _verdicts("abuse-"), _verdicts("advert-"), _verdicts("flood-")
+    abuse, adverts, floods = (screening_figures.verdicts(f"{each}-") for each in ("abuse", "advert", "flood"))
     return {
         "abusive": len(ABUSIVE), "abusive_caught": sum(abuse[each] for each in CAUGHT),
         "abusive_hidden": sum(abuse[each] for each in HIDDEN), "adverts": len(ADVERTISING),
@@ -135,7 +126,7 @@ def _again(clips: Sequence[Path], folder: Path, *, now: datetime, real: bool) ->
         ]
         _upload(copies, at=now)
         for at in range(len(CROPS)):
-            for verdict in _verdicts(f"again-{number}-{at}"):
+            for verdict in screening_figures.verdicts(f"again-{number}-{at}"):
                 figures[f"again_{at}_{verdict}"] = figures.get(f"again_{at}_{verdict}", 0.0) + 1
         _count_others(figures, file, clips)
         decision = moderation_log.in_force_of(subject)[-1].decision_id
@@ -146,11 +137,10 @@ def _again(clips: Sequence[Path], folder: Path, *, now: datetime, real: bool) ->
 
 def _count_others(figures: dict[str, float], removed: Path, clips: Sequence[Path]) -> None:
     """How many of the other clips would be taken for the removed one; one clip in another container is the same."""
-    banned = screening_lists.removed()
     for other in clips:
         if other.stem == removed.stem:
             continue
-        match = banned.match(UploadSigns.objects.get(pk=f"real-{other.name}"))
+        match = screening_figures.match(f"real-{other.name}")
         figures["others"] += 1
         figures["others_quarantined"] += match.same >= 0.75
         figures["others_held"] += match.near >= 0.6
@@ -164,7 +154,7 @@ def _cropped(file: Path, target: Path, how: str) -> Path:
     return target
 
 
-def _speed(*, now: datetime, quick: bool) -> dict[str, float]:
+def _speed(clips: Sequence[Path], *, now: datetime, quick: bool) -> dict[str, float]:
     """Uploads judged in a second by their words, and what comparing frames with a long list costs."""
     count, listed = (QUICK_UPLOADS, QUICK_LISTED) if quick else (UPLOADS, LISTED)
     register_contents(
@@ -179,18 +169,14 @@ def _speed(*, now: datetime, quick: bool) -> dict[str, float]:
         pass
     judged_s = time.perf_counter() - began
     rng = np.random.default_rng(1)
-    known = HashList.objects.create(name="long", policy="spam", version=1)
-    HashEntry.objects.bulk_create(
-        HashEntry(listed_in=known, label=str(at), hashes=rng.integers(-(2**63), 2**63, 8).tolist())
-        for at in range(listed)
-    )
-    banned = screening_lists.listed()
-    assert isinstance(banned.frames, Listed)
-    signs = UploadSigns.objects.filter(media=UploadSigns.Media.SEEN).exclude(hashes__len=1).first()
-    assert signs is not None
+    frames = rng.integers(0, 2**63, (listed, 8))
+    lines = (f"{at},,{' '.join(f'{each:016x}' for each in row)}" for at, row in enumerate(frames.tolist()))
+    hash_lists.import_list("long", lines, policy="spam", origin="made here", now=now)
+    banned = lists.listed()
+    first = next(f"real-{file.name}" for file in clips)
     began = time.perf_counter()
     for _ in range(5):
-        banned.match(signs)
+        screening_figures.match(first, banned)
     return {
         "texts_per_s": count / judged_s, "listed": float(listed), "listed_ms": (time.perf_counter() - began) / 5 * 1e3,
     }  # fmt: skip

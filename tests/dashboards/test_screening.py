@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from django.db import DatabaseError, transaction
 
-from dashboards import hash_lists, moderation, screening, screening_intake, screening_rules
+from dashboards import hash_lists, moderation, moderation_appeals, screening, screening_intake, screening_rules
 from dashboards.casework.rules import parse
 from dashboards.moderation_models import ModerationAction, ModerationCase
 from dashboards.screening_models import HashList, Screening, ScreeningRule, UploadSigns
@@ -25,6 +25,8 @@ def upload(
     content_id="c1", creator="creator", caption="a quiet evening at the harbour", at=NOW, *, media=None, **facts
 ):
     """An upload as the analysis tells of it; `media` are findings, a reason why there are none, or None."""
+    # Tests with transactions of their own empty the table that the migrations filled.
+    screening_rules.ensure_rules(now=NOW)
     url = f"/media/{content_id}.mp4" if media else ""
     register_content(NewContent(content_id, creator, at, {"caption": caption}, media_url=url, **facts))
     tell(content_id, caption, media)
@@ -312,3 +314,22 @@ def test_media_that_were_seen_stay_known_while_their_server_is_away(django_asser
     assert shown()
     with django_assert_max_num_queries(1):
         screening.screen_due(now=NOW)
+
+
+def test_the_author_is_told_why_and_can_object():
+    upload(caption="you stupid fucking bitch, kill yourself")
+    upload("c2", media="corrupt")
+    screening.screen_due(now=NOW)
+    told = {each.subject_id: each for each in moderation_appeals.decisions_of("creator")}
+    hidden, held = (told[each].statements[0] for each in ("c1", "c2"))
+    assert "hidden by an automatic check" in hidden["explanation"]
+    assert hidden["decision_ground"] == "DECISION_GROUND_INCOMPATIBLE_CONTENT"
+    assert held["explanation"].endswith("The automatic check could not look at all of it.")
+    for each in (hidden, held):
+        assert (each["automated_detection"], each["automated_decision"]) == (True, "AUTOMATED_DECISION_FULLY")
+        assert each["source_type"] == "SOURCE_VOLUNTARY"
+    decision_id = told["c1"].decision_id
+    moderation_appeals.appeal(decision_id, author_id="creator", text="it is a quotation", now=NOW)
+    moderation_appeals.answer(decision_id, ANN, upheld=False, now=NOW)
+    assert shown("c1")
+    assert case_of("c1").status == "closed"

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from dashboards import screening
+from dashboards import screening, screening_rules
 from dashboards.screening_models import HashList, Screening, ScreeningRule
 from tests.dashboards.cases import NOW
 from tests.dashboards.test_screening import upload
@@ -15,6 +15,12 @@ pytestmark = pytest.mark.django_db
 RULES = "/admin/dashboards/screeningrule/"
 LISTS = "/admin/dashboards/hashlist/"
 FORM = {"title": "Any link", "action": "flag", "policy": "spam", "enabled": "on", "note": "a wave of spam"}
+
+
+@pytest.fixture(autouse=True)
+def rules(db):
+    """The built-in rules, whatever ran before."""
+    screening_rules.ensure_rules(now=NOW)
 
 
 def conditions(bound):

@@ -107,7 +107,14 @@ def test_guessing_codes_is_slowed_down(client, settings):
     right = code_of("ann")
     wrong = f"{(int(right) + 1) % 1_000_000:06d}"
     client.post(PAGE, {"code": wrong})
+    device = TOTPDevice.objects.get(user__username="ann")
+    assert device.throttling_failure_count == 1
+    # Each wrong code doubles the wait; ten of them are more than a test takes, however slow.
+    device.throttling_failure_count = 10
+    device.save()
     assert "wait" in client.post(PAGE, {"code": right}).content.decode()
+    device.throttle_reset()
+    assert client.post(PAGE, {"code": code_of("ann")}).status_code == 302
 
 
 def test_the_way_on_never_leads_to_another_host(client):
