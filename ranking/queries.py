@@ -1,5 +1,6 @@
 """Reads of what was served and which models there are; frozen values out, nothing written."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -75,7 +76,9 @@ class FeedMemory:
     experiments: str = ""
 
     def since(self, moment: float) -> "FeedMemory":
-        """Without what was served before a moment, in seconds since 1970 UTC."""
+        """Without what was served before a moment, in seconds since 1970 UTC; the same for who never reset anything."""
+        if moment == -math.inf:
+            return self
         served = {each: at for each, at in self.served.items() if at >= moment}
         delivered = self.delivered if self.delivered and self.delivered[0].served_at >= moment else ()
         return replace(self, served=served, walked=self.walked & served.keys(), delivered=delivered)

@@ -48,12 +48,12 @@ class Due:
     Attributes
     ----------
     rows : int64 array (k,), fewest people first
-    worth : float64 array (k,), how much each needs to be shown: 1 / (1 + people)
+    reach : float64 array (k,), sums of how much the first of them need to be shown: 1 / (1 + people) each
     need : float32 array (n,), the same by row of the catalogue; 0 for all others
     """
 
     rows: Ids
-    worth: NDArray[np.float64]
+    reach: NDArray[np.float64]
     need: NDArray[np.float32]
 
 
@@ -109,7 +109,7 @@ class Stock:
             rows, worth = self.newcomers[:count], 1.0 / (1.0 + met[:count])
             need = np.zeros(len(self.new), np.float32)
             need[rows] = worth
-            self._due[people] = Due(rows, worth, need)
+            self._due[people] = Due(rows, np.cumsum(worth), need)
         return self._due[people]
 
 

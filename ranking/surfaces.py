@@ -50,7 +50,7 @@ class Desk:
 
 def _fresh(desk: Desk) -> Fresh:
     due = desk.stock.due(desk.config.guarantee.people)
-    return Fresh(desk.shelf, due.rows, due.worth)
+    return Fresh(desk.shelf, due.rows, due.reach)
 
 
 SOURCES: Final[Mapping[str, Callable[[Desk], CandidateSource]]] = {

@@ -22,12 +22,12 @@ class Fresh:
 
     Before them come `due`, rows of contents that were promised more people than have met them yet (see
     `rerank.guarantee`), up to half of the list: in a catalogue with many uploads most of them would never be reached.
-    `worth` says how much each of those needs it.
+    `reach` sums up how much the first of those need it.
     """
 
     shelf: Shelf
     due: Ids = field(default_factory=lambda: np.empty(0, np.int64))
-    worth: NDArray[np.float64] = field(default_factory=lambda: np.empty(0, np.float64))
+    reach: NDArray[np.float64] = field(default_factory=lambda: np.empty(0, np.float64))
     name: str = "fresh"
 
     def retrieve(self, query: FeedQuery, limit: int) -> Ids:
@@ -41,9 +41,8 @@ class Fresh:
         count = len(self.due)
         first = 0
         if count > limit:
-            share = np.cumsum(self.worth)
             lot = zlib.crc32((query.user_id or "").encode()) / 2**32
-            first = min(int(np.searchsorted(share, lot * share[-1], side="right")), count - 1)
+            first = min(int(np.searchsorted(self.reach, lot * self.reach[-1], side="right")), count - 1)
         # No more than the seen ones can stand in the way, and those that were withdrawn: then all are looked at.
         for depth in (min(limit + len(query.seen), count), count):
             rows = self.due[np.arange(first, first + depth) % max(count, 1)]

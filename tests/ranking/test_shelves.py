@@ -56,9 +56,9 @@ def test_in_a_catalogue_of_new_contents_those_that_fewest_have_met_count_as_new(
     stock = Stock(found, shelf_of(found))
     assert stock.new.sum() == 12
     assert stock.due(50).rows.tolist() == newcomers_of(found, belief).tolist()
-    assert stock.due(50).worth[:8].tolist() == [1.0] * 8
-    assert stock.due(50).worth[8:] == pytest.approx([1.0 / 6.0] * 4)
-    np.testing.assert_allclose(stock.due(50).need[stock.due(50).rows], stock.due(50).worth, rtol=1e-6)
+    worth = [1.0] * 8 + [1.0 / 6.0] * 4
+    np.testing.assert_allclose(stock.due(50).reach, np.cumsum(worth))
+    np.testing.assert_allclose(stock.due(50).need[stock.due(50).rows], worth, rtol=1e-6)
     assert (stock.due(50).need > 0.0).sum() == 12
     assert stock.due(1).rows.tolist() == stock.due(50).rows[:8].tolist()
 

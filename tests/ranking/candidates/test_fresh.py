@@ -36,7 +36,7 @@ def test_what_is_due_comes_first_and_what_needs_it_most_is_reached_by_most_users
     reached = np.zeros(64)
     for number in range(500):
         asked = replace(query(), user_id=f"u{number}")
-        rows = Fresh(SHELF, due, worth).retrieve(asked, 20)
+        rows = Fresh(SHELF, due, np.cumsum(worth)).retrieve(asked, 20)
         assert len(set(rows.tolist())) == len(rows)
         assert np.isin(rows[:10], due).all()
         reached[rows[:10]] += 1
