@@ -9,6 +9,7 @@ from features.extraction.definitions import FEATURE_SET, FEATURES
 from ranking import registry, shadowing
 from ranking.models import ModelAlert, ModelMove, ModelVersion
 from ranking.plots import Plot, nice_top, plot, short
+from ranking.ranker.heads import HEADS
 from ranking.serving_models import earlier_champions
 from ranking.shadowing import ShadowSummary
 
@@ -87,7 +88,7 @@ class ModelPage:
 def model_page(row: ModelVersion) -> ModelPage:
     """The page of a version: half a dozen short queries."""
     metrics = row.metrics
-    curves = metrics.get("curves") or {}
+    curves, count = metrics.get("curves") or {}, (metrics.get("trained_on") or {}).get("positives", {})
     earlier = earlier_champions().first() if row.state == ModelVersion.State.CHAMPION else None
     return ModelPage(
         version=row,
@@ -98,14 +99,15 @@ def model_page(row: ModelVersion) -> ModelPage:
         children=tuple(ModelVersion.objects.filter(parent=row.version).values_list("version", flat=True)[:20]),
         champion=(metrics.get("champion") or {}).get("version", ""),
         comparison=tuple(_comparison(metrics)),
-        heads=tuple(_head(name, told) for name, told in (metrics.get("heads") or {}).items()),
+        # The database keeps the keys of JSON in an order of its own.
+        heads=tuple(_head(name, told[name]) for name in HEADS if name in (told := metrics.get("heads") or {})),
         calibration=_calibration(curves.get("calibration") or []),
         lift=_lift(curves.get("lift") or []),
         course=_course(metrics),
         segments=tuple(map(_segment, metrics.get("segments") or [])),
         importance=_importance(metrics.get("importance") or []),
         facts=tuple(_facts(metrics)),
-        positives=tuple((metrics.get("trained_on") or {}).get("positives", {}).items()),
+        positives=tuple((name, count[name]) for name in HEADS if name in count),
         shadow=shadowing.summary(row.version),
         moves=tuple(ModelMove.objects.filter(version=row.version).order_by("-id")[:50]),
     )

@@ -148,6 +148,8 @@ class ShadowPage(models.Model):
     class Meta:
         db_table = "shadow_page"
         constraints = (models.UniqueConstraint(fields=["version", "request_id"], name="shadowed_once"),)
+        # shadowing.score_pages and summary: the newest pages of a version, and those that are too old.
+        indexes = (models.Index(fields=["version", "-served_at"], name="shadow_page_newest"),)
 
     def __str__(self) -> str:
         return f"{self.request_id} by {self.version}"

@@ -162,20 +162,26 @@ def promote(
     StateError : without a name or a reason
     """
     _signed(by, reason)
+    refusal: RegistryError | BundleError | None = None
     with transaction.atomic():
         _lock_promotions()
         row, previous = _row(version), _in_state(State.CHAMPION)
         failed = _unmet(row)
-        if not failed or despite_gates:
+        if failed and not despite_gates:
+            refusal = GateError(f"{version} failed its gates: {'; '.join(failed)}")
+        try:
             _load(pointer_to(row))
-            if previous is not None and previous.version == version:
-                return PromotionReport(version, version)
+        except BundleError as error:
+            refusal, failed = error, (*failed, str(error))
+        if refusal is None and previous is not None and previous.version == version:
+            return PromotionReport(version, version)
+        if refusal is None:
             _hand_over(previous, row, promoted_at=_after(previous, now))
-            _note(row, Action.PROMOTED, previous, by=by, reason=reason, now=now, gates=failed)
-    if failed and not despite_gates:
-        # Outside the transaction that changed nothing, so that what was refused stays known.
-        _note(row, Action.REFUSED, previous, by=by, reason=reason, now=now, gates=failed)
-        raise GateError(f"{version} failed its gates: {'; '.join(failed)}")
+        action = Action.PROMOTED if refusal is None else Action.REFUSED
+        _note(row, action, previous, by=by, reason=reason, now=now, gates=failed)
+    if refusal is not None:
+        # Outside the transaction, so that what was refused stays known.
+        raise refusal
     forget()
     logger.info("promoted %s; before: %s; %s: %s", version, previous and previous.version, by, reason)
     return PromotionReport(version, previous.version if previous else None)

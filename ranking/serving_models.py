@@ -206,7 +206,12 @@ class _Models:
 
     def _earlier(self, version: str) -> ServingBundle | None:
         """The newest champion before one that cannot be loaded."""
-        for row in earlier_champions().exclude(version=version)[:MOST_EARLIER]:
+        try:
+            rows = list(earlier_champions().exclude(version=version)[:MOST_EARLIER])
+        except (OperationalError, InterfaceError) as error:
+            self._complain("the database", error)
+            return None
+        for row in rows:
             try:
                 return model_files.load(pointer_to(row), feature_set=FEATURE_SET)
             except BundleError as error:

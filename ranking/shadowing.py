@@ -25,6 +25,7 @@ from ranking.serving_models import pointer_to
 
 LOOK_BACK: Final = timedelta(hours=1)
 """Pages older than this are not caught up with."""
+KEPT_FOR: Final = timedelta(days=30)
 SETTLED: Final = timedelta(seconds=5)
 """A page this old is committed."""
 MOST_POSITIONS: Final = 20_000
@@ -86,6 +87,7 @@ def score_pages(*, now: datetime) -> ShadowReport:
     ]
     # Two workers at once score the same pages alike.
     ShadowPage.objects.bulk_create(found, ignore_conflicts=True)
+    ShadowPage.objects.filter(version=row.version, served_at__lt=now - KEPT_FOR).delete()
     broken = sum(not np.isfinite(np.frombuffer(page.scores, "<f4")).all() for page in found)
     return ShadowReport(row.version, len(found), broken)
 

@@ -66,6 +66,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'db_table': 'shadow_page',
+                'indexes': [models.Index(fields=['version', '-served_at'], name='shadow_page_newest')],
             },
         ),
         migrations.AddField(

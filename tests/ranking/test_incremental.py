@@ -18,6 +18,8 @@ from ranking.ranker.warm_start import LEARNER_FILE, STATE_FILE
 from ranking.training import train_and_promote
 from tests.ranking.test_training import NOW, QUICK, SOURCE, event, fill_world
 
+# Each trains a network, and a machine with much else to do takes its time.
+pytestmark = pytest.mark.timeout(1200)
 LATER = NOW + timedelta(hours=2)
 PAGES, PER_PAGE, USERS = 4, 10, 40
 

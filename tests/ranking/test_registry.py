@@ -152,6 +152,8 @@ def test_damaged_model_is_never_promoted(model_dir, damage):
     with pytest.raises(BundleError):
         promote(second)
     assert registry.champion_version() == first
+    refused = ModelMove.objects.get(version=second)
+    assert (refused.action, len(refused.gates)) == ("refused", 1)
 
 
 @pytest.mark.django_db
