@@ -2,8 +2,8 @@
 
 Below a few million impressions trees order better than networks, most on rare heads; a network shares what it learns
 between heads and carries on beyond what it has seen. `blend` takes both. The trees are those of scikit-learn, which
-the product needs anyhow: a second library of trees would be a second runtime for the same numbers (AUC of the long view
-on KuaiRand-Pure differs by less than its interval from LightGBM's). They serve as an ONNX graph, never as a pickle.
+the product needs anyhow, while a second library of trees would be one more native runtime to ship. They serve as an
+ONNX graph, never as a pickle.
 
 The watch time is one sum: the expected share of the levels that a view passes, which is its quantile among views of
 clips of about that length (D2Q: Zhan et al., 2022). `outputs` gives the heads, then this.
