@@ -32,9 +32,8 @@ from ranking.surfaces import PIPELINES, Desk
 from ranking.tables import SnapshotTable, passing
 
 DEFAULT_ARM: Final = "default"
-SPARE: Final = 5
-"""Shortlisted beyond the page, so that it stays full when the database withdraws some of it; each costs a page of ten a
-fifteenth of its re-ranking, and a page that lacks more asks once more."""
+SPARE: Final = 10
+"""Shortlisted beyond the page, so that it stays full when the database withdraws some of it."""
 CHECKS: Final = (1, 4, 16)
 """Contents asked for per check, as multiples of page and spare: the first is enough unless much was withdrawn."""
 ENOUGH_PAGES: Final = 2
