@@ -25,8 +25,7 @@ from events.serializers import ErrorAnswer, StrictSerializer
 from events.views import BODY_REFUSALS, REFUSALS, BodyView
 from ranking import experiment_lifecycle as lifecycle
 from ranking import experiment_queries
-from ranking.experiment_lifecycle import Refused, UnknownExperiment
-from ranking.experiment_models import Experiment
+from ranking.experiment_lifecycle import Experiment, Refused, UnknownExperiment
 from ranking.experiments.draft import Draft, InvalidExperiment
 from ranking.query_params import only
 

@@ -28,8 +28,7 @@ from dashboards.stats.trials.split_check import check_segments, check_split, man
 from dashboards.stats.trials.tally import Units
 from events.activity_log import countries
 from ranking import experiment_queries
-from ranking.experiment_lifecycle import draft_of
-from ranking.experiment_models import Experiment
+from ranking.experiment_lifecycle import Experiment, draft_of
 from ranking.experiment_queries import Exposures
 from ranking.experiments.draft import Draft
 

@@ -239,5 +239,5 @@ def decisions_of(key: str) -> QuerySet[ExperimentDecision]:
     return ExperimentDecision.objects.filter(experiment=key).order_by("-id")
 
 
-__all__ = ["InvalidExperiment", "Refused", "UnknownExperiment", "create", "decisions_of", "draft_of", "edit", "grow",
+__all__ = ["Experiment", "InvalidExperiment", "Refused", "UnknownExperiment", "create", "decisions_of", "draft_of", "edit", "grow",
            "new_phase", "ship", "start", "stop", "withdraw"]  # fmt: skip
