@@ -25,8 +25,7 @@ from events.serializers import ErrorAnswer, StrictSerializer
 from events.views import BODY_REFUSALS, REFUSALS, BodyView
 from ranking import experiment_lifecycle as lifecycle
 from ranking import experiment_queries
-from ranking.experiment_lifecycle import Refused, UnknownExperiment
-from ranking.experiment_models import Experiment
+from ranking.experiment_lifecycle import Experiment, Refused, UnknownExperiment
 from ranking.experiments.draft import Draft, InvalidExperiment
 from ranking.query_params import only
 
@@ -151,7 +150,7 @@ class ExperimentAnswer(serializers.Serializer[Any]):
     title = serializers.CharField()
     hypothesis = serializers.CharField()
     owner = serializers.CharField()
-    state = serializers.ChoiceField(choices=Experiment.State.choices)
+    state = serializers.CharField(help_text="draft, running, stopped or shipped.")
     phase = serializers.IntegerField()
     arms = serializers.JSONField()
     coverage = serializers.FloatField()
@@ -231,7 +230,9 @@ def _draft(data: Any, **fixed: str) -> Draft:
 class ExperimentsView(_ExperimentView):
     """All experiments."""
 
-    @extend_schema(summary="List experiments", responses={200: ExperimentsAnswer, **REFUSALS})
+    @extend_schema(
+        operation_id="experiments_list", summary="List experiments", responses={200: ExperimentsAnswer, **REFUSALS}
+    )
     def get(self, request: Request) -> Response:
         only(request.query_params, ())
         return Response({"experiments": ExperimentAnswer(experiment_queries.experiments(), many=True).data})

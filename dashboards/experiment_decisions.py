@@ -18,8 +18,7 @@ from dashboards.stats.trials.moments import Sums, Unreadable, mean_of, ratio_of
 from dashboards.stats.trials.tally import Units
 from ranking import experiment_lifecycle as lifecycle
 from ranking import experiment_queries
-from ranking.experiment_lifecycle import Refused, UnknownExperiment
-from ranking.experiment_models import Experiment
+from ranking.experiment_lifecycle import Experiment, Refused, UnknownExperiment
 from ranking.experiments.draft import Draft, parse
 
 LOOKBACK_D: Final = 14

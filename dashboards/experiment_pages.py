@@ -19,8 +19,7 @@ from dashboards.experiment_metrics import DEFAULT_GOALS, DEFAULT_GUARDRAILS, MET
 from dashboards.views import board_page, context_of, state_of
 from ranking import experiment_lifecycle as lifecycle
 from ranking import experiment_queries
-from ranking.experiment_lifecycle import Refused, UnknownExperiment
-from ranking.experiment_models import Experiment
+from ranking.experiment_lifecycle import Experiment, Refused, UnknownExperiment
 from ranking.experiments.draft import InvalidExperiment
 from ranking.experiments.overrides import PARTS
 

@@ -18,7 +18,7 @@ from django.db import connection
 from numpy.typing import NDArray
 
 from dashboards import user_days
-from dashboards.experiment_effects import Judged, judge_metrics, simple_effect
+from dashboards.experiment_effects import judge_metrics, simple_effect
 from dashboards.experiment_metrics import METRICS, RETENTION_DAYS
 from dashboards.experiment_models import ExperimentReading
 from dashboards.stats.measures import MEASURES
@@ -28,8 +28,7 @@ from dashboards.stats.trials.split_check import check_segments, check_split, man
 from dashboards.stats.trials.tally import Units
 from events.activity_log import countries
 from ranking import experiment_queries
-from ranking.experiment_lifecycle import draft_of
-from ranking.experiment_models import Experiment
+from ranking.experiment_lifecycle import Experiment, draft_of
 from ranking.experiment_queries import Exposures
 from ranking.experiments.draft import Draft
 
@@ -38,6 +37,9 @@ DAYS_BEFORE: Final = 14
 LEAST_SEGMENT: Final = 50
 """Users of a segment; fewer could be recognised, and say nothing."""
 MOST_SEGMENTS: Final = 8
+NOVELTY: Final = "watch_h"
+MOST_AGES: Final = 14
+"""Days since the exposure that the view of novelty tells apart."""
 ACTIVE: Final = MEASURES.index("users")
 MEASURED: Final = len(MEASURES)
 
@@ -182,17 +184,13 @@ def _odd_days(ledger: _Ledger, told: Draft) -> list[str]:
 
 
 def _novelty(ledger: _Ledger, told: Draft, today: int) -> list[dict[str, Any]]:
-    """The effect on active days and time by days since the exposure: an effect that fades was the novelty's."""
+    """The effect on time spent by days since the exposure: an effect that fades was the novelty's."""
     found = []
     total = _by_age(ledger, today)
     for age, units in total:
         effect = simple_effect(METRICS[NOVELTY], units, told)
         found.append({"days": age, "users": len(units.arm), "effect": effect})
     return found
-
-
-NOVELTY: Final = "watch_h"
-MOST_AGES: Final = 14
 
 
 def _by_age(ledger: _Ledger, today: int) -> Iterator[tuple[int, Units]]:
@@ -242,6 +240,3 @@ def _power(row: Experiment, counts: Sequence[int], *, now: datetime) -> dict[str
         return {"per_arm": None, "days_left": None}
     daily = experiment_queries.exposed_last_day(row.key, row.phase, now=now) / max(len(counts), 1)
     return {"per_arm": needed, "days_left": days_left(needed, min(counts, default=0), daily)}
-
-
-__all__ = ["Judged", "read", "stored"]

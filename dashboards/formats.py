@@ -33,6 +33,12 @@ def percent(share: float | None) -> str:
 
 
 @register.filter
+def chance(p: float) -> str:
+    """A p-value: three decimals, and never a zero."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+@register.filter
 def plain(value: float) -> str:
     """A number for SVG: a point, whatever the language of the page."""
     return f"{value:g}"

@@ -103,13 +103,20 @@ class Board:
     shipped: tuple[Overrides, ...] = ()
     bundles: Mapping[str, ServingBundle] = field(default_factory=dict)
     whole: bool = True
+    configs: dict[tuple[str, str], FeedConfig] = field(default_factory=dict)
 
-    def config(self, changes: Sequence[Overrides]) -> FeedConfig:
-        """The usual configuration with what was shipped and what these arms change."""
-        found = config_of(settings.FEED_EXPLORER)
-        for each in changes:
-            found = each.config(found)
-        return found
+    def config(self, label: str, changes: Sequence[Overrides]) -> FeedConfig:
+        """The usual configuration with what was shipped and what the arms of a label change.
+
+        Made once: its version is a digest of every number, which takes longer than drawing the arm.
+        """
+        key = (settings.FEED_EXPLORER, label)
+        if key not in self.configs:
+            found = config_of(settings.FEED_EXPLORER)
+            for each in changes:
+                found = each.config(found)
+            self.configs[key] = found
+        return self.configs[key]
 
 
 def place(request: FeedRequest, mark: str) -> Placement:
@@ -133,7 +140,7 @@ def place(request: FeedRequest, mark: str) -> Placement:
             exposures.append(Exposed(each.told.key, each.phase, arm))
     bundle = next((board.bundles.get(each.model) for each in changes if each.model), None)
     label = ",".join(f"{key}={arm}" for key, arm in arms) or DEFAULT_ARM
-    return Placement(board.config(changes), tuple(changes), bundle, tuple(arms), tuple(exposures), label)
+    return Placement(board.config(label, changes), tuple(changes), bundle, tuple(arms), tuple(exposures), label)
 
 
 def running() -> tuple[Running, ...]:

@@ -239,5 +239,7 @@ def decisions_of(key: str) -> QuerySet[ExperimentDecision]:
     return ExperimentDecision.objects.filter(experiment=key).order_by("-id")
 
 
-__all__ = ["InvalidExperiment", "Refused", "UnknownExperiment", "create", "decisions_of", "draft_of", "edit", "grow",
-           "new_phase", "ship", "start", "stop", "withdraw"]  # fmt: skip
+__all__ = [
+    "Experiment", "InvalidExperiment", "Refused", "UnknownExperiment", "create", "decisions_of", "draft_of", "edit",
+    "grow", "new_phase", "ship", "start", "stop", "withdraw",
+]  # fmt: skip

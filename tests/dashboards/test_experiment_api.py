@@ -153,7 +153,7 @@ def test_pages_tell_what_an_experiment_says(staff):
     for each in (
         "Hooks",
         "Exposed to treatment",
-        "p = 1.0000",
+        "p 1.000",
         "Negative feedback",
         "Guardrails",
         "By day, as a table",

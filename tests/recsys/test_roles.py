@@ -23,6 +23,7 @@ MATRIX = {
     "moderator":       (OK, OK, OK, OK, OK, OK, NO, NO, NO, NO, NO, NO, NO, NO),
     "moderation lead": (OK, OK, OK, OK, OK, OK, NO, NO, NO, NO, NO, NO, NO, OK),
     "ml-engineer":     (OK, NO, NO, OK, NO, NO, NO, NO, NO, NO, OK, OK, NO, OK),
+    "experimenter":    (OK, NO, NO, OK, NO, NO, NO, NO, NO, NO, OK, OK, NO, OK),
     "privacy officer": (OK, NO, NO, OK, OK, OK, NO, NO, OK, NO, OK, NO, NO, OK),
     "admin":           (OK, OK, OK, OK, OK, OK, OK, OK, OK, OK, OK, OK, OK, OK),
 }  # fmt: skip
