@@ -22,6 +22,11 @@ COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 FOREIGN = re.compile(r"PATH|PYTHON[A-Z]+|POSTGRES_[A-Z_]+|PGDATA|BROKER_PASSWORD|RECSYS_IMAGE")
 
 
+def last(instruction):
+    """The value of the last such instruction of the Containerfile."""
+    return re.findall(rf"^{instruction} (.*)$", (DEPLOY / "Containerfile").read_text(), re.MULTILINE)[-1]
+
+
 def documents():
     return [each for path in KUBERNETES for each in yaml.safe_load_all(path.read_text())]
 
@@ -213,8 +218,3 @@ def test_the_pipeline_uses_targets_that_exist():
     assert set(pipeline["jobs"]) == {"check", "test", "load", "audit", "image", "deploy"}
     for job in pipeline["jobs"].values():
         assert set(job.get("needs", [])) <= set(pipeline["jobs"])
-
-
-def last(instruction):
-    """The value of the last such instruction of the Containerfile."""
-    return re.findall(rf"^{instruction} (.*)$", (DEPLOY / "Containerfile").read_text(), re.MULTILINE)[-1]
