@@ -56,14 +56,14 @@ def test_a_full_disk_is_503_until_there_is_room_and_nothing_is_lost(small_disk, 
             eventually(lambda: ledger.statuses[202] > CLIENTS)
             fill(small_disk)
             eventually(lambda: fill(small_disk) or ledger.statuses[503] > CLIENTS, limit_s=180)
-            assert "is full: make room" in system.log
             assert system.call("GET", "/livez").status == 200
             assert stack.command(system.pid), "the system gave up"
             for name in ("junk", "more-junk"):
                 (small_disk / name).unlink()
             acknowledged = ledger.statuses[202]
             eventually(lambda: ledger.statuses[202] > acknowledged + CLIENTS, or_say=lambda: said(system))
-            assert "has room again" in system.log
+            # What was said of the full disk was lost with it: the log lies there, too.
+            eventually(lambda: "has room again" in system.log)
         assert set(ledger.statuses) == {202, 503}
         assert "killed by signal 7" not in system.log
         check(system, ledger, least=2 * CLIENTS)

@@ -4,6 +4,7 @@ It starts nothing on a machine that lacks something, says what in one sentence, 
 else. What each child may do, and what happens when one dies, stands in `recsys.embedded.supervisor`.
 """
 
+import errno
 import os
 import shutil
 import signal
@@ -149,8 +150,13 @@ class Command(BaseCommand):
         prefix = f"{name:<4} |"
         if self.stdout.isatty() and not os.environ.get("NO_COLOR"):
             prefix = f"\033[{COLOURS[name]}m{prefix}\033[0m"
-        self.stdout.write(f"{prefix} {line}")
-        self.stdout.flush()
+        try:
+            self.stdout.write(f"{prefix} {line}")
+            self.stdout.flush()
+        except OSError as error:
+            # The log may lie on the very disk that is full: losing lines is better than ending.
+            if error.errno != errno.ENOSPC:
+                raise
 
 
 class Readiness:
