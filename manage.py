@@ -21,7 +21,7 @@ WITHOUT_SERVERS = frozenset(
 )
 # They look at the machine first: `up` keeps the servers alive itself, `restore` needs them down, the others are about
 # real ones or about none.
-OWN_SERVERS = frozenset({"deploy", "restore", "rollback", "serve", "up"})
+OWN_SERVERS = frozenset({"deploy", "first_release", "restore", "rollback", "serve", "up"})
 
 
 def find_environment() -> None:

@@ -8,9 +8,14 @@ class RecsysConfig(AppConfig):
     verbose_name = "recsys"
 
     def ready(self) -> None:
-        """Have the roles that settings name checked."""
-        from django.core import checks  # noqa: PLC0415  as the apps are loaded
+        """Have the roles that settings name checked, and tell scrapes how much room is left."""
+        # ruff: noqa: PLC0415  needs the apps to be there
+        from django.core import checks
 
-        from recsys import checks as ours  # noqa: PLC0415  as above
+        from events import metrics
+        from recsys import checks as ours
+        from recsys import telemetry
 
         checks.register(ours.second_factor_roles, checks.Tags.security)
+        if telemetry.measure_disk not in metrics.MEASURES:
+            metrics.MEASURES.append(telemetry.measure_disk)

@@ -61,7 +61,7 @@ class ReservedFile(mmap_dict.MmapedDict):
 
 def install() -> None:
     """Let the library use these files. Before the first metric is made: settings do it."""
-    values.MmapedDict = ReservedFile  # type: ignore[attr-defined,misc]  # not meant to be replaced, and nothing else is
+    values.MmapedDict = ReservedFile  # type: ignore[attr-defined]  # not meant to be replaced, and nothing else is
 
 
 def _reserved(filename: str, size: int) -> bool:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "var" / "load"
@@ -65,7 +66,8 @@ def _fill(host: str, key: str) -> None:
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {key}"
         for number in range(CONTENTS):
-            body = {"creator_id": f"maker-{number % 20}", "duration_s": 20, "metadata": {"caption": f"clip {number}"}}
+            said = {"caption": f"clip {number}"}
+            body: dict[str, Any] = {"creator_id": f"maker-{number % 20}", "duration_s": 20, "metadata": said}
             session.put(f"{host}/api/v1/contents/clip-{number}", json=body, timeout=30).raise_for_status()
 
 

@@ -17,6 +17,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -131,11 +132,13 @@ def restore(folder: Path, var_dir: Path, *, at: datetime | None) -> None:
         raise ServerError(f"{folder} is a dump; it is restored into the server of DATABASE_URL.")
     if at is not None and at < datetime.fromisoformat(backup.taken_at):
         raise ServerError(f"{folder.name} was taken at {backup.taken_at}, after {at.isoformat()}: name an older one.")
-    _take_over_secrets(folder, var_dir)
+    if not (folder / addresses.FILE_NAME).exists():
+        raise ServerError(f"{folder} lacks {addresses.FILE_NAME}, without which its database does not open.")
     server.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = server.home / "data.restored"
     shutil.rmtree(draft, ignore_errors=True)
     _unpack(folder, draft)
+    _take_over_secrets(folder, var_dir)
     aside = _move_aside(server.data)
     _ask_for_recovery(draft, folder.parent / WAL, aside, at=at)
     _hand_to(choose_identity(server.binary(), var_dir), server.home)
@@ -200,7 +203,7 @@ def _unpack(folder: Path, draft: Path) -> None:
         try:
             with tarfile.open(folder / "base" / name) as archive:
                 archive.extractall(target, filter="data")
-        except (OSError, tarfile.TarError, EOFError) as error:
+        except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
             raise ServerError(f"{folder / 'base' / name} is damaged: {error}") from error
     manifest = str(folder / "base" / "backup_manifest")
     _run("pg_verifybackup", ["--no-parse-wal", "--manifest-path", manifest, str(draft)], {})
@@ -243,11 +246,8 @@ def _await_recovery(server: Postgres) -> None:
 
 def _take_over_secrets(folder: Path, var_dir: Path) -> None:
     """The cluster opens with the password of its time, and tokens hold that were signed with the key of its time."""
-    made = folder / addresses.FILE_NAME
-    if not made.exists():
-        raise ServerError(f"{folder} lacks {addresses.FILE_NAME}, without which its database does not open.")
     ports = addresses.load(var_dir)
-    shutil.copyfile(made, var_dir / addresses.FILE_NAME)
+    shutil.copyfile(folder / addresses.FILE_NAME, var_dir / addresses.FILE_NAME)
     addresses.move(var_dir, postgres_port=ports.postgres_port, valkey_port=ports.valkey_port)
 
 

@@ -16,6 +16,8 @@ from recsys.embedded.addresses import port_is_free
 
 # Below this the first training run or a PostgreSQL checkpoint may fill the disk.
 MIN_FREE_BYTES = 1_000_000_000
+# With less, PostgreSQL can hardly write a segment of its log, and starting what ended for want of room is no use.
+LEAST_FREE_BYTES = 48_000_000
 OLDEST_POSTGRES = 15
 HIGHEST_PORT = 65_535
 BROKER_LIMIT_S = 5

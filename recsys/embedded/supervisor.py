@@ -102,6 +102,11 @@ class Supervisor:
                 with contextlib.suppress(ProcessLookupError):
                     one.process.send_signal(number)
 
+    def forgive(self) -> None:
+        """Forget the deaths so far: there is a reason for them that will pass."""
+        for one in self._running:
+            one.deaths.clear()
+
     def renew(self, name: str) -> None:
         """End a child in its grace; the next step starts it again, and no death is counted."""
         for one in self._running:

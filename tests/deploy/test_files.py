@@ -22,6 +22,11 @@ COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 FOREIGN = re.compile(r"PATH|PYTHON[A-Z]+|POSTGRES_[A-Z_]+|PGDATA|BROKER_PASSWORD|RECSYS_IMAGE")
 
 
+def last(instruction):
+    """The value of the last such instruction of the Containerfile."""
+    return re.findall(rf"^{instruction} (.*)$", (DEPLOY / "Containerfile").read_text(), re.MULTILINE)[-1]
+
+
 def documents():
     return [each for path in KUBERNETES for each in yaml.safe_load_all(path.read_text())]
 
@@ -103,7 +108,9 @@ def commands():
 
 
 @pytest.mark.parametrize(("where", "line"), list(commands()), ids=str)
-def test_every_command_exists_and_takes_its_arguments(where, line):
+def test_every_command_exists_and_takes_its_arguments(where, line, monkeypatch):
+    # Named in the environment of those that need it, see the test of variables.
+    monkeypatch.setenv("BACKUP_DIR", "backups")
     name, *arguments = line
     command = load_command_class(get_commands()[name], name)
     command.create_parser("manage.py", name).parse_args(arguments)
@@ -127,6 +134,15 @@ def variables():
         for line in re.findall(r"^Environment=(.*)$", unit.read_text(), re.MULTILINE):
             yield from (part.split("=")[0] for part in shlex.split(line))
     yield from re.findall(r"(?:^ENV|^ {4})\s*([A-Z_]+)=", (DEPLOY / "Containerfile").read_text(), re.MULTILINE)
+
+
+def test_whoever_backs_up_is_told_where():
+    pod = dict(our_pods())["backup"]["containers"][0]
+    folder = next(each["value"] for each in pod["env"] if each["name"] == "BACKUP_DIR")
+    assert folder in [mount["mountPath"] for mount in pod["volumeMounts"]]
+    kept = (DEPLOY / "systemd" / "recsys.env.example").read_text()
+    assert f"BACKUP_DIR={folder}\n" in kept
+    assert folder in (DEPLOY / "systemd" / "recsys-backup.service").read_text()
 
 
 def test_every_variable_is_one_that_the_code_reads():
@@ -213,8 +229,3 @@ def test_the_pipeline_uses_targets_that_exist():
     assert set(pipeline["jobs"]) == {"check", "test", "load", "audit", "image", "deploy"}
     for job in pipeline["jobs"].values():
         assert set(job.get("needs", [])) <= set(pipeline["jobs"])
-
-
-def last(instruction):
-    """The value of the last such instruction of the Containerfile."""
-    return re.findall(rf"^{instruction} (.*)$", (DEPLOY / "Containerfile").read_text(), re.MULTILINE)[-1]

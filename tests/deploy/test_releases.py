@@ -1,5 +1,6 @@
 """Releases lie beside each other, complete or not at all, and the link names one of them."""
 
+import io
 import json
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
 
 from recsys.releases import ReleaseError, Releases, left_with
 
@@ -110,3 +113,10 @@ def test_old_releases_go_but_never_the_one_to_go_back_to(source, releases):
     releases.prune(keep=1)
     assert not (releases.root / "venvs" / "unused").exists()
     assert Path(sys.prefix).exists()
+
+
+def test_an_installation_begins_with_a_release_and_only_once(source, releases):
+    call_command("first_release", source=source, root=releases.root, stdout=io.StringIO())
+    assert releases.current().commit == git(source, "rev-parse", "HEAD")
+    with pytest.raises(CommandError, match="is there already"):
+        call_command("first_release", source=source, root=releases.root)

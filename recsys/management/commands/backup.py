@@ -10,12 +10,13 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from recsys.embedded import backups
+from recsys.embedded.postgres import WAL
 from recsys.embedded.process import ServerError
 
 
 def connect_environment() -> dict[str, str]:
     """libpq's environment for the database of the settings."""
-    known = settings.DATABASES["default"]
+    known: dict[str, Any] = settings.DATABASES["default"]
     fields = {"PGHOST": "HOST", "PGPORT": "PORT", "PGUSER": "USER", "PGPASSWORD": "PASSWORD", "PGDATABASE": "NAME"}
     found = {name: str(known[field]) for name, field in fields.items() if known[field]}
     options = known["OPTIONS"]
@@ -52,7 +53,7 @@ class Command(BaseCommand):
         except (OSError, ServerError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{folder / made.name}: {made.bytes / 1e6:.0f} MB in {made.seconds:.0f} s ({made.kind})")
-        if settings.EMBEDDED and not (folder / backups.WAL).is_dir():
+        if settings.EMBEDDED and not (folder / WAL).is_dir():
             self.stdout.write("Only to this moment: run `up` with BACKUP_DIR set to keep what is written from now on.")
         for name in gone:
             self.stdout.write(f"removed {name}")

@@ -17,12 +17,17 @@ from recsys.releases import ReleaseError, Releases
 RELOAD = "systemctl reload-or-restart recsys-web.service recsys-work.service recsys-beat.service"
 
 
-def add_common_arguments(parser: ArgumentParser) -> None:
-    """What `deploy` and `rollback` both ask for."""
+def add_root(parser: ArgumentParser) -> None:
+    """Where releases lie."""
     parser.add_argument(
         "--root", type=Path, default=os.environ.get("RECSYS_ROOT"), required="RECSYS_ROOT" not in os.environ,
         help="folder with releases, venvs and the link `current` (default: RECSYS_ROOT)",
     )  # fmt: skip
+
+
+def add_common_arguments(parser: ArgumentParser) -> None:
+    """What `deploy` and `rollback` both ask for."""
+    add_root(parser)
     parser.add_argument(
         "--reload", default=os.environ.get("RECSYS_RELOAD") or RELOAD,
         help=f"command that lets the services take up what the link points at (default: RECSYS_RELOAD, or `{RELOAD}`)",

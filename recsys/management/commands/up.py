@@ -4,7 +4,9 @@ It starts nothing on a machine that lacks something, says what in one sentence, 
 else. What each child may do, and what happens when one dies, stands in `recsys.embedded.supervisor`.
 """
 
+import errno
 import os
+import shutil
 import signal
 import time
 import urllib.error
@@ -47,6 +49,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **_options: Any) -> None:
         self.stop_requested = False
         self.reload_requested = False
+        self.was_full = False
         self.may_interrupt = True
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
@@ -115,12 +118,26 @@ class Command(BaseCommand):
                 self._reload(supervisor)
             if time.monotonic() < look_at:
                 continue
+            if self._is_full():
+                # Whatever dies now would die again: it is started once there is room, and nothing is given up.
+                supervisor.forgive()
+                look_at = time.monotonic() + LOOK_S
+                continue
             for label in servers.revive():
                 self._emit("up", f"the embedded {label} had ended and was started again")
                 # A broker keeps nothing: if the training was asked for, that was lost with it.
                 readiness.asked_at = None
             readiness.advance()
             look_at = time.monotonic() + LOOK_S
+
+    def _is_full(self) -> bool:
+        """Whether the disk of the data is full; said when that begins and ends."""
+        full = shutil.disk_usage(settings.VAR_DIR).free < preflight.LEAST_FREE_BYTES
+        if full != self.was_full:
+            self.was_full = full
+            where = f"the disk of {settings.VAR_DIR}"
+            self._emit("up", f"{where} is full: make room" if full else f"{where} has room again")
+        return full
 
     def _reload(self, supervisor: Supervisor) -> None:
         """Take up changed code: web workers one after the other, while the others answer; tasks are finished first."""
@@ -133,8 +150,13 @@ class Command(BaseCommand):
         prefix = f"{name:<4} |"
         if self.stdout.isatty() and not os.environ.get("NO_COLOR"):
             prefix = f"\033[{COLOURS[name]}m{prefix}\033[0m"
-        self.stdout.write(f"{prefix} {line}")
-        self.stdout.flush()
+        try:
+            self.stdout.write(f"{prefix} {line}")
+            self.stdout.flush()
+        except OSError as error:
+            # The log may lie on the very disk that is full: losing lines is better than ending.
+            if error.errno != errno.ENOSPC:
+                raise
 
 
 class Readiness:
