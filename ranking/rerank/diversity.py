@@ -49,7 +49,7 @@ class Volume:
 
     def gains(self) -> NDArray[np.float64]:
         """log d_i^2, float64 array (n,), finite; what was taken already is not left out."""
-        return np.log(np.maximum(self._left, SMALLEST_PART))
+        return np.asarray(np.log(np.maximum(self._left, SMALLEST_PART)))
 
     def take(self, pick: int) -> None:
         """Count `pick` among the last ones."""

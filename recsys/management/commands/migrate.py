@@ -6,13 +6,12 @@ migrate at the same moment one works and the others wait.
 """
 
 import time
-from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg2.errors
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands.migrate import Command as DjangoCommand
 from django.db import OperationalError, connections
 
@@ -29,7 +28,7 @@ _MIGRATION_LOCK: Final = 0x7EC5_0017
 class Command(DjangoCommand):
     """Django's command with patience in small pieces."""
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
             "--lock-timeout-ms", type=int, default=LOCK_TIMEOUT_MS,

@@ -23,7 +23,12 @@ class Command(BaseCommand):
         setup_testing_defaults(environ)
         environ["wsgi.input"] = io.BytesIO()
         statuses: list[str] = []
-        body = b"".join(application(environ, lambda status, *_: statuses.append(status) or io.BytesIO().write))
+
+        def start_response(status: str, _headers: Any, _error: Any = None) -> Any:
+            statuses.append(status)
+            return io.BytesIO().write
+
+        body = b"".join(application(environ, start_response))
         if not statuses[-1].startswith("200"):
             raise CommandError(f"/readyz answers {statuses[-1]}: {body.decode(errors='replace')[:300]}")
         self.stdout.write(f"ready: {json.loads(body)}")
