@@ -54,7 +54,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes no parame
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        key, grain, kind = (cleaned.get(name) for name in ("kpi", "grain", "kind"))
+        key, grain, kind = str(cleaned.get("kpi", "")), cleaned.get("grain"), cleaned.get("kind")
         if key in BY_KEY and grain and grain not in BY_KEY[key].grains:
             raise ValidationError({"grain": f"{key} is there by {', '.join(BY_KEY[key].grains)}; got {grain}"})
         if key and key not in BY_KEY and grain and grain != AlertRule.Grain.READING:
