@@ -19,8 +19,9 @@ from dashboards.alert_models import (
     AlertRule,
     AlertSilence,
 )
-from dashboards.kpis import KPIS
-from dashboards.stats.alerting import is_number
+from dashboards.kpis import BY_KEY, KPIS
+from dashboards.signals import SIGNALS
+from dashboards.stats.alerting import Kind, is_number
 from dashboards.stats.periods import Grain
 from events.admin_base import ReadOnlyAdmin
 
@@ -34,13 +35,38 @@ class NoteForm(ActionForm):
 
 
 class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes no parameter at run time
-    """A rule on a KPI that is there by day."""
+    """A rule on a KPI that is there by day or hour, or on a signal of the system."""
 
-    kpi = forms.ChoiceField(choices=[(kpi.key, kpi.title) for kpi in KPIS if Grain.DAY in kpi.grains])
+    kpi = forms.ChoiceField(
+        label="Watches",
+        choices=[
+            ("KPIs", [(kpi.key, kpi.title) for kpi in KPIS if Grain.DAY in kpi.grains]),
+            ("The system, by reading", [(signal.key, signal.title) for signal in SIGNALS]),
+        ],
+    )
 
     class Meta:
         model = AlertRule
-        fields = ("name", "kpi", "kind", "bound", "in_row", "least_users", "severity", "enabled")
+        fields = (
+            "name", "kpi", "grain", "kind", "bound", "in_row", "least_users", "severity", "quiet_under", "runbook",
+            "enabled",
+        )  # fmt: skip
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        key, grain, kind = str(cleaned.get("kpi", "")), cleaned.get("grain"), cleaned.get("kind")
+        if key in BY_KEY and grain and grain not in BY_KEY[key].grains:
+            raise ValidationError({"grain": f"{key} is there by {', '.join(BY_KEY[key].grains)}; got {grain}"})
+        if key and key not in BY_KEY and grain and grain != AlertRule.Grain.READING:
+            raise ValidationError(
+                {"grain": f"{key} is a signal of the system, which is judged by reading; got {grain}"}
+            )
+        if grain == AlertRule.Grain.READING and kind not in {Kind.ABOVE, Kind.BELOW, None}:
+            raise ValidationError({"kind": f"a signal is above or below a bound; got {kind}"})
+        cause = cleaned.get("quiet_under")
+        if cause is not None and (cause.pk == self.instance.pk or cause.quiet_under_id is not None):
+            raise ValidationError({"quiet_under": "a rule is quiet under another one, which is itself under none"})
+        return cleaned
 
     def clean_bound(self) -> float:
         bound = float(self.cleaned_data["bound"])
@@ -52,7 +78,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes no parame
 @admin.register(AlertRule)
 class RuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # ModelAdmin takes no parameter at run time
     form = RuleForm
-    list_display = ("name", "kpi", "kind", "bound", "severity", "enabled", "state", "judged_until", "said")
+    list_display = ("name", "kpi", "grain", "kind", "bound", "severity", "enabled", "state", "judged_until", "said")
     list_filter = ("state", "severity", "enabled")
 
 

@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from dashboards import alerts, live, rollups, saved_views
+from dashboards.alert_admin import RuleForm
 from dashboards.alert_models import AlertIncident, AlertRule, AlertSilence
 from dashboards.signal_models import SystemReading
 from dashboards.view_models import SavedView
@@ -65,6 +66,23 @@ def test_who_may_not_is_refused(staff, incident):
     assert staff("analyst").get(reverse("dashboards:incident", args=[10**9])).status_code == 404
     # The secrets of channels are not the analysts'.
     assert staff("analyst").get(reverse("admin:dashboards_alertchannel_changelist")).status_code == 403
+
+
+def test_every_rule_that_ships_can_be_saved_as_it_is_and_impossible_ones_cannot(db):
+    names = RuleForm.Meta.fields
+    for rule in AlertRule.objects.all():
+        form = RuleForm({name: getattr(rule, f"{name}_id" if name == "quiet_under" else name) for name in names},
+                        instance=rule)  # fmt: skip
+        assert form.is_valid(), (rule, form.errors)
+    good = {"name": "x", "kpi": "dau", "grain": "day", "kind": "below", "bound": 5, "in_row": 1, "least_users": 0,
+            "severity": "info"}  # fmt: skip
+    assert RuleForm(good).is_valid()
+    for wrong, field in (
+        ({"grain": "hour"}, "grain"), ({"kpi": "feed_p95_ms"}, "grain"), ({"bound": "inf"}, "bound"),
+        ({"kpi": "feed_p95_ms", "grain": "reading", "kind": "anomaly"}, "kind"), ({"kpi": "none"}, "kpi"),
+        ({"quiet_under": AlertRule.objects.get(name="Active users fell").pk}, "quiet_under"),
+    ):  # fmt: skip
+        assert field in RuleForm(good | wrong).errors, wrong
 
 
 def test_the_api_tells_rules_and_incidents(analyst, incident):
