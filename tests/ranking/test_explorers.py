@@ -43,8 +43,8 @@ def person(snapshot) -> Person:
 def pages_of(person: Person, explorer: str, pages: int):
     """Content and logged chance of each position, for many seeds; nothing else differs."""
     stock = current_stock()
-    # A catalogue that is mostly new has no new contents by the rule; here every fourth is.
-    object.__setattr__(stock, "new", np.arange(len(stock.shelf)) % 4 == 0)
+    # A catalogue that is mostly new has no new contents by the rule; here every third is.
+    object.__setattr__(stock, "new", np.arange(len(stock.shelf)) % 3 == 0)
     supplies = Supplies(stock, None, np.empty(0, np.int64), config_of(explorer))
     request = FeedRequest("mia", PAGE, exploration=0.5)
     for seed in range(pages):
