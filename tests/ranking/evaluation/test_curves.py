@@ -25,7 +25,8 @@ def test_order_of_the_examples_does_not_matter():
 def test_lift_is_how_much_denser_the_positives_are_on_top():
     first, second, third = lift_curve(LABELS, CHANCES, steps=3)
     assert (first.captured, first.lift) == (pytest.approx(2 / 3), pytest.approx(2 / 3 / (2 / 6)))
-    assert (second.captured, second.lift) == (pytest.approx(2 / 3), pytest.approx(1.0))
+    # The best four hold all three positives.
+    assert (second.captured, second.lift) == (1.0, pytest.approx(1.0 / (4 / 6)))
     assert (third.top_pct, third.captured, third.lift) == (100.0, 1.0, 1.0)
 
 

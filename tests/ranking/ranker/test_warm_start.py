@@ -51,7 +51,9 @@ def test_it_learns_what_has_changed(first, files):
     rng = np.random.default_rng(4)
     train, held_out, test = turned(rng, 1_500), turned(rng, 500), turned(rng, 1_000)
     assert of_long_view(first, test) < 0.4
-    later = go_on(files, train, held_out, network=SMALL, config=GoOnConfig(rate=5e-3, epochs=6, patience=6), seed=1)
+    later = go_on(
+        files, train, held_out, network=SMALL, config=GoOnConfig(rate=5e-3, epochs=6, batch_size=64, patience=6), seed=1
+    )
     assert of_long_view(later, test) > 0.7
 
 
