@@ -52,21 +52,12 @@ class FittedTrees:
 
     Attributes
     ----------
-    nodes : per output the nodes of its trees
-    base : per output what they add to
-    widths : columns of each input
+    graph : the ONNX file, which is all there is of them: whoever keeps it can ask them again
     """
 
     columns: tuple[str, ...]
     scale: WatchScale | None
-    nodes: tuple[tuple[Any, ...], ...]
-    base: tuple[float, ...]
-    widths: dict[str, int]
-
-    @cached_property
-    def graph(self) -> bytes:
-        """The ONNX file."""
-        return graph_of(self.nodes, self.base, self.widths)
+    graph: bytes
 
     @cached_property
     def _session(self) -> Any:
@@ -77,7 +68,7 @@ class FittedTrees:
     def outputs(self, rows: FeatureMatrix) -> NDArray[np.float32]:
         """Logits of the heads, then the expected quantile of the watch time, float32 (n, outputs)."""
         if len(rows) == 0:
-            return np.empty((0, len(self.nodes)), np.float32)
+            return np.empty((0, len(self.columns) + (self.scale is not None)), np.float32)
         given = {"user": rows.user, "content": rows.content, "context": rows.context}
         return np.asarray(self._session.run(None, given)[0], np.float32)
 
@@ -107,7 +98,7 @@ def fit_trees(
         if progress is not None:
             progress(done, len(targets))
     widths = {name: getattr(train.features, name).shape[1] for name in ("user", "content", "context")}
-    return FittedTrees(columns, scale, tuple(nodes), tuple(base), widths)
+    return FittedTrees(columns, scale, graph_of(nodes, base, widths))
 
 
 def joined(rows: FeatureMatrix) -> NDArray[np.float32]:
