@@ -45,7 +45,7 @@ class Volume:
         self._picks = np.empty(window - 1, np.int64)
         self._rows = np.empty((window - 1, len(similarity)))
         self._factor = np.empty((window - 1, len(similarity)))
-        self._left = np.full(len(similarity), 1.0 + NUGGET)
+        self._left: NDArray[np.float64] = np.full(len(similarity), 1.0 + NUGGET)
 
     def gains(self) -> NDArray[np.float64]:
         """log d_i^2, float64 array (n,), finite; what was taken already is not left out."""
