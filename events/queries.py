@@ -438,10 +438,13 @@ def eligible(content_ids: Collection[str]) -> set[str]:
     return set(active.values_list("content_id", flat=True))
 
 
+def _not_stopped() -> RawSQL:
+    return RawSQL(_RUNNING, [], output_field=BooleanField())  # noqa: S611  # nosec B611  a constant
+
+
 def running(content_id: str) -> bool:
     """Whether no emergency stop keeps a content from everybody."""
-    free = RawSQL(_RUNNING, [], output_field=BooleanField())  # noqa: S611  as in `_released`
-    return Content.objects.filter(free, content_id=content_id).exists()
+    return Content.objects.filter(_not_stopped(), content_id=content_id).exists()
 
 
 def eligible_cards(content_ids: Collection[str], audience: Audience = ANYBODY) -> dict[str, ContentCard]:
@@ -579,8 +582,7 @@ def _released(rows: QuerySet[Content]) -> QuerySet[Content]:
     """Those of some contents that moderation lets into feeds at this moment, by the database's clock."""
     suspended = Suspension.objects.filter(user_id=OuterRef("creator_id")).filter(Q(until=None) | Q(until__gt=Now()))
     current = Q(expires_at=None) | Q(expires_at__gt=Now())
-    running = RawSQL(_RUNNING, [], output_field=BooleanField())  # noqa: S611  nothing of it comes from outside
-    return rows.filter(~Exists(suspended), current, running, status="active", feed_eligible=True)
+    return rows.filter(~Exists(suspended), current, _not_stopped(), status="active", feed_eligible=True)
 
 
 _SELECT_CARDS: Final = """
