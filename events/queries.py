@@ -439,7 +439,7 @@ def eligible(content_ids: Collection[str]) -> set[str]:
 
 
 def _not_stopped() -> RawSQL:
-    return RawSQL(_RUNNING, [], output_field=BooleanField())  # noqa: S611  # nosec B611  a constant
+    return RawSQL(_RUNNING, [], output_field=BooleanField())  # noqa: S611  a constant  # nosec B611
 
 
 def running(content_id: str) -> bool:
