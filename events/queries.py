@@ -26,7 +26,7 @@ from events.cleaning.schema import EVENT_TYPES
 from events.columnar.history import History
 from events.columnar.interactions import ABSENT, ContentTable, Interactions
 from events.copy_out import TEXT, copied, copy_out, decoded, filled, parsed
-from events.models import Content, EmergencyStop, Event, EventId, Session, Suspension, UserProfile
+from events.models import Content, Event, EventId, Session, Suspension, UserProfile
 
 COUNT_EXACTLY_BELOW: Final = 100_000
 _CODE_OF: Final = {name: code for code, name in enumerate(EVENT_TYPES)}
@@ -493,14 +493,6 @@ def suspended_until(user_id: str) -> tuple[bool, datetime | None]:
     """Whether a user is suspended at this moment, and until when; (True, None) is without an end."""
     row = Suspension.objects.filter(user_id=user_id).filter(Q(until=None) | Q(until__gt=Now())).first()
     return (False, None) if row is None else (True, row.until)
-
-
-def stopped() -> dict[str, set[str]]:
-    """What emergency stops keep from everybody at this moment: values by kind."""
-    found: dict[str, set[str]] = {}
-    for kind, value in EmergencyStop.objects.filter(lifted_at=None).values_list("kind", "value"):
-        found.setdefault(kind, set()).add(value)
-    return found
 
 
 def contents_of(creator_id: str, *, limit: int) -> list[ContentCard]:

@@ -18,7 +18,6 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from events import queries
 from events.cleaning.audience import Audience
 from events.figures import active_by_category
 from events.offered import offered_creators, offered_tags
@@ -151,22 +150,15 @@ def _contents(request: HotRequest, counted: _Counted | None) -> Iterator[HotThin
 
 
 def _groups(request: HotRequest, counted: _Counted | None) -> Iterator[HotThing]:
-    stopped = {tag_name(each) for each in queries.stopped().get(request.kind, ())}
-    for each in _named_groups(request, counted):
-        if (tag_name(each.name) if request.kind == "tag" else each.name) not in stopped:
-            yield each
-
-
-def _named_groups(request: HotRequest, counted: _Counted | None) -> Iterator[HotThing]:
     wanted, audience = request.count * _SPARE, Audience(country=request.country)
     # Nobody counted how a creator or tag went within one category.
     rising = [] if request.category else [HotThing(each.name, "rising", each.z) for each in _rising(request, wanted)]
     if request.kind == "tag":
-        shown = offered_tags({each.name for each in rising}, audience)
+        # These are of contents that may be shown, and spelled as uploaded; rising tags are without signs and capitals.
+        known = [] if counted is None else list(_tags(counted, request.country))
+        shown = offered_tags({each.name for each in rising}, audience) | {tag_name(name) for name, _ in known}
         yield from (each for each in rising if each.name in shown)
-        if counted is not None:
-            # These are of contents that may be shown.
-            yield from (HotThing(name, "counted", score) for name, score in _tags(counted, request.country))
+        yield from (HotThing(name, "counted", score) for name, score in known)
         return
     found = [] if counted is None else [HotThing(name, "counted", score) for name, score in counted.creators(wanted)]
     shown = offered_creators({each.name for each in rising + found}, audience, category=request.category)

@@ -96,6 +96,14 @@ class TestTrending:
             set_moderation_state(content_id, status="hidden")
         assert "waves" not in listed("tag")
 
+    def test_a_rising_tag_is_listed_however_its_contents_spell_it(self, snapshot, server):
+        rising(TrendKind.TAG, "waves")
+        for row in Content.objects.filter(content_id__in=contents_tagged(["waves"])):
+            row.metadata["tags"] = ["#Waves" if each == "waves" else each for each in row.metadata["tags"]]
+            row.save(update_fields=["metadata"])
+        items = server.get(TRENDING, {"window": "1h", "kind": "tag"}).json()["items"]
+        assert (items[0]["name"], items[0]["source"]) == ("waves", "rising")
+
     def test_a_creator_whose_contents_are_not_for_this_country_is_not_listed_there(self, snapshot, server):
         Content.objects.filter(creator_id="ocean-maker-1").update(geo_deny=["DE"])
         told = {"kind": "creator", "window": "7d", "count": 50}
