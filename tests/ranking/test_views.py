@@ -53,7 +53,7 @@ def test_a_server_gets_the_feed_of_any_user(snapshot, server):
     body = answer.json()
     assert set(body) == {
         "request_id", "items", "model_version", "fallback_level", "repeats", "has_more", "next_cursor", "expires_at",
-        "took_ms",
+        "took_ms", "experiments",
     }  # fmt: skip
     assert [item["position"] for item in body["items"]] == list(range(7))
     assert all(set(item) == ITEM_KEYS and set(item["content"]) == CONTENT_KEYS for item in body["items"])

@@ -20,7 +20,7 @@ OWNED = {"user_id", "report_id"}
 """Parameters of paths that name something of one user."""
 OPEN = {"content_id", "creator_id", "name"}
 """Parameters that name what is everybody's to see, or by itself needs the scope of a server."""
-STAFF = {"case_id", "decision_id", "batch", "stop_id", "view_id"}
+STAFF = {"case_id", "decision_id", "batch", "stop_id", "view_id", "key"}
 """Parameters of doors that know staff only."""
 STOLEN = {
     "status": "removed", "role": "admin", "score": 1.0, "is_staff": True, "feed_eligible": True, "priority": 99,
@@ -66,6 +66,7 @@ def world(settings):
         "content_id": "clip",
         "creator_id": "mara",
         "name": "dau",
+        "key": "no-such-experiment",
     }
 
 

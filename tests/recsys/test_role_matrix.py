@@ -24,11 +24,17 @@ ADMIN_PAGES = {
     "dashboards_screeningrule_dry_run": "dashboards.view_screeningrule",
     "features_content_page": "events.view_content", "features_user_page": "events.view_userprofile events.view_event",
     "features_trend_page": "features.view_trend",
+    "ranking_model_roll_back": None, "ranking_model_move": None,
     "ranking_feed_page": "ranking.view_served events.view_userprofile events.view_event",
     "otp_totp_totpdevice_config": None, "otp_totp_totpdevice_qrcode": None,
 }  # fmt: skip
 """Several permissions: all of them. None: it answers by the object that is asked about; nobody's is asked here."""
-LEADS = {"stops": "dashboards.lead_moderationcase", "transparency": "dashboards.lead_moderationcase"}
+NARROWER = {
+    "stops": "dashboards.lead_moderationcase", "transparency": "dashboards.lead_moderationcase",
+    "alerts": "dashboards.view_alertincident", "incident": "dashboards.view_alertincident",
+    "incident-ack": "dashboards.ack_alertincident", "incident-silence": "dashboards.add_alertsilence",
+    "experiment-new": "ranking.run_experiment",
+}  # fmt: skip
 """Pages of an area that need more than the area."""
 STANDARD = re.compile(r"(?P<model>.+)_(?P<page>changelist|add|change|delete|history)$")
 
@@ -50,7 +56,7 @@ def needed(guard, name):
     """Permissions, of which a route needs one; () where it needs none beside staff, None where it is not asked."""
     kind, _, permission = guard.partition(" ")
     if kind in {"staff", "area"}:
-        return (LEADS.get(name, permission),)
+        return (NARROWER.get(name, permission),)
     if kind == "admin":
         standard = STANDARD.match(name)
         if standard is None or name in ADMIN_PAGES:
@@ -130,7 +136,10 @@ def test_every_api_door_refuses_who_has_no_key(logged_in):
     assert len(doors) > 30
     open_doors = {path for path in doors if client.get(path).status_code not in {401, 403, 405}}
     # Figures are for staff as well; whoever may not see them is asked above.
-    assert all(re.match(r"/api/v1/(metrics|retention|active-days)", path) for path in open_doors), open_doors
+    assert all(
+        re.match(r"/api/v1/(metrics|retention|active-days|alerts|experiments|funnels|live|system)", path)
+        for path in open_doors
+    ), open_doors
 
 
 def test_what_needs_no_permission_is_listed_here():
