@@ -95,7 +95,7 @@ def bucket_quantile(counts: dict[float, float], share: float) -> float | None:
 
     What lies in the last bucket, which has no bound, counts as the bound below it.
 
-    >>> bucket_quantile({0.1: 5.0, 0.2: 10.0, float("inf"): 10.0}, 0.75)
+    >>> round(bucket_quantile({0.1: 5.0, 0.2: 10.0, float("inf"): 10.0}, 0.75), 6)
     150.0
     """
     bounds = sorted(counts)

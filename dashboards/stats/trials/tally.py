@@ -38,7 +38,7 @@ class Units:
 def cut(column: NDArray[np.float64]) -> NDArray[np.float64]:
     """A column without its tail.
 
-    >>> cut(np.array([1.0] * 999 + [500.0])).max()
+    >>> float(cut(np.array([1.0] * 999 + [500.0])).max())
     1.0
     """
     if not len(column):
