@@ -4,6 +4,8 @@ A straight line in the logit keeps the order of a head, so its AUC cannot change
 rare head has a few dozen positives; isotonic steps need thousands and tie what lies between them.
 """
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -67,7 +69,8 @@ def fit_line(logit: Floats, label: NDArray[np.float32]) -> tuple[float, float]:
 def fit_weights(logits: Floats, label: NDArray[np.float32]) -> Floats:
     """Weights >= 0 of several logits with which their sum, and an intercept, has the least log loss; float64 (k,).
 
-    Newton's method on all of them; what comes out negative is left out, and the others are fitted again.
+    Newton's method on all of them, which is the answer where nothing comes out negative; else on every choice of fewer,
+    of those without a negative weight the best: the loss is convex, so the optimum is one of them.
 
     Parameters
     ----------
@@ -79,19 +82,19 @@ def fit_weights(logits: Floats, label: NDArray[np.float32]) -> Floats:
     >>> bool(weights[0] > 0), float(weights[1])
     (True, 0.0)
     """
-    weights = np.zeros(logits.shape[1])
-    kept = np.arange(logits.shape[1])
-    while len(kept):
-        found = _newton(logits[:, kept], label)
-        if (found > 0.0).all():
-            weights[kept] = found
-            break
-        kept = np.delete(kept, int(np.argmin(found)))
+    weights, best, size = np.zeros(logits.shape[1]), np.inf, logits.shape[1]
+    for kept in itertools.chain.from_iterable(itertools.combinations(range(size), k) for k in range(size, 0, -1)):
+        found, loss = _newton(logits[:, kept], label)
+        if (found > 0.0).all() and loss < best:
+            best, weights = loss, np.zeros(size)
+            weights[list(kept)] = found
+            if len(kept) == size:
+                break
     return weights
 
 
-def _newton(logits: Floats, label: NDArray[np.float32]) -> Floats:
-    """Weights of logistic regression with an intercept, which is left out of what comes back; from the mean."""
+def _newton(logits: Floats, label: NDArray[np.float32]) -> tuple[Floats, float]:
+    """Weights of logistic regression with an intercept, which is left out of what comes back, and the loss."""
     wide = np.column_stack([logits, np.ones(len(logits))])
     line = np.append(np.full(logits.shape[1], 1.0 / logits.shape[1]), 0.0)
     best = _many_loss(line, wide, label)
@@ -109,7 +112,7 @@ def _newton(logits: Floats, label: NDArray[np.float32]) -> Floats:
         best = loss
         if gained < 1e-9 * len(label):
             break
-    return np.asarray(line[:-1])
+    return np.asarray(line[:-1]), float(best)
 
 
 def shift_to(logit: Floats, mean: float) -> float:

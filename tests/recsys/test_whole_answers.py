@@ -52,6 +52,7 @@ def test_what_is_no_answer_of_django_is_left_alone():
     assert answering([b"x", b"y"]) == [b"x", b"y"]
 
 
+@pytest.mark.django_db  # an older connection may be looked after as a request begins
 def test_the_whole_application_answers_in_one_piece(finished):
     answer = around(get_wsgi_application())(environ(), start_response)
     assert isinstance(answer, list)
