@@ -427,6 +427,8 @@ LOGGING = {
         "django.request": {"filters": ["planned"]},
         # It reports every instruction set that this processor lacks.
         "faiss.loader": {"level": "WARNING"},
+        # A line for every log-in; lock-outs are warnings.
+        "axes": {"level": "WARNING"},
         # Two lines for every tick of the beat would bury what the tasks themselves have to say.
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
