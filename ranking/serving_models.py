@@ -107,6 +107,7 @@ class _Models:
         self._held: dict[Pointer, ServingBundle] = {}
         self._valued: dict[Pointer, ValuedModel] = {}
         self._last: ValuedModel | None = None
+        self._tried = False
         self._failed_at: dict[Pointer, float] = {}
         self._troubles: dict[str, str] = {}
         self._untold: dict[str, str] = {}
@@ -156,11 +157,15 @@ class _Models:
         instead = pointer.instead
         pointer = pointer if instead is None else replace(pointer, instead=None)
         found = self._valued.get(pointer)
-        due = time.monotonic() - self._failed_at.get(pointer, float("-inf")) >= RECHECK_S
-        # Only the very first request has to wait for another one's load: it has nothing to go on with.
-        if found is None and due and self._lock.acquire(blocking=self._last is None):
+        # Only requests before the first load is over have to wait for it: they have nothing to go on with, and behind a
+        # champion that has just failed an earlier one may be on its way.
+        waits = self._last is None and not self._tried
+        if found is None and (waits or self._due(pointer)) and self._lock.acquire(blocking=waits):
             try:
-                found = self._valued.get(pointer) or self._take(pointer, alone=instead is None)
+                found = self._valued.get(pointer)
+                if found is None and self._due(pointer):
+                    found = self._take(pointer, alone=instead is None)
+                    self._tried = True
             finally:
                 self._lock.release()
         if instead is not None:
@@ -169,6 +174,9 @@ class _Models:
             return self._last
         self._last = found
         return found
+
+    def _due(self, pointer: Pointer) -> bool:
+        return time.monotonic() - self._failed_at.get(pointer, float("-inf")) >= RECHECK_S
 
     def report(self) -> None:
         """Write the troubles of this process down, where dashboards read them."""
