@@ -121,9 +121,7 @@ def _group(kpi: Kpi, asked: Range, name: str, *, upto: int | None = None) -> Gro
     points = []
     for period, value in zip(asked.periods, values, strict=True):
         complete = period.end <= asked.now
-        of_country = (
-            asked.by == COUNTRY if isinstance(asked, Filtered) else asked.dimension == COUNTRY and name != TOTAL
-        )
+        of_country = _of_country(asked, name)
         hidden = of_country and _few(asked, name, period)
         unknown = period.start > asked.now or asked.begins is None or period.last < asked.begins
         shown = None if hidden or unknown else value
