@@ -6,6 +6,7 @@ database work of the tests that come later while it does.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -269,6 +270,32 @@ def open_player(browser, stack):
         return page
 
     open_page.complaints = complaints
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not complaints
+
+
+@pytest.fixture
+def open_admin(browser, stack):
+    """Open a page logged in as admin; whatever the console complains of fails the test."""
+    contexts, complaints = [], []
+    password = re.search(r"password\s+(\S+)", stack.log.read_text()).group(1)
+
+    def open_page(path, **options):
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(stack.base_url + "/admin/login/")
+        page.fill("#id_username", "admin")
+        page.fill("#id_password", password)
+        page.click("input[type=submit]")
+        page.wait_for_url("**/admin/")
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda entry: complaints.append(entry.text) if entry.type in {"error", "warning"} else None)
+        page.goto(stack.base_url + path)
+        return page
+
     yield open_page
     for context in contexts:
         context.close()

@@ -15,7 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from dashboards.boards import BOARDS
 from tests.browser.waiting import until
 
-pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.stack]
 
 PAGES = {
     **{f"board-{name}": f"/dashboards/board/{name}?days=30" for name in BOARDS},

@@ -1,42 +1,14 @@
 """The screens of experiments in a real browser: set up, estimate, start, look, stop; on a phone and on a desk."""
 
-import re
-
 import pytest
 
-pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.stack]
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
-@pytest.fixture
-def open_page(browser, stack):
-    """A page of the dashboards, logged in as admin; what the console complains of fails the test."""
-    contexts, complaints = [], []
-    password = re.search(r"password\s+(\S+)", stack.log.read_text()).group(1)
-
-    def opened(path, **options):
-        context = browser.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.goto(stack.base_url + "/admin/login/")
-        page.fill("#id_username", "admin")
-        page.fill("#id_password", password)
-        page.click("input[type=submit]")
-        page.wait_for_url("**/admin/")
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda entry: complaints.append(entry.text) if entry.type in {"error", "warning"} else None)
-        page.goto(stack.base_url + path)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert not complaints
-
-
 @pytest.mark.parametrize(("name", "width"), [("desk", 1440), ("phone", 390)])
-def test_an_experiment_is_set_up_started_and_stopped_by_its_screens(open_page, stack, name, width):
-    page = open_page("/dashboards/experiments/new", viewport={"width": width, "height": 900})
+def test_an_experiment_is_set_up_started_and_stopped_by_its_screens(open_admin, stack, name, width):
+    page = open_admin("/dashboards/experiments/new", viewport={"width": width, "height": 900})
     assert page.evaluate(OVERFLOW) == 0
     page.fill("input[name=key]", f"browser-{name}")
     page.fill("input[name=title]", f"Tried on a {name}")

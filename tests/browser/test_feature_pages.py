@@ -1,6 +1,5 @@
 """The admin's pages of contents, users and trends in a real browser: on a phone, in both themes, by keyboard."""
 
-import re
 from urllib.parse import urlencode
 
 import pytest
@@ -12,32 +11,6 @@ CONTENT = "/admin/features/contentfeatures/content/?" + urlencode({"id": "demo-o
 USER = "/admin/features/contentfeatures/user/?" + urlencode({"id": "demo-persona-1-nadia"})
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 BROKEN = "() => [...document.querySelectorAll('.store img')].filter((i) => i.complete && !i.naturalWidth).length"
-
-
-@pytest.fixture
-def open_admin(browser, stack):
-    """Open an admin page logged in; every complaint of the console but that of the absent favicon fails the test."""
-    contexts, complaints = [], []
-    password = re.search(r"password\s+(\S+)", stack.log.read_text()).group(1)
-
-    def open_page(path, **options):
-        context = browser.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.goto(stack.base_url + "/admin/login/")
-        page.fill("#id_username", "admin")
-        page.fill("#id_password", password)
-        page.click("input[type=submit]")
-        page.wait_for_url("**/admin/")
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda entry: complaints.append(entry.text) if entry.type in {"error", "warning"} else None)
-        page.goto(stack.base_url + path)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not complaints
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
