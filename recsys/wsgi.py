@@ -2,7 +2,9 @@
 
 import gc
 import os
+from pathlib import Path
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "recsys.settings")
@@ -11,8 +13,9 @@ _django = get_wsgi_application()
 
 from ranking import stock_keeper  # noqa: E402  what follows needs Django set up
 from recsys.application import around  # noqa: E402
+from recsys.even_load import evened  # noqa: E402
 
-application = around(_django)
+application = evened(around(_django), Path(settings.WEB_METRICS_DIR))
 
 # From the files of the last snapshot, if there is one: else the first requests would wait for it.
 stock_keeper.start()

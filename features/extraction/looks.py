@@ -13,8 +13,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 RADIUS: Final = 6
 LEAST_ALIKE: Final = 0.75
@@ -40,6 +38,9 @@ def look_groups(hashes: Sequence[Sequence[int]]) -> NDArray[np.int32]:
     >>> look_groups([clip, other, [0x0F0E, 0xF0F0], []]).tolist()
     [0, -1, 0, -1]
     """
+    from scipy.sparse import coo_array  # noqa: PLC0415  a quarter of what a web worker holds, and few ask
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415  a quarter of what a web worker holds, and few ask
+
     frame, counted = _table(hashes)
     pairs = _neighbours(frame, counted)
     same = pairs[:, _alike(frame, counted, pairs)]

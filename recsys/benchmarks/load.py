@@ -83,7 +83,7 @@ def send_all(
                 following = next(waiting, None)
                 if following is None:
                     continue
-                if per_connection and one.sent >= per_connection:
+                if _gives_way(answer) or (per_connection and one.sent >= per_connection):
                     selector.unregister(one.socket)
                     one.socket.close()
                     one = _Connection(port)
@@ -111,6 +111,11 @@ def read_parts(path: Path) -> list[tuple[float, bytes]]:
         at += LENGTH.size + length
         parts.append((number, data[at - length : at]))
     return parts
+
+
+def _gives_way(answer: Answer) -> bool:
+    """Whether the server closes the connection behind this answer."""
+    return b"\nconnection: close" in answer.head.lower()
 
 
 def _content_length(head: bytes) -> int:

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from scipy import stats
-
 BLOCKS_BELOW: Final = 0.001
 """So rarely does chance alone look like this that looking every day is no problem."""
 FEWEST: Final = 8
@@ -39,6 +37,8 @@ def check_split(counts: Sequence[int], weights: Sequence[float]) -> SplitCheck:
     >>> round(check_split([1000, 1100], [0.5, 0.5]).p_value, 7)
     0.0290963
     """
+    from scipy import stats  # noqa: PLC0415  a quarter of what a web worker holds, and few ask
+
     total, whole = sum(counts), sum(weights)
     expected = tuple(total * weight / whole for weight in weights)
     if min(counts, default=0) < FEWEST and min(expected, default=0.0) < FEWEST:
