@@ -48,6 +48,8 @@ class Table:
             self._rows: NDArray[np.int32] = np.frombuffer(self._map, np.int32).reshape(MOST_PROCESSES, 2)
             self._mine = self._claim()
         finally:
+            # By name: the map keeps a copy of the descriptor, with which closing alone would leave the file locked.
+            fcntl.flock(file, fcntl.LOCK_UN)
             os.close(file)
         self._lock = threading.Lock()
 
