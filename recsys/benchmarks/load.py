@@ -82,6 +82,7 @@ def send_all(
                 answers.append(answer)
                 following = next(waiting, None)
                 if following is None:
+                    selector.unregister(one.socket)  # a server that closes it now has nothing to say to us
                     continue
                 if _gives_way(answer) or (per_connection and one.sent >= per_connection):
                     selector.unregister(one.socket)
