@@ -273,6 +273,8 @@ SNAPSHOT_DIR = VAR_DIR / "snapshots"
 DEMO_PLAYER = _flag("DEMO_PLAYER", EMBEDDED)
 # `manage.py up` fills a database without any content with the demo world; 0 leaves it empty.
 DEMO_DATA = _flag("DEMO_DATA", True)
+# People of that world: with fewer, the first start makes and trains on less, and the first model knows less.
+DEMO_USERS = _count("DEMO_USERS", 2_000, least=1)
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
 MEDIA_URL = "/media/"

@@ -51,27 +51,54 @@ def pytest_configure(config: pytest.Config) -> None:
     servers.start()
     # pytest-django does this by itself only when a settings module is named before this file is read.
     django.setup()
+    from django.conf import settings
+
+    # A million rounds per log-in are for those who stole a database.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Whichever test asks first for the running system waits for its start within its own time; on other servers those
-    that ask no server are left out, as they would say the same again.
+    that would say the same again are left out.
     """
     for item in items:
         if "stack" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.timeout(READY_S + 300.0))
     if os.environ.get("TEST_SERVERS") == "real":
-        config.hook.pytest_deselected(items=[item for item in items if _is_pure(item)])
-        items[:] = [item for item in items if not _is_pure(item)]
+        config.hook.pytest_deselected(items=[item for item in items if _says_the_same(item)])
+        items[:] = [item for item in items if not _says_the_same(item)]
 
 
-def _is_pure(item: pytest.Item) -> bool:
-    """Doctests, and what tests the pure folders: every folder of an app is one (tests/test_architecture.py)."""
-    if isinstance(item, pytest.DoctestItem):
+APPS = {"events", "features", "ranking", "dashboards"}
+# They start the embedded servers, whatever the others run on.
+WITH_SERVERS_OF_THEIR_OWN = {("recsys", "embedded"), ("chaos",), ("test_metrics_of_workers.py",)}
+# Files that are installed, and the arrays of the demo world; what is written of it is `test_seed_demo`.
+WITHOUT_SERVERS = {("deploy",), ("recsys", "demo")}
+
+
+def _says_the_same(item: pytest.Item) -> bool:
+    """Whether a test tells nothing about the servers it runs on:
+
+    - doctests, and what tests the pure folders: every folder of an app is one (tests/test_architecture.py);
+    - what brings its own servers, and what asks none;
+    - pages in a browser: what they ask is asked by the tests of the views too, and the rest is scripts and styles;
+    - benchmarks of arrays.
+    """
+    parts = item.path.relative_to(ROOT / "tests").parts if item.path.is_relative_to(ROOT / "tests") else ()
+    if isinstance(item, pytest.DoctestItem) or (len(parts) > 2 and parts[0] in APPS):
         return True
-    parts = item.path.relative_to(ROOT / "tests").parts
-    return len(parts) > 2 and parts[0] in {"events", "features", "ranking", "dashboards"}
+    if item.get_closest_marker("browser"):
+        return True
+    if _asks_the_database(item):
+        return False
+    own = WITH_SERVERS_OF_THEIR_OWN | WITHOUT_SERVERS
+    return item.path.name.startswith("test_bench") or any(parts[: len(each)] == each for each in own)
+
+
+def _asks_the_database(item: pytest.Item) -> bool:
+    asked = {"db", "transactional_db", "live_server", "stack"} & set(getattr(item, "fixturenames", ()))
+    return bool(asked) or item.get_closest_marker("django_db") is not None
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from recsys.benchmarks.freshness_hides import CLIENTS, hide_trials
 from recsys.benchmarks.http_api import Staff
 from recsys.demo import VARIANTS
 from recsys.embedded import addresses
+from tests.stack import DEMO_USERS
 
 pytestmark = [pytest.mark.stack]
 
@@ -51,6 +52,10 @@ def watch(stack, user_id, item, page, *, family, when):
 
 def families(page):
     return Counter(item["content"]["category"] for item in page["items"])
+
+
+def test_the_demo_has_as_many_people_as_were_asked_for(stack):
+    assert f" contents, {DEMO_USERS} users and " in stack.log.read_text()
 
 
 @pytest.mark.parametrize("family_rank", [0, 3], ids=["best-served family", "least-served family"])

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from events.columnar.interactions import ABSENT
 from ranking.ranker.examples import FeatureMatrix
 from ranking.ranker.heads import HEADS, PRIMARY
-from ranking.ranker.keras_fit import Progress, export, inputs_of, keras_module, predict, rate_and_callbacks
+from ranking.ranker.keras_fit import Progress, compile_for, export, inputs_of, keras_module, predict, rate_and_callbacks
 from ranking.ranker.keras_fit import standardised_inputs as standardise
 from ranking.ranker.training_set import TrainingSet, learnable_heads
 from ranking.ranker.watch_time import LEVELS, WatchScale
@@ -123,7 +123,7 @@ def fit_multitask(
     learner, server = _build(keras, train.features, config, heads=len(columns), levels=scale is not None)
     rates: list[float] = []
     rate, callbacks = rate_and_callbacks(keras, config, rates, progress)
-    learner.compile(optimizer=keras.optimizers.Adam(learning_rate=rate), loss=loss_of(keras, columns, scale, config))
+    compile_for(learner, keras.optimizers.Adam(learning_rate=rate), loss_of(keras, columns, scale, config))
     history = learner.fit(
         [*inputs_of(train.features), placing_of(train)],
         answers_of(train, columns, scale),

@@ -21,6 +21,7 @@ from ranking.ranker.examples import FeatureMatrix
 from ranking.ranker.heads import PRIMARY
 from ranking.ranker.keras_fit import (
     Progress,
+    compile_for,
     export,
     inputs_of,
     keras_module,
@@ -108,7 +109,7 @@ def fit_network(
     model = _build(keras, train.features, config)
     rates: list[float] = []
     rate, callbacks = rate_and_callbacks(keras, config, rates, progress)
-    model.compile(optimizer=keras.optimizers.Adam(learning_rate=rate), loss="binary_crossentropy")
+    compile_for(model, keras.optimizers.Adam(learning_rate=rate), "binary_crossentropy")
     history = model.fit(
         inputs_of(train.features),
         train.labels.satisfied.astype(np.float32),

@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 
 from ranking.ranker.heads import HEADS
-from ranking.ranker.keras_fit import Progress, inputs_of, keras_module, rate_and_callbacks
+from ranking.ranker.keras_fit import Progress, compile_for, inputs_of, keras_module, rate_and_callbacks
 from ranking.ranker.multitask import FittedMultiTask, MultiTaskConfig, answers_of, loss_of, placing_of
 from ranking.ranker.training_set import TrainingSet
 from ranking.ranker.watch_time import WatchScale
@@ -99,9 +99,7 @@ def go_on(
     )
     rates: list[float] = []
     rate, callbacks = rate_and_callbacks(keras, slow, rates, progress)
-    learner.compile(
-        optimizer=keras.optimizers.Adam(learning_rate=rate), loss=loss_of(keras, columns, scale, network)
-    )  # fmt: skip
+    compile_for(learner, keras.optimizers.Adam(learning_rate=rate), loss_of(keras, columns, scale, network))
     given = [*inputs_of(validation.features), placing_of(validation)]
     asked = answers_of(validation, columns, scale)
     before, began = learner.get_weights(), float(learner.evaluate(given, asked, batch_size=8192, verbose=0))

@@ -1,10 +1,8 @@
 """The player as a person handles it, and the log of what came of it; shared by the tests of the player."""
 
 import json
-import os
 import time
 from contextlib import suppress
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg2
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
@@ -80,11 +78,7 @@ def wait_until_playing(page):
 
 def logged(stack, user_id):
     """The user's rows in the event log, in order of time."""
-    if os.environ.get("TEST_SERVERS") == "real":
-        url = urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path="/recsys_stack"))
-    else:
-        url = addresses.load(stack.log.parent).database_url
-    connection = psycopg2.connect(url)
+    connection = psycopg2.connect(addresses.load(stack.log.parent).database_url)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT event_id::text, event_type, content_id, creator_id, timestamp,"

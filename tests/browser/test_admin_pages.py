@@ -43,9 +43,8 @@ def _database_beside_the_browser() -> Iterator[None]:
 
 
 @pytest.fixture
-def ids(settings) -> dict[str, str]:
+def ids() -> dict[str, str]:
     """Rows of every kind, long ids and hostile texts among them."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     from django.contrib.auth.models import User
 
     from events import api_keys, catalogue, log_writer, sessions, traffic

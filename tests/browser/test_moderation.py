@@ -27,7 +27,6 @@ def _database_beside_the_browser() -> Iterator[None]:
 @pytest.fixture
 def queue(settings) -> None:
     """Twenty reported clips, the first of them gravely, and somebody to look at them."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.RATE_LIMITS = {}
     from django.contrib.auth.models import Group, User
     from django.utils import timezone

@@ -59,14 +59,13 @@ def analyst(db):
 
 
 @pytest.fixture
-def staff(db: None, settings: Any) -> Callable[..., Any]:
+def staff(db: None) -> Callable[..., Any]:
     """A client that is logged in with a role."""
     from django.contrib.auth.models import Group, User
     from rest_framework.test import APIClient
 
     from recsys.roles import ensure_roles
 
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     ensure_roles()
 
     def log_in(role: str, name: str = "") -> APIClient:

@@ -74,8 +74,7 @@ def test_roles_flags_models_and_keys_are_noted_without_secrets():
         assert secret not in written
 
 
-def test_who_did_it_is_noted_for_staff_and_forgotten_afterwards(client, settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def test_who_did_it_is_noted_for_staff_and_forgotten_afterwards(client):
     root = User.objects.create_superuser("root")
     client.force_login(root)
     answer = client.post("/admin/auth/group/add/", {"name": "night shift"})

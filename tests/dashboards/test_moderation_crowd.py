@@ -50,7 +50,6 @@ class Worker(threading.Thread):
 
 @pytest.mark.parametrize("cases", [60, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
 def test_each_case_is_decided_exactly_once(live_server, settings, cases):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.RATE_LIMITS = {}
     from django.contrib.auth.models import Group, User
     from django.test import Client

@@ -171,8 +171,7 @@ def test_one_rule_keeps_what_it_explains_quiet(db):
 
 
 @pytest.mark.django_db
-def test_the_system_page_and_prometheus_show_the_last_reading(client, settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def test_the_system_page_and_prometheus_show_the_last_reading(client):
     client.force_login(User.objects.create_superuser("root"))
     readings(120.0, 340.0, start=timezone.now() - timedelta(minutes=5))
     page = client.get(reverse("dashboards:system")).content.decode()

@@ -21,8 +21,7 @@ PAGES = ("content", "event", "userprofile", "importprogress", "apikey", "session
 
 
 @pytest.fixture
-def logins(settings) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real one takes its time
+def logins() -> None:
     ensure_demo_logins("a long demo password")
     catalogue.register_content(
         NewContent("c1", "k1", NOW, {"caption": "<b>hi</b>"}, thumbnail_url="https://cdn.example/a.jpg")

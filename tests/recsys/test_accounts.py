@@ -8,11 +8,6 @@ from recsys.accounts import ensure_demo_logins
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _quick_hashing(settings) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 def test_a_log_in_per_demo_role_is_made():
     assert ensure_demo_logins("pass phrase one") == [
         ("superuser", "admin"),

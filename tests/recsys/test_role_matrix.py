@@ -73,7 +73,6 @@ def needed(guard, name):
 @pytest.fixture
 def logged_in(client, settings):
     """The client of a role."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.RATE_LIMITS = {}
     ensure_roles()
 

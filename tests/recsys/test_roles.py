@@ -42,9 +42,8 @@ def routes(patterns=None, prefix="", namespaces=()):
 
 
 @pytest.fixture
-def staff(settings):
+def staff():
     """A member of staff with one role."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     ensure_roles()
 
     def make(role):

@@ -16,8 +16,7 @@ LOGIN = "/admin/login/?next=/moderation/"
 
 
 @pytest.fixture(autouse=True)
-def people(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def people():
     ensure_roles()
     for name, role in (("ann", "moderator"), ("lea", "moderation lead")):
         User.objects.create_user(name, password=PASSWORD, is_staff=True).groups.add(Group.objects.get(name=role))

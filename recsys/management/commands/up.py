@@ -104,7 +104,7 @@ class Command(BaseCommand):
         key = ensure_demo_key(var_dir)
         if settings.DEMO_DATA and not _has_contents():
             self._emit("up", "first start: making demo data")
-            call_command("seed_demo")
+            call_command("seed_demo", users=settings.DEMO_USERS)
         connection.close()
         people = ", ".join(f"{name} ({role})" for role, name in logins)
         return [f"log in as   {people}", f"password    {password}", f"API key     {key}"]
