@@ -5,6 +5,7 @@ decision names the version of the case it was made on. Who comes late is told so
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -14,10 +15,11 @@ from django.db import transaction
 from django.db.models import Q
 
 from dashboards import moderation_log
-from dashboards.casework.log import DECISIONS, EXPIRE, LOGGED, REVERSALS, UNDO
+from dashboards.casework.log import DECISIONS, EXPIRE, LOGGED, REVERSALS, STOP, UNDO
 from dashboards.casework.policies import POLICIES
 from dashboards.moderation_log import Subject
 from dashboards.moderation_models import ModerationAction, ModerationCase
+from events import stops
 from events.cleaning.audience import is_countries
 from events.cleaning.schema import show
 from events.errors import ApiError, Conflict, Forbidden, InvalidRequest, NotFound
@@ -220,6 +222,11 @@ def take_back(
                 subject, how, at=now, actor_id=actor_id, decision_id=decision_id, about=entry.pk, note=note,
                 policy=entry.policy,
             )  # fmt: skip
+            if entry.kind == STOP:
+                assert actor_id is not None  # a stop has no end of its own
+                # Whoever lifts the stop itself has done so before.
+                with suppress(Conflict):
+                    stops.lift(entry.data["stop"], by=actor_id, now=now)
         return _changed(subject, [entry.kind for entry in entries], now=now)
 
 

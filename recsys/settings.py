@@ -333,6 +333,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "StopKindEnum": "events.stops.KINDS",
         "SubjectKindEnum": "dashboards.casework.log.SUBJECTS",
+        "ToldOfEnum": "dashboards.casework.statement.TOLD_OF",
         "PolicyEnum": "dashboards.casework.policies.CODES",
         "GrainEnum": ["hour", "day", "week", "month"],
         "SimilarityEnum": ["similar", "category", "latest"],

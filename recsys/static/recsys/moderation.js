@@ -396,6 +396,7 @@ const undo = () => alone(async () => {
   }
   if (last.stop) {
     await ask("DELETE", `stops/${last.stop}`);
+    await seeAgain();
     say("Lifted. Everything is shown as before.");
     return;
   }
@@ -405,10 +406,17 @@ const undo = () => alone(async () => {
   say("Taken back. Everything is as it was before.");
 });
 
+/** A stop may be an entry about the case on screen, and a decision names the version that was seen. */
+const seeAgain = async () => {
+  if (state.shown) state.shown.version = (await ask("GET", `cases/${state.shown.case_id}`)).version;
+};
+
 const stop = (kind, value) => alone(async () => {
   const reason = byId("note").value || `from case ${state.shown.case_id}`;
-  const made = await ask("POST", "stops", { kind, value, reason });
+  const policy = document.querySelector("[name=policy]:checked")?.value ?? "other";
+  const made = await ask("POST", "stops", { kind, value, reason, policy });
   state.made.push({ stop: made.stop_id });
+  await seeAgain();
   const text = `Stopped everywhere: ${kind} ${value}`;
   say(text);
   toast(text);
