@@ -230,14 +230,26 @@ def take_back(
         return _changed(subject, [entry.kind for entry in entries], now=now)
 
 
-def decide_many(versions: Mapping[int, int], decision: Decision, moderator: Moderator, *, now: datetime) -> BulkReport:
+def decide_many(
+    versions: Mapping[int, int], decision: Decision, moderator: Moderator, *, now: datetime, batch: UUID | None = None
+) -> BulkReport:
     """Decide some cases alike, each by itself and in full: a refusal of one is told and stops no other.
 
-    `versions` are the versions seen, by case. All of it can be undone together by the batch of the report.
+    `versions` are the versions seen, by case. All of it can be undone together by the batch of the report. Who gives
+    the `batch` of an earlier call goes on with that action, so that a long one can be shown as it proceeds.
+
+    Raises
+    ------
+    InvalidRequest : there are too many cases, those of the earlier calls included
+    Forbidden : the action to go on with is somebody else's
     """
-    if not 1 <= len(versions) <= MAX_BULK:
-        raise InvalidRequest(f"a bulk action takes 1 to {MAX_BULK} cases; got {len(versions)}", code="bulk_size")
-    batch = uuid4()
+    made = ModerationAction.objects.filter(batch=batch) if batch else ModerationAction.objects.none()
+    count = len(versions) + made.values("decision_id").distinct().count()
+    if not (versions and count <= MAX_BULK):
+        raise InvalidRequest(f"a bulk action takes 1 to {MAX_BULK} cases; got {count}", code="bulk_size")
+    if made.exclude(actor_id=moderator.id).exists():
+        raise Forbidden("this bulk action is somebody else's", code="not_your_action")
+    batch = batch or uuid4()
     results = {}
     for case_id, version in versions.items():
         try:

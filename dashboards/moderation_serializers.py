@@ -154,6 +154,7 @@ class BulkBody(DecisionFields):
     """One decision on many cases."""
 
     cases = serializers.ListField(child=CaseVersion(), min_length=1, max_length=MAX_BULK)
+    batch = serializers.UUIDField(required=False, help_text="Of the answer before: go on with the same action.")
 
 
 class NoteBody(StrictSerializer):
