@@ -5,6 +5,7 @@ decision names the version of the case it was made on. Who comes late is told so
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -14,10 +15,11 @@ from django.db import transaction
 from django.db.models import Q
 
 from dashboards import moderation_log
-from dashboards.casework.log import DECISIONS, EXPIRE, LOGGED, REVERSALS, UNDO
+from dashboards.casework.log import DECISIONS, EXPIRE, LOGGED, REVERSALS, STOP, UNDO
 from dashboards.casework.policies import POLICIES
 from dashboards.moderation_log import Subject
 from dashboards.moderation_models import ModerationAction, ModerationCase
+from events import stops
 from events.cleaning.audience import is_countries
 from events.cleaning.schema import show
 from events.errors import ApiError, Conflict, Forbidden, InvalidRequest, NotFound
@@ -220,17 +222,34 @@ def take_back(
                 subject, how, at=now, actor_id=actor_id, decision_id=decision_id, about=entry.pk, note=note,
                 policy=entry.policy,
             )  # fmt: skip
+            if entry.kind == STOP:
+                assert actor_id is not None  # a stop has no end of its own
+                # Whoever lifts the stop itself has done so before.
+                with suppress(Conflict):
+                    stops.lift(entry.data["stop"], by=actor_id, now=now)
         return _changed(subject, [entry.kind for entry in entries], now=now)
 
 
-def decide_many(versions: Mapping[int, int], decision: Decision, moderator: Moderator, *, now: datetime) -> BulkReport:
+def decide_many(
+    versions: Mapping[int, int], decision: Decision, moderator: Moderator, *, now: datetime, batch: UUID | None = None
+) -> BulkReport:
     """Decide some cases alike, each by itself and in full: a refusal of one is told and stops no other.
 
-    `versions` are the versions seen, by case. All of it can be undone together by the batch of the report.
+    `versions` are the versions seen, by case. All of it can be undone together by the batch of the report. Who gives
+    the `batch` of an earlier call goes on with that action, so that a long one can be shown as it proceeds.
+
+    Raises
+    ------
+    InvalidRequest : there are too many cases, those of the earlier calls included
+    Forbidden : the action to go on with is somebody else's
     """
-    if not 1 <= len(versions) <= MAX_BULK:
-        raise InvalidRequest(f"a bulk action takes 1 to {MAX_BULK} cases; got {len(versions)}", code="bulk_size")
-    batch = uuid4()
+    made = ModerationAction.objects.filter(batch=batch) if batch else ModerationAction.objects.none()
+    count = len(versions) + made.values("decision_id").distinct().count()
+    if not (versions and count <= MAX_BULK):
+        raise InvalidRequest(f"a bulk action takes 1 to {MAX_BULK} cases; got {count}", code="bulk_size")
+    if made.exclude(actor_id=moderator.id).exists():
+        raise Forbidden("this bulk action is somebody else's", code="not_your_action")
+    batch = batch or uuid4()
     results = {}
     for case_id, version in versions.items():
         try:

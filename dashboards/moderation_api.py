@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from dashboards import moderation_appeals, moderation_reports
+from dashboards import moderation_appeals, moderation_reports, moderation_stops
 from dashboards.moderation_models import Report
 from dashboards.moderation_serializers import (
     NAMED,
@@ -19,9 +19,10 @@ from dashboards.moderation_serializers import (
     ReportAnswer,
     ReportBody,
 )
-from events.authentication import acting_user, credential_from, require_scope
+from dashboards.report_networks import network_of
+from events.authentication import acting_user, address_of, credential_from, require_scope
 from events.bodies import JsonBody
-from events.errors import NotFound
+from events.errors import InvalidRequest, NotFound
 from events.serializers import ErrorAnswer
 from events.views import BODY_REFUSALS, REFUSALS, BodyView
 from ranking.query_params import only
@@ -88,7 +89,8 @@ class ReportsView(BodyView):
     @extend_schema(
         summary="Report a content, comment or user",
         description="One report per person and subject: sending it again answers 200 and counts once. Enough reports "
-        "of people who were right before hide a content until a moderator has looked. Whoever reports a content "
+        "of people who were right before hide a content until a moderator has looked; those from one network weigh "
+        "together what one person weighs. Whoever reports a content "
         "never meets it again. A report event does the same, within a minute.",
         request=ReportBody,
         responses={200: ReportAnswer, 201: ReportAnswer, **BODY_REFUSALS, 404: ErrorAnswer},
@@ -103,8 +105,9 @@ class ReportsView(BodyView):
         subject = moderation_reports.subject_of(named.removesuffix("_id"), told[named])
         now = timezone.now()
         receipt = moderation_reports.report(
-            subject, reporter_id=reporter, reason=told["reason"], details=told["details"], now=now
-        )
+            subject, reporter_id=reporter, reason=told["reason"], details=told["details"], now=now,
+            network=_network(request, told.get("reporter_address")),
+        )  # fmt: skip
         if receipt.new and subject.kind == "content":
             anonymous = credential_from(request).kind == "publishable"
             moderation_reports.tell_feed(
@@ -164,7 +167,8 @@ class DecisionsView(BodyView):
     @extend_schema(
         summary="Read the decisions about a user, with their reasons",
         description="The newest hundred that restrict the user, their contents or comments. They name neither the "
-        "moderator nor who reported.",
+        "moderator nor who reported. Emergency stops are among them; those of a tag or a sound for whoever has "
+        "contents with it.",
         responses={200: DecisionsAnswer, **REFUSALS, 404: ErrorAnswer},
         examples=[DECIDED],
     )
@@ -172,7 +176,18 @@ class DecisionsView(BodyView):
         only(request.query_params, ())
         user_id = acting_user(request, user_id)
         items = [asdict(each) for each in moderation_appeals.decisions_of(user_id)]
+        items += moderation_stops.told_to(user_id, now=timezone.now())
+        items.sort(key=lambda each: each["decided_at"], reverse=True)
         return Response(DecisionsAnswer({"user_id": user_id, "items": items}).data)
+
+
+def _network(request: Request, told: str | None) -> str:
+    """Where a report comes from: an end user's own address; of a key, which speaks for others, what it tells."""
+    if credential_from(request).is_server:
+        return network_of(told or "")
+    if told is not None:
+        raise InvalidRequest("reporter_address is for server keys", field="reporter_address")
+    return network_of(address_of(request))
 
 
 def _told(report: Report) -> dict[str, object]:

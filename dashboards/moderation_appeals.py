@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Min
 
 from dashboards import moderation, moderation_log
-from dashboards.casework.log import APPEAL, EXPIRE, OVERTURN, REPORT, RESTRICTIONS, REVERSALS, UPHOLD
+from dashboards.casework.log import APPEAL, EXPIRE, OVERTURN, REPORT, RESTRICTIONS, REVERSALS, STOP, UPHOLD
 from dashboards.casework.statement import APPEAL_DAYS, statement
 from dashboards.moderation import Moderator
 from dashboards.moderation_log import Subject
@@ -108,6 +108,8 @@ def answer(decision_id: UUID, moderator: Moderator, *, upheld: bool, now: dateti
         deciders = ModerationAction.objects.filter(decision_id=decision_id, kind__in=RESTRICTIONS)
         if moderator.id in set(deciders.values_list("actor_id", flat=True)):
             raise Forbidden("an appeal is judged by somebody else than who decided", code="own_decision")
+        if not moderator.lead and deciders.filter(kind=STOP).exists():
+            raise Forbidden("an appeal against an emergency stop is judged by a lead", code="lead_required")
         case = ModerationCase.objects.get(subject_kind=subject.kind, subject_id=subject.id)
         moderation.claim(case.case_id, moderator, now=now)
         if not upheld:

@@ -15,6 +15,7 @@ from dashboards.moderation_models import Appeal, Report
 from dashboards.screening_models import Screening, UploadSigns
 
 BATCH = 10_000
+NETWORKS_KEPT = timedelta(days=30)
 
 
 @transaction.atomic
@@ -43,8 +44,10 @@ def erase_user(user_id: str) -> dict[str, int]:
 def drop_expired(*, now: datetime) -> dict[str, int]:
     """Drop reports that were settled, appeals, and verdicts of the check that are older than they are kept.
 
-    A report that nobody has settled stays, however old. At most `BATCH` rows of each at once; the rest comes next time.
+    The network a report came from is forgotten after 30 days, the report itself, as long as nobody has settled it,
+    never. At most `BATCH` rows of each at once; the rest comes next time.
     """
+    Report.objects.filter(reported_at__lt=now - NETWORKS_KEPT).exclude(network="").update(network="")
     before = now - timedelta(days=settings.REPORT_DAYS)
     checked = now - timedelta(days=settings.SCREENING_DAYS)
     old = {

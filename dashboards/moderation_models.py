@@ -159,6 +159,10 @@ class Report(models.Model):
     reason = models.CharField(max_length=24)
     details = models.TextField(blank=True, default="")
     weight = models.FloatField()
+    network = models.CharField(
+        max_length=32, blank=True, default="", db_default="",
+        help_text="Pseudonym of the network it came from, kept for 30 days; empty: not known.",
+    )  # fmt: skip
     entry_id = models.BigIntegerField(help_text="The entry of the log that tells of it.")
     reported_at = models.DateTimeField()
     outcome = models.CharField(

@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4, uuid5
 
 from django.conf import settings
+from django.db.models import Sum
 
 from dashboards import moderation_log
 from dashboards.casework.log import AGREED, AUTO_HIDE, DISAGREED, REPORT
@@ -24,6 +25,8 @@ from events.ingestion import ingest
 from features.content_stats import content_stats
 
 LEAST_REPORTERS: Final = 3
+NETWORK_MOST: Final = 1.0
+"""Reports of one subject from one network weigh together what one person weighs who is always right."""
 THRESHOLDS: Final = {"off": float("inf"), "low": 6.0, "medium": 3.0, "high": 1.5}
 """Sum of the reporters' weights that hides a content, by `settings.AUTO_HIDE`."""
 HIDDEN_FOR: Final = timedelta(hours=48)
@@ -66,8 +69,12 @@ def subject_of(kind: str, subject_id: str) -> Subject:
     return Subject(kind, str(UUID(subject_id)) if kind == "comment" else subject_id, author)
 
 
-def report(subject: Subject, *, reporter_id: str, reason: str, now: datetime, details: str = "") -> ReportReceipt:
+def report(
+    subject: Subject, *, reporter_id: str, reason: str, now: datetime, details: str = "", network: str = ""
+) -> ReportReceipt:
     """Take in what one person says about a subject. Saying it again adds nothing, but for details that were missing.
+
+    `network` names where it came from (`report_networks`): one crowd behind one network is no crowd.
 
     Raises
     ------
@@ -85,7 +92,7 @@ def report(subject: Subject, *, reporter_id: str, reason: str, now: datetime, de
                 known.save(update_fields=["details"])
             case = ModerationCase.objects.get(subject_kind=subject.kind, subject_id=subject.id)
             return ReportReceipt(known.report_id, case.case_id, new=False, hidden=case.held)
-        filed = _file(subject, reporter_id, reason, details, now=now)
+        filed = _file(subject, reporter_id, reason, details, network, now=now)
         case = moderation_log.derive(subject)
         if _is_enough(case):
             moderation_log.append(
@@ -145,9 +152,9 @@ def weigh_reporter(reporter_id: str, *, now: datetime) -> float:
     return reporter_weight(outcomes.count(AGREED), outcomes.count(DISAGREED), newcomer=newcomer)
 
 
-def _file(subject: Subject, reporter_id: str, reason: str, details: str, *, now: datetime) -> Report:
+def _file(subject: Subject, reporter_id: str, reason: str, details: str, network: str, *, now: datetime) -> Report:
     """The report and its entry in the log, which keeps what the priority needs and not who it was."""
-    weight = weigh_reporter(reporter_id, now=now)
+    weight = min(weigh_reporter(reporter_id, now=now), _room(subject, network))
     strikes = moderation_log.author_standing(subject.author_id, now=now).strikes
     data: dict[str, Any] = {"reason": reason, "weight": weight, "strikes": strikes}
     count = Report.objects.filter(subject_kind=subject.kind, subject_id=subject.id).count()
@@ -157,8 +164,16 @@ def _file(subject: Subject, reporter_id: str, reason: str, details: str, *, now:
     entry = moderation_log.append(subject, REPORT, at=now, policy=reason, data=data)
     return Report.objects.create(
         subject_kind=subject.kind, subject_id=subject.id, reporter_id=reporter_id, reason=reason,
-        details=details[:MAX_DETAILS_CHARS], weight=weight, entry_id=entry.pk, reported_at=now,
+        details=details[:MAX_DETAILS_CHARS], weight=weight, network=network, entry_id=entry.pk, reported_at=now,
     )  # fmt: skip
+
+
+def _room(subject: Subject, network: str) -> float:
+    """What a further report from a network may weigh."""
+    if not network:
+        return NETWORK_MOST
+    before = Report.objects.filter(subject_kind=subject.kind, subject_id=subject.id, network=network)
+    return max(NETWORK_MOST - float(before.aggregate(weight=Sum("weight"))["weight"] or 0.0), 0.0)
 
 
 def _is_enough(case: ModerationCase) -> bool:

@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from dashboards.casework.log import DECISIONS, SUBJECTS
 from dashboards.casework.policies import CODES
+from dashboards.casework.statement import TOLD_OF
 from dashboards.moderation import MAX_BULK, MAX_DURATION_H, MAX_NOTE_CHARS
 from dashboards.moderation_appeals import MAX_TEXT_CHARS
 from dashboards.moderation_reports import MAX_DETAILS_CHARS
@@ -36,6 +37,9 @@ class ReportBody(StrictSerializer):
     comment_id = IdField(required=False, help_text="The event id of the comment.")
     user_id = IdField(required=False, help_text="The user who is reported.")
     reporter_id = IdField(required=False, help_text="Who reports; with a key only.")
+    reporter_address = serializers.IPAddressField(
+        required=False, help_text="IP address of who reports; with a key only. Kept as a pseudonym of its network."
+    )
     reason = serializers.ChoiceField(choices=CODES)
     details = ProseField(required=False, allow_blank=True, default="", max_length=MAX_DETAILS_CHARS)
 
@@ -95,7 +99,7 @@ class AuthorDecisionAnswer(serializers.Serializer[Any]):
     """One decision about somebody, as they see it."""
 
     decision_id = serializers.UUIDField()
-    subject_kind = serializers.ChoiceField(choices=SUBJECTS)
+    subject_kind = serializers.ChoiceField(choices=TOLD_OF)
     subject_id = serializers.CharField()
     decided_at = serializers.DateTimeField()
     state = serializers.ChoiceField(choices=["in_force", "taken_back", "expired"], help_text="Whether it still holds.")
@@ -150,6 +154,7 @@ class BulkBody(DecisionFields):
     """One decision on many cases."""
 
     cases = serializers.ListField(child=CaseVersion(), min_length=1, max_length=MAX_BULK)
+    batch = serializers.UUIDField(required=False, help_text="Of the answer before: go on with the same action.")
 
 
 class NoteBody(StrictSerializer):

@@ -260,7 +260,8 @@ class BulkView(StaffView):
     @extend_schema(
         summary="Decide many cases alike",
         description="Each by itself, with its own entry in the log and statement of reasons; a refusal of one stops no "
-        "other. For leads.",
+        "other. A long action may come in several requests: with the `batch` of the first answer they are one, and one "
+        "undo takes all of it back. For leads.",
         request=BulkBody,
         responses={200: BulkAnswer, **_WRITES},
         examples=[BULK_BODY, BULK_DONE],
@@ -270,7 +271,9 @@ class BulkView(StaffView):
         body.is_valid(raise_exception=True)
         told = body.validated_data
         versions = {each["case_id"]: each["version"] for each in told["cases"]}
-        done = moderation.decide_many(versions, _decision(told), moderator_of(request), now=timezone.now())
+        done = moderation.decide_many(
+            versions, _decision(told), moderator_of(request), now=timezone.now(), batch=told.get("batch")
+        )
         return _bulk(done)
 
 

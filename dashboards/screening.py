@@ -14,6 +14,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from django.db import transaction
+from django.db.models import Count, Q
 
 from dashboards import moderation, moderation_log, screening_lists
 from dashboards.casework.log import EXPIRE, FLAG, HOLD, SCREENINGS
@@ -139,21 +140,22 @@ def _examine_frames(found: Examined, signs: UploadSigns, banned: tuple[Banned, B
 
 def _creator(signs: UploadSigns, *, now: datetime) -> dict[str, float]:
     """How much the creator uploads, by the times of the uploads, so that an import of an old catalogue is no flood."""
-    at = signs.uploaded_at
+    at, key = signs.uploaded_at, signs.text_key
+    in_hour, in_day = Q(uploaded_at__gt=at - _HOUR), Q(uploaded_at__gt=at - _DAY)
     own = UploadSigns.objects.filter(creator_id=signs.creator_id, uploaded_at__lte=at)
-    day = own.filter(uploaded_at__gt=at - _DAY)
-    same = others = 0
-    if signs.text_key:
-        same = day.filter(text_key=signs.text_key).count()
-        alike = UploadSigns.objects.filter(text_key=signs.text_key, uploaded_at__gt=at - _DAY, uploaded_at__lte=at)
-        others = alike.values("creator_id").distinct().count()
+    counted = own.aggregate(
+        hour=Count("pk", filter=in_hour), day=Count("pk", filter=in_day), all=Count("pk"),
+        same=Count("pk", filter=in_day & Q(text_key=key)),
+    )  # fmt: skip
+    alike = UploadSigns.objects.filter(in_day, text_key=key, uploaded_at__lte=at)
+    others = alike.aggregate(creators=Count("creator_id", distinct=True))["creators"] if key else 0
     cases = ModerationCase.objects.filter(author_id=signs.creator_id, subject_kind="content", shown_status="removed")
     return {
-        "creator_uploads_1h": float(day.filter(uploaded_at__gt=at - _HOUR).count()),
-        "creator_uploads_1d": float(day.count()),
-        "creator_same_text_1d": float(same),
+        "creator_uploads_1h": float(counted["hour"]),
+        "creator_uploads_1d": float(counted["day"]),
+        "creator_same_text_1d": float(counted["same"] if key else 0),
         "creators_same_text_1d": float(others),
-        "creator_contents": float(own.count()),
+        "creator_contents": float(counted["all"]),
         "creator_removed": float(cases.count()),
         "creator_strikes": float(moderation_log.author_standing(signs.creator_id, now=now).strikes),
     }

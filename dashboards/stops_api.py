@@ -15,6 +15,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from dashboards import moderation_stops
+from dashboards.casework.policies import CODES, POLICIES
 from dashboards.moderation_serializers import ProseField
 from dashboards.moderation_staff_api import LEAD, StaffView, moderator_of, require_staff
 from events import stops
@@ -31,7 +33,10 @@ class StopBody(StrictSerializer):
 
     kind = serializers.ChoiceField(choices=stops.KINDS)
     value = ProseField(max_length=stops.MAX_VALUE_CHARS, trim_whitespace=False, help_text="An id, or a tag.")
-    reason = ProseField(max_length=stops.MAX_REASON_CHARS)
+    reason = ProseField(max_length=stops.MAX_REASON_CHARS, help_text="For staff.")
+    policy = serializers.ChoiceField(
+        choices=CODES, required=False, default="other", help_text="What the creator is told it breaks."
+    )
 
 
 class StopAnswer(serializers.Serializer[Any]):
@@ -68,7 +73,8 @@ class StopsView(StaffView):
     @extend_schema(
         summary="Stop a content, creator, tag or sound everywhere",
         description="Nothing of it is in any feed, list or page from the next response on, whatever cursor is open. "
-        "The same again answers with the stop that runs.",
+        "The same again answers with the stop that runs. Its creator finds it among the decisions about them, and can "
+        "object to a stop of a content or of all of theirs.",
         request=StopBody,
         responses={201: StopAnswer, **_WRITES},
         examples=[
@@ -83,8 +89,10 @@ class StopsView(StaffView):
         body = StopBody(data=request.data)
         body.is_valid(raise_exception=True)
         told = body.validated_data
-        by = moderator_of(request).id
-        made = stops.start(told["kind"], told["value"], reason=told["reason"], by=by, now=timezone.now())
+        made = moderation_stops.start(
+            told["kind"], told["value"], policy=told["policy"], reason=told["reason"], by=moderator_of(request),
+            now=timezone.now(),
+        )  # fmt: skip
         return Response(StopAnswer(made).data, status=201)
 
 
@@ -100,7 +108,8 @@ class StopView(StaffView):
         responses={200: StopAnswer, **_WRITES},
     )
     def delete(self, request: Request, stop_id: int) -> Response:
-        return Response(StopAnswer(stops.lift(stop_id, by=moderator_of(request).id, now=timezone.now())).data)
+        lifted = moderation_stops.lift(stop_id, by=moderator_of(request), now=timezone.now())
+        return Response(StopAnswer(lifted).data)
 
 
 @never_cache
@@ -114,6 +123,6 @@ def page(request: HttpRequest) -> HttpResponse:
         **admin.site.each_context(request), "title": "Emergency stops", "kinds": stops.KINDS,
         "stops": stops.listed(limit=MOST_LISTED), "kind": request.GET.get("kind", ""),
         "value": request.GET.get("value", ""), "most_reason": stops.MAX_REASON_CHARS,
-        "most_value": stops.MAX_VALUE_CHARS,
+        "most_value": stops.MAX_VALUE_CHARS, "policies": POLICIES,
     }  # fmt: skip
     return TemplateResponse(request, "moderation/stops.html", context)

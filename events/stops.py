@@ -8,14 +8,17 @@ from datetime import datetime
 from typing import Final
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from events.cleaning.schema import show
 from events.errors import Conflict, InvalidRequest, NotFound
-from events.models import EmergencyStop
+from events.models import Content, EmergencyStop
 
 MAX_VALUE_CHARS: Final = 256
 MAX_REASON_CHARS: Final = 500
 KINDS: Final = tuple(EmergencyStop.Kind.values)
+Stop = EmergencyStop
+"""For whoever is not of this app: the row of one stop."""
 
 
 def value_of(kind: str, raw: str) -> str:
@@ -27,7 +30,7 @@ def value_of(kind: str, raw: str) -> str:
     """
     if kind not in KINDS:
         raise InvalidRequest(f"kind must be one of {', '.join(KINDS)}; got {show(kind)}", code="unknown_kind")
-    value = raw.strip().lstrip("#").strip().lower() if kind == "tag" else raw
+    value = _tag(raw) if kind == "tag" else raw
     if not 1 <= len(value) <= MAX_VALUE_CHARS or "\0" in value:
         raise InvalidRequest(f"value must have 1 to {MAX_VALUE_CHARS} characters; got {show(raw)}", code="bad_value")
     return value
@@ -65,6 +68,25 @@ def lift(stop_id: int, *, by: int, now: datetime) -> EmergencyStop:
             raise NotFound(f"there is no stop {stop_id}", stop_id=stop_id)
         raise Conflict("this stop was lifted before", code="already_lifted")
     return EmergencyStop.objects.get(pk=stop_id)
+
+
+def of_contents_by(creator_id: str, *, since: datetime) -> list[Stop]:
+    """Stops of tags and sounds that contents of a creator have, newest first: those that run, or ended `since`."""
+    kinds = Q(kind__in=(EmergencyStop.Kind.TAG, EmergencyStop.Kind.SOUND))
+    some = EmergencyStop.objects.filter(kinds, Q(lifted_at=None) | Q(lifted_at__gte=since))
+    if not some.exists():
+        return []
+    has: set[tuple[str, str]] = set()
+    for metadata in Content.objects.filter(creator_id=creator_id).values_list("metadata", flat=True).iterator():
+        told = metadata if isinstance(metadata, dict) else {}
+        tags = told["tags"] if isinstance(told.get("tags"), list) else []
+        has |= {("tag", _tag(tag)) for tag in tags if isinstance(tag, str)}
+        has |= {("sound", told["sound_id"])} if isinstance(told.get("sound_id"), str) else set()
+    return [stop for stop in some.order_by("-id") if (stop.kind, stop.value) in has]
+
+
+def _tag(raw: str) -> str:
+    return raw.strip().lstrip("#").strip().lower()
 
 
 def listed(*, limit: int) -> list[EmergencyStop]:

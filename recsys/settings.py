@@ -203,6 +203,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "admin:login"
+# The first one makes new hashes; those of the others still hold, and are made anew when their owner logs in.
+PASSWORD_HASHERS = ["recsys.passwords.Argon2", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
 
 # --- Storage ---------------------------------------------------------------------------------------------------------
 # Seconds after which a statement is given up, 0 for never. `manage.py up` sets it for the web server, where somebody
@@ -333,6 +335,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "StopKindEnum": "events.stops.KINDS",
         "SubjectKindEnum": "dashboards.casework.log.SUBJECTS",
+        "ToldOfEnum": "dashboards.casework.statement.TOLD_OF",
         "PolicyEnum": "dashboards.casework.policies.CODES",
         "GrainEnum": ["hour", "day", "week", "month"],
         "SimilarityEnum": ["similar", "category", "latest"],

@@ -7,6 +7,7 @@
     report      somebody complains; these are tallied, not folded (`priority.Tally`)
     screening   what the automatic check says of an upload: `flag` asks for a look, `quarantine` and `hold` hide until
                 somebody has looked, the latter because the check itself could not
+    stop        an emergency stop of the content or of all of the user; the stop itself hides, the entry tells of it
 
 Taking an entry back means folding without it. So every action has an inverse that restores what was before, in
 whatever order the actions are taken back, and the same log always gives the same standing.
@@ -21,6 +22,7 @@ REPORT: Final = "report"
 AUTO_HIDE: Final = "auto_hide"
 FLAG, HOLD, QUARANTINE = "flag", "hold", "quarantine"
 SCREENINGS: Final = (FLAG, HOLD, QUARANTINE)
+STOP: Final = "stop"
 ESCALATE: Final = "escalate"
 APPEAL: Final = "appeal"
 UPHOLD: Final = "uphold"
@@ -63,11 +65,11 @@ DECISIONS: Final[Mapping[str, Kind]] = {
     "restore": Kind("Restore", SUBJECTS, restricts=False, timed=False),
     ESCALATE: Kind("Escalate", SUBJECTS, restricts=False, timed=False),
 }
-LOGGED: Final = (*DECISIONS, AUTO_HIDE, *SCREENINGS)
+LOGGED: Final = (*DECISIONS, AUTO_HIDE, *SCREENINGS, STOP)
 """What a reversal can take back."""
 HOLDING: Final = (AUTO_HIDE, HOLD, QUARANTINE)
 """What the system hides by itself."""
-RESTRICTIONS: Final = (*(name for name, kind in DECISIONS.items() if kind.restricts), *HOLDING)
+RESTRICTIONS: Final = (*(name for name, kind in DECISIONS.items() if kind.restricts), *HOLDING, STOP)
 SETTLING: Final = tuple(name for name in DECISIONS if name != ESCALATE)
 AGREED, DISAGREED = "agreed", "disagreed"
 

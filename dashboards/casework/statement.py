@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from dashboards.casework.log import HOLDING
+from dashboards.casework.log import HOLDING, SUBJECTS
 from dashboards.casework.policies import POLICIES
 
 APPEAL_DAYS: Final = 183
 """An author may object for six months (Article 20)."""
+TOLD_OF: Final = (*SUBJECTS, "tag", "sound")
+"""What a statement may be about: an emergency stop of a tag or a sound reaches whoever has contents with it."""
 _VISIBILITY: Final[Mapping[str, str]] = {
     "auto_hide": "DECISION_VISIBILITY_CONTENT_DISABLED",
     "hold": "DECISION_VISIBILITY_CONTENT_DISABLED",
@@ -22,6 +24,7 @@ _VISIBILITY: Final[Mapping[str, str]] = {
     "age_restrict": "DECISION_VISIBILITY_CONTENT_AGE_RESTRICTED",
     "geo_block": "DECISION_VISIBILITY_CONTENT_DISABLED",
     "feed_ineligible": "DECISION_VISIBILITY_CONTENT_DEMOTED",
+    "stop": "DECISION_VISIBILITY_CONTENT_DISABLED",
 }
 _SAYS: Final[Mapping[str, str]] = {
     "auto_hide": "was hidden because of reports until somebody has looked at it",
@@ -35,8 +38,12 @@ _SAYS: Final[Mapping[str, str]] = {
     "warn": "led to a warning",
     "strike": "led to a strike against your account",
     "suspend": "led to the suspension of your account",
+    "stop": "was taken out of every feed, list and page in an emergency",
 }
-_THINGS: Final = {"content": "Your content", "comment": "Your comment", "user": "Your profile"}
+_THINGS: Final = {
+    "content": "Your content", "comment": "Your comment", "user": "Your profile", "tag": "Every content with this tag",
+    "sound": "Every content with this sound",
+}  # fmt: skip
 
 
 def statement(
@@ -49,8 +56,10 @@ def statement(
     expires_at: datetime | None,
     countries: tuple[str, ...],
     after_report: bool,
+    appealable: bool = True,
 ) -> dict[str, Any]:
-    """One restriction as a statement of reasons.
+    """One restriction as a statement of reasons. What is stopped of everybody ends for all of them or for none, so
+    there is no appeal by one of them.
 
     >>> day = datetime(2026, 11, 25)
     >>> made = statement(
@@ -69,6 +78,8 @@ def statement(
     rule = POLICIES[policy]
     automated = kind in HOLDING
     because = "The automatic check could not look at all of it." if kind == "hold" else rule.sentence
+    if not appealable:
+        because = "It ends when the danger is over."
     return {
         "puid": puid,
         "decision_visibility": _VISIBILITY.get(kind),
@@ -84,5 +95,7 @@ def statement(
         "source_type": "SOURCE_ARTICLE_16" if after_report else "SOURCE_VOLUNTARY",
         "automated_detection": automated,
         "automated_decision": "AUTOMATED_DECISION_FULLY" if automated else "NOT_AUTOMATED",
-        "redress": f"You can object within {APPEAL_DAYS} days; somebody else decides then.",
+        "redress": f"You can object within {APPEAL_DAYS} days; somebody else decides then."
+        if appealable
+        else "Write to whoever runs this service.",
     }

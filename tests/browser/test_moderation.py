@@ -170,6 +170,44 @@ def test_a_lead_decides_many_at_once_and_undoes_all_of_it(browser, live_server, 
     page.context.close()
 
 
+def test_a_long_bulk_action_shows_how_far_it_is_and_can_be_halted(browser, live_server, queue, look):
+    from dashboards.moderation_models import ModerationAction, ModerationCase
+
+    make_lead()
+    page = open_queue(browser, live_server.url, look)
+    page.wait_for_selector("#waiting tr")
+    page.check("#bulk-all")
+    assert page.inner_text("#bulk [type=submit]") == f"Decide {CASES} cases of 1 author"
+    page.select_option("#bulk-kind", "hide")
+    held = []
+    page.route("**/api/v1/moderation/bulk", held.append)
+    page.click("#bulk [type=submit]")
+    page.locator("#bulk-done", has_text="0 of 20").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= look[0]
+    if SHOTS:
+        page.screenshot(path=Path(SHOTS) / f"bulk-{look[0]}-{look[2]}.png", full_page=True)
+    page.click("#bulk-halt")
+    held.pop().continue_()
+    page.wait_for_selector("#toast:not([hidden])")
+    assert page.inner_text("#toast-text") == "Hide: 10 of 20 cases"
+    page.wait_for_selector("body:not([data-busy])")
+    assert page.is_hidden("#bulk-progress")
+    press(page, "u")
+    assert held == []
+    page.unroute("**/api/v1/moderation/bulk")
+    assert ModerationCase.objects.filter(shown_status="active", status="open").count() == CASES
+    page.check("#bulk-all")
+    page.click("#bulk [type=submit]")
+    page.locator("#toast-text", has_text="Hide: 20 of 20 cases").wait_for()
+    page.wait_for_selector("body:not([data-busy])")
+    batches = ModerationAction.objects.filter(kind="hide").values_list("batch", flat=True)
+    assert len(set(batches)) == 2, "one of the first action, one of all pieces of the second"
+    press(page, "u")
+    assert ModerationCase.objects.filter(shown_status="active", status="open").count() == CASES
+    assert page.faults == []
+    page.context.close()
+
+
 def test_a_colleague_who_was_quicker_is_told_and_the_next_case_comes(browser, live_server, queue):
     from django.utils import timezone
 

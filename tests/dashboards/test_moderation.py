@@ -254,6 +254,24 @@ def test_a_bulk_action_tells_each_result_and_is_undone_at_once():
         moderation.undo_many(uuid4(), Moderator(9), now=NOW)
 
 
+def test_a_bulk_action_goes_on_under_its_batch_and_never_under_that_of_another():
+    for number in range(4):
+        clip(f"c{number}")
+        report(f"c{number}")
+    cases = list(ModerationCase.objects.order_by("subject_id"))
+    hide = Decision(("hide",), policy="spam")
+    first = moderation.decide_many({case.case_id: case.version for case in cases[:2]}, hide, ANN, now=NOW)
+    rest = {case.case_id: case.version for case in cases[2:]}
+    with pytest.raises(Forbidden, match="somebody else"):
+        moderation.decide_many(rest, hide, BOB, now=NOW, batch=first.batch)
+    with pytest.raises(InvalidRequest, match="200 cases; got 201"):
+        moderation.decide_many(dict.fromkeys(range(199), 0), hide, ANN, now=NOW, batch=first.batch)
+    assert moderation.decide_many(rest, hide, ANN, now=NOW, batch=first.batch).batch == first.batch
+    assert not any(shown(f"c{number}") for number in range(4))
+    assert list(moderation.undo_many(first.batch, ANN, now=NOW).results.values()) == [""] * 4
+    assert all(shown(f"c{number}") for number in range(4))
+
+
 def test_replaying_the_log_from_nothing_gives_the_same_rows(case):
     clip("c2")
     report("c2", "r2", "hate")

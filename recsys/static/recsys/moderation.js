@@ -8,6 +8,7 @@ const API = "/api/v1/moderation";
 const RENEW_MS = 120_000;
 const LOOK_AGAIN_MS = 15_000;
 const TOAST_MS = 10_000;
+const PIECE = 10;
 const KEYS_OFF = "recsys.moderation.keys-off";
 
 const byId = (id) => document.getElementById(id);
@@ -246,7 +247,18 @@ const alone = async (work) => {
 const chosen = () => [...document.querySelectorAll("[data-select]:checked")];
 
 const countChosen = () => {
-  if (config.lead) byId("bulk-count").textContent = String(chosen().length);
+  if (!config.lead) return;
+  const authors = new Set(chosen().map((box) => box.dataset.author).filter(Boolean)).size;
+  byId("bulk-count").textContent = String(chosen().length);
+  byId("bulk-authors").textContent = authors ? `of ${counted(authors, "author")}` : "";
+};
+
+/** Shows how far a bulk action is, in so many of so many cases; without numbers it is over. */
+const showProgress = (done, all) => {
+  byId("bulk-progress").hidden = all === undefined;
+  byId("bulk-bar").max = all ?? 1;
+  byId("bulk-bar").value = done ?? 0;
+  byId("bulk-done").textContent = all === undefined ? "" : `${done} of ${all}`;
 };
 
 /** What the list shows, as the list itself is asked for it. */
@@ -286,14 +298,14 @@ const listSaved = async () => {
 };
 
 const listWaiting = async () => {
-  const told = await ask("GET", `cases?${new URLSearchParams({ ...narrowed(), count: 20 })}`);
+  const told = await ask("GET", `cases?${new URLSearchParams({ ...narrowed(), count: config.lead ? 100 : 20 })}`);
   byId("waiting").replaceChildren(...told.items.map((item) => {
     const row = element("tr");
     const open = element("button", String(item.case_id), { type: "button", "data-open": item.case_id });
     const first = element("td");
     first.append(open);
     if (config.lead) {
-      const box = element("input", "", { type: "checkbox", "data-select": item.case_id, "data-version": item.version });
+      const box = element("input", "", { type: "checkbox", "data-select": item.case_id, "data-version": item.version, "data-author": item.subject.author_id });
       box.setAttribute("aria-label", `Select case ${item.case_id}`);
       const chosen = element("td");
       chosen.append(box);
@@ -311,6 +323,7 @@ const listWaiting = async () => {
     );
     return row;
   }));
+  if (config.lead) byId("bulk-all").checked = false;
   countChosen();
 };
 
@@ -369,12 +382,23 @@ const decideMany = () => alone(async () => {
     say("Select some cases first.", true);
     return;
   }
-  const told = await ask("POST", "bulk", {
-    kinds: [decision.kind], policy: decision.restricts ? byId("bulk-policy").value : "", cases,
-  });
-  const refusals = Object.entries(told.results).filter(([, code]) => code);
-  state.made.push({ batch: told.batch });
-  const text = `${decision.title}: ${cases.length - refusals.length} of ${counted(cases.length, "case")}`;
+  const results = {};
+  const asked = { kinds: [decision.kind], policy: decision.restricts ? byId("bulk-policy").value : "" };
+  state.halted = false;
+  try {
+    // Piece by piece, so that somebody sees how far it is and can halt it; all of it stays one action.
+    for (let at = 0; at < cases.length && !state.halted; at += PIECE) {
+      showProgress(at, cases.length);
+      const told = await ask("POST", "bulk", { ...asked, cases: cases.slice(at, at + PIECE) });
+      asked.batch = told.batch;
+      Object.assign(results, told.results);
+    }
+  } finally {
+    showProgress();
+    if (Object.values(results).includes("")) state.made.push({ batch: asked.batch });
+  }
+  const refusals = Object.entries(results).filter(([, code]) => code);
+  const text = `${decision.title}: ${Object.keys(results).length - refusals.length} of ${counted(cases.length, "case")}`;
   say(refusals.length ? `${text}. Not ${refusals.map(([id, code]) => `${id} (${code})`).join(", ")}.` : text);
   toast(text);
   await takeNext();
@@ -396,6 +420,7 @@ const undo = () => alone(async () => {
   }
   if (last.stop) {
     await ask("DELETE", `stops/${last.stop}`);
+    await seeAgain();
     say("Lifted. Everything is shown as before.");
     return;
   }
@@ -405,10 +430,17 @@ const undo = () => alone(async () => {
   say("Taken back. Everything is as it was before.");
 });
 
+/** A stop may be an entry about the case on screen, and a decision names the version that was seen. */
+const seeAgain = async () => {
+  if (state.shown) state.shown.version = (await ask("GET", `cases/${state.shown.case_id}`)).version;
+};
+
 const stop = (kind, value) => alone(async () => {
   const reason = byId("note").value || `from case ${state.shown.case_id}`;
-  const made = await ask("POST", "stops", { kind, value, reason });
+  const policy = document.querySelector("[name=policy]:checked")?.value ?? "other";
+  const made = await ask("POST", "stops", { kind, value, reason, policy });
   state.made.push({ stop: made.stop_id });
+  await seeAgain();
   const text = `Stopped everywhere: ${kind} ${value}`;
   say(text);
   toast(text);
@@ -509,6 +541,10 @@ byId("keys-on").addEventListener("change", (event) => {
   }
 });
 byId("waiting").addEventListener("change", countChosen);
+byId("bulk-all")?.addEventListener("change", (event) => {
+  for (const box of document.querySelectorAll("[data-select]")) box.checked = event.target.checked;
+  countChosen();
+});
 byId("narrow").addEventListener("change", (event) => {
   if (event.target.id !== "narrow-name") alone(listWaiting);
 });
@@ -528,6 +564,7 @@ byId("narrow").addEventListener("submit", (event) => {
     say(`Saved: ${name}`);
   });
 });
+byId("bulk-halt")?.addEventListener("click", () => { state.halted = true; });
 byId("bulk")?.addEventListener("submit", (event) => {
   event.preventDefault();
   decideMany();

@@ -22,7 +22,10 @@ const ask = async (method, path, body) => {
 
 byId("stop").addEventListener("submit", (event) => {
   event.preventDefault();
-  ask("POST", "", { kind: byId("stop-kind").value, value: byId("stop-value").value, reason: byId("stop-reason").value });
+  ask("POST", "", {
+    kind: byId("stop-kind").value, value: byId("stop-value").value, reason: byId("stop-reason").value,
+    policy: byId("stop-policy").value,
+  });
 });
 document.addEventListener("click", (event) => {
   const lift = event.target instanceof Element ? event.target.closest("[data-lift]") : null;
