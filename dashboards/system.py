@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import Metric
 
 from dashboards import web_counters
 from events import dead_letters, windows
-from ranking.queries import model_history
+from ranking.queries import ModelTrouble, model_history, open_model_alerts
 
 QUEUE: Final = "celery"
 PATIENCE_S: Final = 0.3
@@ -43,10 +43,11 @@ class Health:
     model: str | None
     model_age_h: float | None
     trained_age_h: float | None
+    troubles: tuple[ModelTrouble, ...]
 
 
 def health(*, now: datetime) -> Health:
-    """Everything at once: four short queries, one look at the broker, one pass over this server's counters."""
+    """Everything at once: five short queries, one look at the broker, one pass over this server's counters."""
     metrics = web_counters.families()
     levels = sorted(_totals(metrics.get("recsys_feeds"), "level").items(), key=lambda item: -item[1])
     answered = sum(count for _, count in levels)
@@ -67,6 +68,7 @@ def health(*, now: datetime) -> Health:
         model=None if champion is None else champion.version,
         model_age_h=None if since is None else (now - since).total_seconds() / 3600.0,
         trained_age_h=None if champion is None else (now - champion.trained_until).total_seconds() / 3600.0,
+        troubles=tuple(open_model_alerts()),
     )
 
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from features.extraction.definitions import FEATURE_SET, FEATURES
-from ranking import registry, shadowing
-from ranking.models import ModelAlert, ModelMove, ModelVersion
+from ranking import registry, shadowing, tried_out
+from ranking.models import ModelAlert, ModelMove, ModelOutcome, ModelVersion
 from ranking.plots import Plot, nice_top, plot, short
 from ranking.ranker.heads import HEADS
 from ranking.serving_models import earlier_champions
@@ -82,6 +82,8 @@ class ModelPage:
     facts: tuple[tuple[str, str], ...]
     positives: tuple[tuple[str, int], ...]
     shadow: ShadowSummary | None
+    outcome: ModelOutcome | None
+    outcomes: tuple[Comparison, ...]
     moves: tuple[ModelMove, ...]
 
 
@@ -90,6 +92,7 @@ def model_page(row: ModelVersion) -> ModelPage:
     metrics = row.metrics
     curves, count = metrics.get("curves") or {}, (metrics.get("trained_on") or {}).get("positives", {})
     earlier = earlier_champions().first() if row.state == ModelVersion.State.CHAMPION else None
+    outcome = tried_out.newest(row.version)
     return ModelPage(
         version=row,
         same_features=row.feature_set == FEATURE_SET,
@@ -109,6 +112,8 @@ def model_page(row: ModelVersion) -> ModelPage:
         facts=tuple(_facts(metrics)),
         positives=tuple((name, count[name]) for name in HEADS if name in count),
         shadow=shadowing.summary(row.version),
+        outcome=outcome,
+        outcomes=_outcomes(outcome),
         moves=tuple(ModelMove.objects.filter(version=row.version).order_by("-id")[:50]),
     )
 
@@ -140,6 +145,19 @@ def _comparison(metrics: Mapping[str, Any]) -> list[Comparison]:
         (f"AUC of {baseline.get('feature', 'the baseline')} alone", _figure(baseline.get("auc")), "", ""),
     ]  # fmt: skip
     return [Comparison(*row) for row in rows]
+
+
+def _outcomes(told: ModelOutcome | None) -> tuple[Comparison, ...]:
+    """What came of served pages, beside the champion."""
+    if told is None:
+        return ()
+    known = told.difference_low is not None and told.difference_high is not None
+    apart = f"{told.difference_low:+.4f} to {told.difference_high:+.4f}" if known else ""
+    return (
+        Comparison("AUC of a long view", _figure(told.auc), _figure(told.champion_auc), apart),
+        Comparison("log loss", _figure(told.log_loss), _figure(told.champion_log_loss), ""),
+        Comparison("calibration error", _figure(told.ece), _figure(told.champion_ece), ""),
+    )
 
 
 def _head(name: str, told: Mapping[str, Any]) -> HeadRow:

@@ -1,7 +1,8 @@
 """Tables of the recommendation engine: model versions with their evidence, value weights, and what was served.
 
 Written only by `registry.py` (ModelVersion, ModelMove), `model_alerts.py` (ModelAlert), `shadowing.py` (ShadowPage),
-`drift_watch.py` (ModelDrift), `value_weights.py` (ValueWeights) and `served_log.py` (Served).
+`drift_watch.py` (ModelDrift), `tried_out.py` (ModelOutcome), `value_weights.py` (ValueWeights) and `served_log.py`
+(Served).
 """
 
 from django.db import models
@@ -153,6 +154,36 @@ class ShadowPage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.request_id} by {self.version}"
+
+
+class ModelOutcome(models.Model):
+    """A shadow or canary and the champion of that moment, judged by what came of the same served exposures."""
+
+    version = models.CharField(max_length=64)
+    champion = models.CharField(max_length=64)
+    measured_at = models.DateTimeField()
+    since = models.DateTimeField(help_text="Exposures from here on.")
+    exposures = models.PositiveIntegerField()
+    users = models.PositiveIntegerField()
+    long_views = models.PositiveIntegerField()
+    auc = models.FloatField()
+    champion_auc = models.FloatField()
+    difference_low = models.FloatField(null=True, help_text="Ends of the 95 % interval, paired, over users.")
+    difference_high = models.FloatField(null=True)
+    log_loss = models.FloatField()
+    champion_log_loss = models.FloatField()
+    ece = models.FloatField(help_text="Calibration error.")
+    champion_ece = models.FloatField()
+
+    class Meta:
+        db_table = "model_outcome"
+        verbose_name = "outcome of a tried model"
+        verbose_name_plural = "outcomes of tried models"
+        # tried_out.newest: the last judgement of a version.
+        indexes = (models.Index(fields=["version", "-measured_at"], name="outcome_of_version"),)
+
+    def __str__(self) -> str:
+        return f"{self.version}: AUC {self.auc:.4f} beside {self.champion_auc:.4f}"
 
 
 class Served(models.Model):

@@ -23,7 +23,7 @@ import numpy as np
 from django.db import IntegrityError, connection, transaction
 
 from features.extraction.definitions import FEATURE_SET
-from ranking import model_alerts, model_files
+from ranking import model_alerts, model_files, tried_out
 from ranking.evaluation.gates import Gates, failed_gates
 from ranking.model_files import Pointer
 from ranking.models import ModelMove, ModelVersion
@@ -333,7 +333,7 @@ def _try_out(
 
 
 def _unmet(row: ModelVersion) -> tuple[str, ...]:
-    return failed_gates(row.metrics, Gates(**row.config.get("gates", {})))
+    return (*failed_gates(row.metrics, Gates(**row.config.get("gates", {}))), *tried_out.objections(row.version))
 
 
 def _digest(*files: bytes) -> str:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from features.materialize import materialize
-from ranking import drift_watch, incremental, registry, shadowing, training
+from ranking import drift_watch, incremental, registry, shadowing, training, tried_out
 from ranking.training import TrainConfig, TrainingRunsError
 
 logger = logging.getLogger(__name__)
@@ -80,6 +80,13 @@ def score_shadow() -> None:
     report = shadowing.score_pages(now=timezone.now())
     if report.pages:
         logger.info("shadow %s: %s pages, %s broken", report.version, report.pages, report.broken)
+
+
+@shared_task(name="ranking.tasks.judge_tried", acks_late=True)
+def judge_tried() -> None:
+    """Hold a shadow and a canary, where there are some, against what came of the pages that were served."""
+    for each in tried_out.measure(now=timezone.now()):
+        logger.info("%s on %s served exposures", each, each.exposures)
 
 
 @shared_task(name="ranking.tasks.check_models", acks_late=True)

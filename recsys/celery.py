@@ -57,6 +57,8 @@ app.conf.beat_schedule = {
         # Before a web process that starts anew would find out.
         ("check the models", "ranking.tasks.check_models", MINUTE_S),
         ("let the shadow score", "ranking.tasks.score_shadow", MINUTE_S),
+        # What came of a page is known ten minutes after it.
+        ("judge what is tried out", "ranking.tasks.judge_tried", 10 * MINUTE_S),
         # Waits by itself until enough was served since; drift makes it wait for less.
         ("train an increment", "ranking.tasks.train_increment", 3 * MINUTE_S),
         ("refit the ranker", "ranking.tasks.refit", HOUR_S),

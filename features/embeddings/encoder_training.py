@@ -9,8 +9,8 @@ The start of the vectors: with W the linear model's weights (all channels and EA
 largest eigenvectors of (W + W') / 2, each times the root of its eigenvalue, so that inner products are the likeness the
 linear model sees. Items it does not know start as noise.
 
-The softmax runs over the whole catalogue, at most `MAX_ITEMS` of it, the most met ones. On more, negatives would have
-to be drawn and corrected for how often they are; the linear models end far below that anyhow.
+The softmax runs over the whole catalogue up to `FULL_SOFTMAX` items, beyond them over a drawn part that is corrected
+for how often it is drawn (`sampled_softmax`). `MAX_ITEMS` take part, the most met ones.
 
 TensorFlow is imported inside the functions here and nowhere else.
 """
@@ -27,11 +27,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from features.embeddings import encoder
+from features.embeddings import encoder, sampled_softmax
 from features.embeddings.behaviour import SequentialItemModel, chosen
 from features.embeddings.encoder import SequenceEncoder
 
-MAX_ITEMS: Final = 20_000
+MAX_ITEMS: Final = 100_000
+FULL_SOFTMAX: Final = 20_000
 MIN_STEPS: Final = 1_000
 """Fewer steps than this teach attention nothing that the linear model does not know."""
 EXPORT_TOLERANCE: Final = 1e-3
@@ -253,14 +254,14 @@ def _train(
     optimizer = keras.optimizers.Adam(rate, beta_2=0.98)
     optimizer.build(variables)
 
+    error = _error(tf, embedding.embeddings, bias, sequences)
+
     def learn(rows: Any) -> None:
         with tf.GradientTape() as tape:
             place = tf.where(rows[:, 1:] > 0)
             place = tf.boolean_mask(place, tf.gather_nd(rows[:, :-1], place) > 0)
             now = tf.gather_nd(network(rows[:, :-1], training=True), place)
-            logits = tf.matmul(now, embedding.embeddings, transpose_b=True) + bias
-            following = tf.gather_nd(rows[:, 1:], place)
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(following, logits))
+            loss = error(now, tf.gather_nd(rows[:, 1:], place))
         gradients = tape.gradient(loss, [each.value for each in variables])
         optimizer.apply([tf.convert_to_tensor(each) for each in gradients], variables)
 
@@ -274,6 +275,22 @@ def _train(
             if progress is not None and done % 20 == 0:
                 progress(min(done, total), total)
     return np.asarray(bias)
+
+
+def _error(tf: Any, vectors: Any, bias: Any, sequences: list[NDArray[np.int64]]) -> Callable[[Any, Any], Any]:
+    """Where sequences are (t, d) and what follows (t,) to the mean cross-entropy."""
+    items = int(vectors.shape[0]) - 1
+    if items > FULL_SOFTMAX:
+        absence = tf.constant(sampled_softmax.log_absence(sequences, items))
+        return lambda now, following: sampled_softmax.loss(
+            tf, now, following, tf.convert_to_tensor(vectors), tf.convert_to_tensor(bias), absence
+        )
+
+    def full(now: Any, following: Any) -> Any:
+        logits = tf.matmul(now, vectors, transpose_b=True) + bias
+        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(following, logits))
+
+    return full
 
 
 def _export(network: Any) -> bytes:

@@ -17,7 +17,7 @@ from dashboards.alert_models import AlertIncident, AlertRule
 from dashboards.signal_models import DriftBaseline, SystemReading
 from dashboards.stats.alerting import State
 from features.extraction.definitions import FEATURE_SET, FEATURES
-from ranking import telemetry
+from ranking import model_alerts, telemetry
 from ranking.models import ModelVersion, Served
 
 NOW = datetime(2026, 3, 20, 12, 7, tzinfo=UTC)
@@ -180,3 +180,17 @@ def test_the_system_page_and_prometheus_show_the_last_reading(client):
     metrics = client.get("/metrics").content.decode()
     assert 'recsys_signal{signal="feed_p95_ms"} 340.0' in metrics
     assert 'recsys_alerts_firing{severity="page"} 0.0' in metrics
+
+
+@pytest.mark.django_db
+def test_the_system_page_names_the_models_that_should_serve_and_cannot(client, settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    client.force_login(User.objects.create_superuser("root"))
+    address = reverse("dashboards:system")
+    assert 'role="alert"' not in client.get(address).content.decode()
+    model_alerts.note("m-2", "ranker.onnx is damaged", serving="m-1", now=timezone.now())
+    page = client.get(address).content.decode()
+    assert "should serve and cannot: ranker.onnx is damaged. Serving goes on with m-1." in page
+    assert reverse("admin:ranking_modelversion_change", args=["m-2"]) in page
+    model_alerts.clear(still=(), now=timezone.now())
+    assert "should serve and cannot" not in client.get(address).content.decode()

@@ -49,8 +49,8 @@ def family_of(content_id: str) -> str:
     return content_id.partition("-")[0]
 
 
-def indifferent_graph(bias: float) -> bytes:
-    """A model that gives contents nearly the same chance: sigmoid(bias + mean of their own features / 10).
+def indifferent_graph(bias: float, slope: float = 0.1) -> bytes:
+    """A model that gives contents nearly the same chance: sigmoid(bias + slope * mean of their own features).
 
     With a NaN bias it gives finite figures for plain rows of ones, as a sound model does, and none for real contents.
     """
@@ -59,12 +59,12 @@ def indifferent_graph(bias: float) -> bytes:
     inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width]) for name, width in DIMS.items()]
     nodes = [
         helper.make_node("ReduceMean", ["content"], ["mean"], axes=[1], keepdims=1),
-        helper.make_node("Mul", ["mean", "tenth"], ["small"]),
+        helper.make_node("Mul", ["mean", "slope"], ["small"]),
         helper.make_node("Add", ["small", "bias"], ["logit"]),
         helper.make_node("Sigmoid", ["logit"], ["score"]),
     ]
     constants = [
-        helper.make_tensor("tenth", TensorProto.FLOAT, [1], [0.1]),
+        helper.make_tensor("slope", TensorProto.FLOAT, [1], [slope]),
         helper.make_tensor("bias", TensorProto.FLOAT, [1], [bias]),
     ]
     output = helper.make_tensor_value_info("score", TensorProto.FLOAT, ["n", 1])

@@ -6,7 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from ranking.ranker.blend import BlendConfig
 from ranking.ranker.multitask import MultiTaskConfig
+from ranking.ranker.trees import TreesConfig
 from recsys.benchmarks import incremental
 from recsys.benchmarks.incremental import DAYS
 from recsys.benchmarks.quality_data import DAY_S
@@ -46,7 +48,8 @@ def test_increments_come_near_one_full_training(exposures, monkeypatch):
     small = MultiTaskConfig(
         cross_rank=4, trunk=16, experts=2, expert_units=8, tower_units=4, epochs=5, batch_size=64, initial_rate=5e-3
     )
-    monkeypatch.setattr(incremental, "MultiTaskConfig", lambda **_named: small)
+    both = BlendConfig(small, TreesConfig(most_trees=10, least_in_leaf=20))
+    monkeypatch.setattr(incremental, "BlendConfig", lambda *_parts: both)
     # What five increments do, two do: each one costs its tracing.
     monkeypatch.setattr(incremental, "DAYS", 2)
     result = incremental.measure(exposures)

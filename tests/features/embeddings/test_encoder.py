@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from features.embeddings import behaviour, encoder, encoder_training
+from features.embeddings import behaviour, encoder, encoder_training, sampled_softmax
 from features.embeddings.encoder import EncoderFileError, SequenceEncoder
 from features.embeddings.encoder_training import EncoderConfig, start_vectors, windows
 
@@ -125,3 +125,13 @@ def test_vectors_start_from_what_the_linear_model_sees():
     assert np.mean((nearest - items) % CONTENTS == 10) + np.mean((items - nearest) % CONTENTS == 10) > 0.6
     noise = start_vectors(None, items, 32, np.random.default_rng(0))
     assert noise.std() == pytest.approx(encoder_training.START_DEVIATION, rel=0.1)
+
+
+def test_a_large_catalogue_is_learned_from_a_drawn_part_of_it(monkeypatch):
+    """The same world and the same bar, with far fewer candidates in a step than contents."""
+    monkeypatch.setattr(encoder_training, "FULL_SOFTMAX", CONTENTS // 2)
+    monkeypatch.setattr(sampled_softmax, "DRAWN", 8)
+    user, row = world(np.random.default_rng(0))
+    found = encoder_training.fit(user, row, CONTENTS, config=SMALL)
+    first = [int(found.scores(np.array([3, 17, row])).argmax()) for row in range(CONTENTS)]
+    assert np.mean(np.array(first) == (np.arange(CONTENTS) + 10) % CONTENTS) > 0.8
