@@ -65,16 +65,35 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "stack" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.timeout(READY_S + 300.0))
-    if os.environ.get("TEST_SERVERS") == "real":
-        config.hook.pytest_deselected(items=[item for item in items if _says_the_same(item)])
-        items[:] = [item for item in items if not _says_the_same(item)]
+    left_out = [item for item in items if not _is_wanted(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if _is_wanted(item)]
 
 
+def _is_wanted(item: pytest.Item) -> bool:
+    if os.environ.get("TEST_SERVERS") == "real" and _says_the_same(item):
+        return False
+    return PART in ("", _part(item))
+
+
+# `TEST_PART` runs one of them, so that a verification can keep all cores busy; without it, all run one after the other.
+PARTS = ("servers", "pages", "arrays")
+PART = os.environ.get("TEST_PART", "")
+if PART not in ("", *PARTS):
+    raise pytest.UsageError(f"TEST_PART must be one of {', '.join(PARTS)}; got {PART!r}")
 APPS = {"events", "features", "ranking", "dashboards"}
 # They start the embedded servers, whatever the others run on.
 WITH_SERVERS_OF_THEIR_OWN = {("recsys", "embedded"), ("chaos",), ("test_metrics_of_workers.py",)}
 # Files that are installed, and the arrays of the demo world; what is written of it is `test_seed_demo`.
 WITHOUT_SERVERS = {("deploy",), ("recsys", "demo")}
+
+
+def _part(item: pytest.Item) -> str:
+    """What asks the running system or a browser, what says the same on any servers, and the rest."""
+    if item.get_closest_marker("browser") or item.get_closest_marker("stack"):
+        return "pages"
+    return "arrays" if _says_the_same(item) else "servers"
 
 
 def _says_the_same(item: pytest.Item) -> bool:

@@ -5,6 +5,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+from tests.conftest import PARTS
+
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("recsys", "events", "features", "ranking", "dashboards")
 SHELL = {"migrations", "management", "embedded", "database", "benchmarks", "static", "__pycache__"}
@@ -22,6 +24,11 @@ def test_every_folder_of_an_app_is_listed_as_pure():
         if folder.is_dir() and folder.name not in SHELL
     }  # fmt: skip
     assert on_disk == set(listed)
+
+
+def test_the_verification_runs_every_part_of_the_tests():
+    script = (ROOT / ".ci" / "run").read_text()
+    assert [part for part in PARTS if f"TEST_PART={part} make test" not in script] == []
 
 
 def test_web_process_imports_no_training_library_and_no_decoder():

@@ -64,6 +64,14 @@ def champion(snapshot: None) -> Callable[..., str]:
     return lambda bias=0.0: promote_model(bias)
 
 
+@pytest.fixture(scope="session")
+def kept_training(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A training that is done once for all tests that only need what it left; see `KeptTraining`."""
+    from tests.ranking.kept import KeptTraining
+
+    return KeptTraining(tmp_path_factory.mktemp("kept"))
+
+
 @pytest.fixture
 def no_keys() -> Iterator[None]:
     """No key is remembered from another test, and none of this one's later."""

@@ -16,7 +16,7 @@ from ranking.models import ModelDrift, ModelVersion
 from ranking.ranker.bundle import BundleError
 from ranking.ranker.warm_start import LEARNER_FILE, STATE_FILE
 from ranking.training import train_and_promote
-from tests.ranking.test_training import NOW, QUICK, SOURCE, event, fill_world
+from tests.ranking.test_training import NOW, SOURCE, event, fill_world
 
 # Each trains a network, and a machine with much else to do takes its time.
 pytestmark = pytest.mark.timeout(1200)
@@ -36,13 +36,11 @@ def places(settings, tmp_path):
 
 
 @pytest.fixture
-def champion(db):
+def champion(db, kept_training):
     fill_world()
     materialize(until=NOW)
     store.forget()
-    report = train_and_promote(QUICK, until=NOW, now=NOW)
-    assert report.promoted, str(report)
-    return report.version
+    return kept_training.champion().version
 
 
 def serve(pages=PAGES):

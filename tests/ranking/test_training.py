@@ -96,8 +96,8 @@ def test_model_learns_who_likes_what_and_serves(world):
     assert registry.champion().manifest.dims == {"user": USER_DIM, "content": CONTENT_DIM, "context": CONTEXT_DIM}
 
 
-def test_every_head_has_its_evidence_or_says_that_it_is_unknown(world):
-    metrics = train(QUICK, until=NOW, now=NOW).metrics
+def test_every_head_has_its_evidence_or_says_that_it_is_unknown(world, kept_training):
+    metrics = kept_training.champion().metrics
     heads = metrics["heads"]
     assert tuple(heads) == HEADS
     assert heads["long_view"]["learned"]
@@ -112,8 +112,8 @@ def test_every_head_has_its_evidence_or_says_that_it_is_unknown(world):
     assert metrics["watch"]["bias"] == pytest.approx(1.0, abs=0.15)
 
 
-def test_champion_gives_all_heads_in_one_call_and_values_what_is_watched(world):
-    train_and_promote(QUICK, until=NOW, now=NOW)
+def test_champion_gives_all_heads_in_one_call_and_values_what_is_watched(world, kept_training):
+    kept_training.champion()
     stock_features = store.snapshot().features
     blocks = FeatureBlocks(
         np.zeros(USER_DIM, np.float32), np.asarray(stock_features[:20]), np.zeros((20, CONTEXT_DIM), np.float32)
@@ -134,8 +134,8 @@ def test_source_network_trains_by_the_same_pipeline(world):
     assert learned == ["long_view"]
 
 
-def test_what_came_after_the_cut_is_no_training_label(world):
-    first = train(QUICK, until=NOW, now=NOW)
+def test_what_came_after_the_cut_is_no_training_label(world, kept_training):
+    first = kept_training.champion()
     cut = datetime.fromtimestamp(first.metrics["cut"], UTC)
     likes = [
         event("like", cut + timedelta(minutes=1), user_id=f"user-{user}", content_id=f"clip-{number}")
@@ -148,8 +148,8 @@ def test_what_came_after_the_cut_is_no_training_label(world):
     assert not second.metrics["heads"]["like"]["learned"]
 
 
-def test_second_training_is_judged_beside_the_champion_on_the_same_examples(world):
-    first = train_and_promote(QUICK, until=NOW, now=NOW)
+def test_second_training_is_judged_beside_the_champion_on_the_same_examples(world, kept_training):
+    first = kept_training.champion()
     second = train(QUICK, until=NOW, now=NOW)
     beside = second.metrics["champion"]
     assert beside["version"] == first.version
