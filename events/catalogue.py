@@ -17,6 +17,7 @@ from django.db.models import F, Max, Q
 from django.utils import timezone
 from psycopg2.extras import execute_values
 
+from events import vectors
 from events.cleaning.audience import EVERYONE, RATINGS
 from events.models import Content, Event, Suspension, UserProfile
 
@@ -31,7 +32,10 @@ class UnknownContent(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class NewContent:
-    """A content as the host app describes it; `metadata` holds caption, tags, category and whatever else is known."""
+    """A content as the host app describes it; `metadata` holds caption, tags, category and whatever else is known.
+
+    `embedding` is a vector that the host app made itself, as `vectors.checked` gives it.
+    """
 
     content_id: str
     creator_id: str
@@ -46,6 +50,7 @@ class NewContent:
     geo_allow: Sequence[str] = ()
     geo_deny: Sequence[str] = ()
     expires_at: datetime | None = None
+    embedding: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +101,14 @@ def register_contents(contents: Iterable[NewContent], *, keep_known: bool = Fals
     With `keep_known` a content that exists already is left alone: an upload event may introduce a content, never
     rewrite somebody else's. Where an id appears twice, the last description counts.
     """
-    rows = {content.content_id: _content_row(content) for content in contents}
-    return _write(_INSERT_CONTENT if keep_known else _UPSERT_CONTENT, rows)
+    told = {content.content_id: content for content in contents}
+    rows = {content_id: _content_row(content) for content_id, content in told.items()}
+    if keep_known or not rows:
+        return _write(_INSERT_CONTENT, rows)
+    with transaction.atomic():
+        new = _write(_UPSERT_CONTENT, rows)
+        vectors.put({content_id: content.embedding for content_id, content in told.items()}, now=timezone.now())
+    return new
 
 
 def change_content(content_id: str, changes: Mapping[str, Any]) -> bool:
@@ -109,9 +120,13 @@ def change_content(content_id: str, changes: Mapping[str, Any]) -> bool:
         content = Content.objects.select_for_update().filter(content_id=content_id).first()
         if content is None:
             return False
-        for name, value in changes.items():
+        facts = {name: value for name, value in changes.items() if name != "embedding"}
+        for name, value in facts.items():
             setattr(content, name, _merged(content.metadata, value) if name == "metadata" else value)
-        content.save(update_fields=[*changes, "updated_at"])
+        # Always: whoever reads what changed goes by `updated_at`.
+        content.save(update_fields=[*facts, "updated_at"])
+        if "embedding" in changes:
+            vectors.put({content_id: changes["embedding"]}, now=timezone.now())
     return True
 
 

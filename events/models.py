@@ -1,8 +1,8 @@
 """Tables of the data ingestion layer: profiles, contents, the append-only event log, API keys, import progress.
 
-Rows are written only by `catalogue.py` (UserProfile, Content, Suspension), `log_writer.py` (Event, EventId),
-`partitions.py` (Refusal, DroppedMonth), `api_keys.py` (ApiKey) and `importing.py` (ImportProgress); those of derived
-rows stand with their tables.
+Rows are written only by `catalogue.py` (UserProfile, Content, Suspension), `vectors.py` (ContentVector),
+`log_writer.py` (Event, EventId), `partitions.py` (Refusal, DroppedMonth), `api_keys.py` (ApiKey) and `importing.py`
+(ImportProgress); those of derived rows stand with their tables.
 Ids come from the host app, so they are text, and the log has no foreign keys: an event may arrive before the content
 it is about.
 """
@@ -113,6 +113,24 @@ class Content(models.Model):
 
     def __str__(self) -> str:
         return self.content_id
+
+
+class ContentVector(models.Model):
+    """The vector that the host app gave a content; beside the catalogue, whose rows every feed reads and stay short.
+
+    The database takes it away with its content.
+    """
+
+    content_id = models.TextField(primary_key=True)
+    space = models.TextField(help_text="The model that made it, and its dimensions; vectors of two do not compare.")
+    vector = models.BinaryField(help_text="Of unit length, float32, little-endian.")
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "content_vector"
+
+    def __str__(self) -> str:
+        return f"{self.content_id} in {self.space}"
 
 
 class Suspension(models.Model):

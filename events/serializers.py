@@ -2,8 +2,10 @@
 
 from typing import Any, Final
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from events import vectors
 from events.cleaning.audience import MAX_COUNTRIES, RATINGS, is_country
 from events.cleaning.preferences import MOST_NAMES, overfull
 from events.cleaning.schema import MAX_ID_CHARS, InvalidEvent, check_json, check_text
@@ -71,6 +73,17 @@ class CountriesField(serializers.ListField):
         return sorted({code.upper() for code in codes})
 
 
+@extend_schema_field({"type": "array", "items": {"type": "number"}})
+class EmbeddingField(serializers.Field[Any, Any, Any, Any]):
+    """A vector of the configured space; kept at unit length."""
+
+    def to_internal_value(self, data: Any) -> bytes:
+        try:
+            return vectors.checked(data)
+        except vectors.InvalidVector as error:
+            raise serializers.ValidationError(str(error)) from None
+
+
 class StrictSerializer(serializers.Serializer[Any]):
     """Refuses fields it does not know, as events do."""
 
@@ -101,6 +114,12 @@ class ContentBody(StrictSerializer):
     geo_deny = CountriesField(required=False, help_text="Countries it is not shown in.")
     expires_at = serializers.DateTimeField(
         required=False, allow_null=True, help_text="From then on nobody is shown it, at once and everywhere."
+    )
+    embedding = EmbeddingField(
+        required=False,
+        allow_null=True,
+        help_text="A vector of your own model, of EMBEDDING_DIMENSIONS numbers, to compare contents by instead of what "
+        "their text and media say. It compares with other given vectors only. Null: none.",
     )
     title = serializers.CharField(required=False, max_length=MAX_TITLE, help_text="Kept as `title` of the metadata.")
     description = serializers.CharField(
@@ -160,6 +179,9 @@ class ContentAnswer(serializers.Serializer[Any]):
     geo_deny = serializers.ListField(child=serializers.CharField())
     expires_at = serializers.DateTimeField(allow_null=True)
     metadata = serializers.JSONField()
+    embedding_space = serializers.CharField(
+        allow_null=True, help_text="Of the vector it was given: model and dimensions. Only the configured one is used."
+    )
 
 
 class UserBody(StrictSerializer):

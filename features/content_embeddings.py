@@ -1,5 +1,6 @@
 """The vectors of all contents for a snapshot: what is known already is kept, what is new or changed is encoded.
 
+A content whose vector the host app gave (`events.vectors`) has that one instead of what its text and media would say.
 Text is encoded here, so that an upload is retrievable with the next snapshot; frames and sound come from the analyses
 (`content`) as far as those are, and a content changes its vector once they are done.
 """
@@ -12,15 +13,17 @@ from functools import cache
 from typing import Final
 
 import numpy as np
+from django.conf import settings
 from django.db.models import Max, Q, QuerySet
 from numpy.typing import NDArray
 
+from events import vectors
 from events.columnar.interactions import ContentTable
 from events.queries import catalogue_changed_at
 from features import store, visual_model
 from features.embeddings import audio, sentence
 from features.embeddings.backbones import BackboneError
-from features.embeddings.combine import DIMENSIONS, ContentEncoder
+from features.embeddings.combine import DIMENSIONS, GIVEN, ContentEncoder
 from features.embeddings.sentence import SentenceEncoder
 from features.embeddings.text import text_hash
 from features.extraction.snapshot import ContentSnapshot
@@ -80,11 +83,16 @@ def catalogue_moment(changed_at: str) -> datetime:
 
 
 def versions() -> dict[str, str]:
-    """The encoder of each modality that this installation uses now; without frames where no network can be had."""
+    """The encoder of each modality that this installation uses now; without frames where no network can be had.
+
+    And the space of given vectors, where one is configured.
+    """
     known = {"sentence": sentence.version(), "audio": audio.VERSION}
     # Where no network can be had, the analyses of the contents tell why.
     with suppress(BackboneError):
         known["visual"] = visual_model.version()
+    if space := vectors.space():
+        known[GIVEN] = space
     return known
 
 
@@ -93,11 +101,15 @@ def _encoder(texts: Sequence[str], known: Known | None, *, refit: bool) -> Conte
     counts = {"words": len(texts)}
     for name in ("visual", "audio"):
         counts[name] = ContentAnalysis.objects.filter(**{f"{name}_state": "done"}).count()
+    if GIVEN in current:
+        counts[GIVEN] = len(vectors.changes())
     if known is not None and not refit and known.encoder.versions_ == current:
         outgrown = known.encoder.outgrown_by(counts, growth=GROWTH)
         if not outgrown:
             return known.encoder
     samples = {name: _sample(current[name]) for name in ("visual", "audio") if name in current and counts[name]}
+    if GIVEN in current:
+        samples[GIVEN] = vectors.sample(FIT_SAMPLE, space=current[GIVEN], dimensions=settings.EMBEDDING_DIMENSIONS)
     # Evenly over the catalogue, which is in order of id: the first ones may be of one kind.
     spread = texts[:: max(len(texts) // FIT_SAMPLE, 1)]
     samples["sentence"] = _sentences().encode([text for text in spread if text])
@@ -132,7 +144,14 @@ def encode(catalogue: ContentTable, encoder: ContentEncoder) -> NDArray[np.float
 
 
 def _encoded(content_ids: Sequence[str], texts: Sequence[str], encoder: ContentEncoder) -> NDArray[np.float32]:
-    blocks = {"sentence": _sentences().encode(texts)}
+    blocks: dict[str, NDArray[np.float32]] = {}
+    if GIVEN in encoder.versions_:
+        space, dimensions = encoder.versions_[GIVEN], encoder.given_dimensions
+        blocks[GIVEN] = vectors.read(content_ids, space=space, dimensions=dimensions)
+        # Nobody will look at them.
+        given = np.abs(blocks[GIVEN]).max(axis=1).tolist()
+        texts = ["" if largest else text for text, largest in zip(texts, given, strict=True)]
+    blocks["sentence"] = _sentences().encode(texts)
     for name in ("visual", "audio"):
         if name in encoder.versions_:
             version = encoder.versions_[name]
@@ -141,11 +160,12 @@ def _encoded(content_ids: Sequence[str], texts: Sequence[str], encoder: ContentE
 
 
 def _source_hashes(content_ids: Sequence[str], texts: Sequence[str]) -> NDArray[np.uint64]:
-    """64 bits per content that tell whether its text or what its media showed has changed."""
-    moments = _analysed_media().values_list("content_id", "analysed_at")
-    analysed = {content_id: str(moment) for content_id, moment in moments}
+    """64 bits per content that tell whether its text, what its media showed or its given vector has changed."""
+    moments: dict[str, object] = dict(_analysed_media().values_list("content_id", "analysed_at"))
+    # It stands alone: what else is known of a content does not change it.
+    moments |= {content_id: f"given {moment}" for content_id, moment in vectors.changes().items()}
     sources = (
-        f"{text}\x1f{analysed[content_id]}" if content_id in analysed else text
+        f"{text}\x1f{moments[content_id]}" if content_id in moments else text
         for content_id, text in zip(content_ids, texts, strict=True)
     )
     return np.array([text_hash(source) for source in sources], np.uint64)

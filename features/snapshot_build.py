@@ -263,6 +263,7 @@ def _arrays(
         embedding=embedding,
         text_hash=hashes,
         look=looks_of(catalogue.content_id),
+        sound=catalogue.sound,
         counters=counted.counters,
         features=features,
         popularity=counted.popularity,

@@ -56,10 +56,12 @@ _INDEX: Final = "index.faiss"
 _IDS: Final = "ids.json"
 _ARRAYS: Final = (
     "creator", "category", "language", "upload_timestamp", "duration_s", "active", "embedding", "text_hash", "look",
+    "sound",
     "counters", "features", "popularity", "watch", "surface",
 )  # fmt: skip
 _NOT_ROWS: Final = frozenset({"watch", "surface"})
-_FREE_ROW: Final = {"creator": UNKNOWN, "category": UNKNOWN, "language": UNKNOWN, "look": UNKNOWN, "duration_s": np.nan}
+_FREE_ROW: Final = {"creator": UNKNOWN, "category": UNKNOWN, "language": UNKNOWN, "look": UNKNOWN, "sound": UNKNOWN,
+                    "duration_s": np.nan}  # fmt: skip
 """What stands in the free rows, where it is not zero."""
 _TEXTS: Final = ("content_id", "creators", "categories", "languages", "surfaces")
 
@@ -121,6 +123,7 @@ class SnapshotArrays:
     embedding: NDArray[np.float32]
     text_hash: NDArray[np.uint64]
     look: NDArray[np.int32]
+    sound: NDArray[np.int32]
     counters: NDArray[np.float32]
     features: NDArray[np.float32]
     popularity: NDArray[np.float32]

@@ -5,12 +5,14 @@ and the page's id follows from the two. So whoever comes with the same cursor fi
 that come at once make the same page: its id is unique in the log.
 
 It says nothing that its owner does not know. User and parameters are in it as a short keyed digest, and unusual
-parameters as they are, so that the next page needs the cursor alone.
+parameters as they are, so that the next page needs the cursor alone. The last positions of the walk are in it as marks,
+32 bits each, by which the log's ids of the walk are put in order: the log is read anyway, but has them without one.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -26,6 +28,9 @@ MAX_STATED: Final = 1_200
 """Characters of parameters that a cursor carries at most; a walk by longer ones names them with every page."""
 MAX_CHARS: Final = 2_400
 MAX_PAGE: Final = 1_000_000
+RECENT: Final = 9
+"""Positions before a page that its caps count: one less than the longest window, see `rerank.mix.MixRules`."""
+_MARK_CHARS: Final = 8
 _SALT: Final = "ranking.cursors"
 
 
@@ -34,13 +39,14 @@ class Cursor:
     """Page `page` of a walk, 0 for its first.
 
     `binding` digests whose walk it is and by which parameters; `stated` is what parameters were not the usual ones,
-    None where they are too long to be carried.
+    None where they are too long to be carried. `recent` marks the last positions before the page, oldest first.
     """
 
     walk: UUID
     page: int
     binding: str
     stated: Mapping[str, Any] | None = field(default_factory=dict)
+    recent: str = ""
 
     @property
     def request_id(self) -> UUID:
@@ -50,10 +56,27 @@ class Cursor:
         digest = hashlib.blake2b(self.walk.bytes + self.page.to_bytes(8, "big"), digest_size=16).digest()
         return UUID(bytes=digest, version=4)
 
-    @property
-    def after(self) -> "Cursor":
-        """The page behind this one."""
-        return Cursor(self.walk, self.page + 1, self.binding, self.stated)
+    def after(self, shown: Iterable[str]) -> "Cursor":
+        """The page behind this one, which showed some content ids in this order."""
+        marks = self.recent + "".join(map(mark_of, shown))
+        return Cursor(self.walk, self.page + 1, self.binding, self.stated, marks[-RECENT * _MARK_CHARS :])
+
+    def recall(self, walked: Iterable[str]) -> tuple[str, ...]:
+        """The last positions before the page, oldest first, out of what the walk delivered; "" for what that lacks."""
+        if not self.recent:
+            return ()
+        known = {mark_of(each): each for each in walked}
+        starts = range(0, len(self.recent), _MARK_CHARS)
+        return tuple(known.get(self.recent[start : start + _MARK_CHARS], "") for start in starts)
+
+
+def mark_of(content_id: str) -> str:
+    """Eight characters that tell the contents of one walk apart.
+
+    >>> mark_of("clip-001")
+    '59d24447'
+    """
+    return f"{zlib.crc32(content_id.encode()):08x}"
 
 
 def binding_of(user_id: str, parameters: Mapping[str, Any]) -> str:
@@ -66,6 +89,8 @@ def sign(cursor: Cursor, *, served_at: datetime) -> str:
     """The cursor as text; it ends `LIFETIME` after the page that carries it was made."""
     ends = int(end_of(served_at).timestamp())
     content: list[Any] = [cursor.walk.hex, cursor.page, cursor.binding, ends]
+    if cursor.recent:
+        content.append(cursor.recent)
     if cursor.stated:
         content.append(cursor.stated if len(json.dumps(cursor.stated)) <= MAX_STATED else None)
     return signing.Signer(salt=_SALT).sign_object(content)
@@ -102,7 +127,7 @@ def opened(text: str, *, now: datetime) -> Cursor:
     try:
         if len(text) > MAX_CHARS:
             raise signing.BadSignature
-        walk, page, binding, ends, *stated = signing.Signer(salt=_SALT).unsign_object(text)
+        walk, page, binding, ends, *rest = signing.Signer(salt=_SALT).unsign_object(text)
     # What is not signed here may be anything, base64 and JSON that do not decode included.
     except (signing.BadSignature, ValueError):
         message = f"cursor was not made by this server, or was changed: {text[:40]!a}"
@@ -110,4 +135,5 @@ def opened(text: str, *, now: datetime) -> Cursor:
     if now.timestamp() > ends:
         message = f"cursor ended {int(now.timestamp() - ends)} s ago; ask without one to start anew"
         raise InvalidRequest(message, code="cursor_expired", field="cursor")
-    return Cursor(UUID(hex=walk), page, binding, stated[0] if stated else {})
+    recent = rest.pop(0) if rest and isinstance(rest[0], str) else ""
+    return Cursor(UUID(hex=walk), page, binding, rest[0] if rest else {}, recent)

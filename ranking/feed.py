@@ -85,7 +85,7 @@ def build_feed(request: FeedRequest, *, now: datetime, request_id: UUID | None =
             # Merged into another user, reset, or forgotten: the page's id may be in the log under another name.
             message = "cursor is of a walk that this user does not have any more; ask without one to start anew"
             raise InvalidRequest(message, code="cursor_expired", field="cursor")
-        person = _person(request, past, memory, now=now)
+        person = replace(_person(request, past, memory, now=now), recent=place.recall(memory.walked))
         placed = assignment.place(request, memory.experiments)
         if memory.delivered:
             feed = replace(_replay(memory.delivered, request, person, place), experiments=placed.arms)
@@ -208,7 +208,7 @@ def _make(
         repeats=any(pick.source == SEEN_AGAIN for pick in picks),
         has_more=has_more,
         account=found.account,
-        next_cursor=cursors.sign(place.after, served_at=now) if has_more else None,
+        next_cursor=cursors.sign(place.after(pick.content_id for pick in picks), served_at=now) if has_more else None,
         expires_at=cursors.end_of(now) if has_more else None,
         experiments=placed.arms,
     )
@@ -256,7 +256,9 @@ def _replay(delivered: tuple[queries.DeliveredRow, ...], request: FeedRequest, p
         repeats=any(row.source == SEEN_AGAIN for row in kept),
         has_more=has_more,
         account=Account(),
-        next_cursor=cursors.sign(place.after, served_at=served_at) if has_more else None,
+        next_cursor=cursors.sign(place.after(row.content_id for row in delivered), served_at=served_at)
+        if has_more
+        else None,
         expires_at=cursors.end_of(served_at) if has_more else None,
         replayed=True,
     )  # fmt: skip

@@ -197,6 +197,7 @@ def shelf_of(snapshot: ContentSnapshot) -> Shelf:
         nearest=snapshot.index.search if len(snapshot.index) else None,
         successors=successors_of(snapshot),
         look=snapshot.look,
+        sound=snapshot.sound,
     )
 
 

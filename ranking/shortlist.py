@@ -59,6 +59,7 @@ class Person:
     withheld : content ids that must not appear on this page, whatever happens
     creators : whose contents alone are wanted; None for anybody's
     follows : creators that the user follows; empty without profiling
+    recent : content ids of the walk's last positions before the page, oldest first; "" for one that is not known
     """
 
     history: History
@@ -68,6 +69,7 @@ class Person:
     withheld: frozenset[str]
     creators: frozenset[str] | None
     follows: frozenset[str] = frozenset()
+    recent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +197,13 @@ def shortlist(
     light = LightRanker(shelf, taste, supplies.config.fusion)
     ranker = None if supplies.model is None else ModelRanker(supplies.model, features, light)
     follows = np.array(_known(stock.snapshot.creator_of, person.follows), np.int64)
+    recent = shelf.rows(np.array(person.recent, object))
     judges: tuple[Ranker | None, Ranker] = (ranker, light)
     if request.boost:
         added = _added(request, stock, now)
         judges = (None if ranker is None else Boosted(ranker, added), Boosted(light, added))
     pipeline = PIPELINES[request.surface](
-        Desk(request, stock, shelf, taste, *judges, away.withheld, supplies.rising, follows, supplies.config)
+        Desk(request, stock, shelf, taste, *judges, away.withheld, supplies.rising, follows, recent, supplies.config)
     )
     result = run(query, pipeline, catalogue_size=len(shelf), timer=time.perf_counter, deadline=deadline)
     level = result.version if result.version in {"latest", "trending"} else result.level

@@ -34,7 +34,10 @@ LEAST_THETA: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What a pipeline is made of: `shelf` is that of `stock`, thinned to what this request may show."""
+    """What a pipeline is made of: `shelf` is that of `stock`, thinned to what this request may show.
+
+    `recent` has the rows of the walk's last positions before the page, `UNKNOWN` for one that the shelf lacks.
+    """
 
     request: FeedRequest
     stock: Stock
@@ -45,6 +48,7 @@ class Desk:
     refused_rows: Ids
     rising: Ids
     follows: Ids
+    recent: Ids
     config: FeedConfig = USUAL
 
 
@@ -130,7 +134,7 @@ def _page_makers(desk: Desk) -> list[ReRanker]:
     if d is None or d > 0.0:
         theta = config.theta if d is None else max(config.theta * (1.0 - d) / d, LEAST_THETA)
         wishes.insert(0, Diversity(shelf, theta))
-    rules = config.mix
+    rules, of_page = config.mix, request.max_per_creator is not None
     if request.max_per_creator is not None:
         rules = replace(rules, per_creator=request.max_per_creator, creator_window=request.limit)
     stages: list[ReRanker] = [
@@ -142,7 +146,8 @@ def _page_makers(desk: Desk) -> list[ReRanker]:
     explores = share is None or share > 0.0
     if explores and len(due.rows):
         stages.append(Guarantee(due.need, config.guarantee))
-    stages.append(Mix(shelf, desk.taste.evidence, rules))
+    # A cap that the request states is one of the page.
+    stages.append(Mix(shelf, desk.taste.evidence, rules, desk.recent, of_page))
     if explores:
         explorer = EXPLORERS[config.explorer]
         stages.append(explorer(desk.stock, shelf, config, Budget(share, guaranteed=len(due.rows) > 0)))

@@ -7,6 +7,7 @@ that is stored with a model version.
 
 import json
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -261,6 +262,14 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 MODEL_DIR = VAR_DIR / "models"
 # What a user was served or met within so many days does not come again while there is anything else.
 FEED_SEEN_DAYS = _count("FEED_SEEN_DAYS", 90, least=1)
+# Vectors of contents that the host app makes itself: how many numbers they have (0: none are taken), and which model
+# makes them. Another model is another space: vectors of the old one are not read any more.
+EMBEDDING_DIMENSIONS = _count("EMBEDDING_DIMENSIONS", 0, least=0)
+if EMBEDDING_DIMENSIONS > 2048:
+    raise ImproperlyConfigured(f"EMBEDDING_DIMENSIONS must be at most 2048; got {EMBEDDING_DIMENSIONS}")
+EMBEDDING_SPACE = os.environ.get("EMBEDDING_SPACE") or "host"
+if not re.fullmatch(r"[A-Za-z0-9._-]{1,40}", EMBEDDING_SPACE):
+    raise ImproperlyConfigured(f"EMBEDDING_SPACE must be 1 to 40 letters, digits, . _ or -; got {EMBEDDING_SPACE!r}")
 # Once a feed took so long, the stages that are left give way to the light ranker.
 FEED_BUDGET_MS = _count("FEED_BUDGET_MS", 200, least=1)
 # Feeds in work per web process; further ones are refused at once. Below the threads of a process, so that events are

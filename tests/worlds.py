@@ -60,6 +60,7 @@ def families(
         nearest=nearest,
         successors=successors,
         look=np.full(n, -1, np.int32),
+        sound=np.full(n, -1, np.int32),
     )
     return Families(shelf, family)
 

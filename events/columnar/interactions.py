@@ -73,7 +73,8 @@ class ContentTable:
     """The catalogue as columns, ordered by content id; all columns have the same length n.
 
     `upload_timestamp` is in seconds since 1970 UTC, `duration_s` in seconds (NaN where unknown), `text` is caption and
-    tags joined by spaces, `active` says whether serving may show the content at all.
+    tags joined by spaces, `active` says whether serving may show the content at all, `sound` is a code that contents
+    with one sound share, `ABSENT` without a sound.
     """
 
     content_id: NDArray[np.object_]
@@ -84,6 +85,7 @@ class ContentTable:
     upload_timestamp: NDArray[np.float64]
     duration_s: NDArray[np.float32]
     active: NDArray[np.bool_]
+    sound: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.content_id)

@@ -17,6 +17,11 @@ What follows from it, and is why contents with different modalities can stand in
   against everything.
 - Contents of one set of modalities compare as if there were no others.
 
+A vector that the host app gives a content ("given") is not blended with these: it stands alone, in dimensions of its
+own, and all other blocks of that content are zero. So two given vectors have the cosine of their centred selves, and a
+given one has the cosine 0 with everything that was computed: neither alike nor different, for nobody knows. Contents
+with and without one find their neighbours among themselves.
+
 Means are fitted on a catalogue and drawn towards the encoders' own zero while there is little to fit them on (`n / (n +
 200)` of the catalogue's mean). They are stored with the snapshot and never fitted by a call that encodes.
 """
@@ -35,6 +40,7 @@ from features.embeddings.text import TextEncoder
 SHARES: Final = {"words": 0.2, "sentence": 0.3, "visual": 0.35, "audio": 0.15}
 """Of the squared length when all are there. Text leads: it is what people search and name things by."""
 DIMENSIONS: Final = {"sentence": 64, "visual": 64, "audio": 80}
+GIVEN: Final = "given"
 MAX_WORD_DIMENSIONS: Final = 32
 PRIOR_CONTENTS: Final = 200
 _ARRAYS, _KNOWN = "content_encoder.npz", "content_encoder.json"
@@ -49,8 +55,9 @@ class ContentEncoder:
     Attributes
     ----------
     text_ : TextEncoder of the words
-    versions_ : mapping of "sentence", "visual", "audio" to the version of the encoder whose vectors are combined
-    means_ : mapping of the same to float32 arrays, what is taken off before they are
+    versions_ : mapping of "sentence", "visual", "audio" to the version of the encoder whose vectors are combined, and
+        of "given" to the space of the host app's own, where there is one
+    means_ : mapping of the same to float32 arrays, what is taken off before they are; empty without such a space
     contents_ : mapping of "words" and the same to how many contents were fitted on
     version_ : hash of all of these, as in the column `encoder` of a stored vector
     """
@@ -67,11 +74,13 @@ class ContentEncoder:
         Parameters
         ----------
         texts : all texts of the catalogue
-        samples : unit vectors by modality, each (contents that have it, d)
+        samples : unit vectors by modality, each (contents that have it, d); those given tell how many dimensions they
+            have by their shape, even where there is none yet
         versions : of the encoders that made them
         """
         means, contents = {}, {"words": len(texts)}
-        for name, dimensions in DIMENSIONS.items():
+        given = samples[GIVEN].shape[1] if GIVEN in samples else 0
+        for name, dimensions in {**DIMENSIONS, GIVEN: given}.items():
             vectors = samples.get(name, np.empty((0, dimensions), np.float32))
             total = vectors[:, :dimensions].sum(axis=0, dtype=np.float64)
             means[name] = (total / (len(vectors) + PRIOR_CONTENTS)).astype(np.float32)
@@ -87,18 +96,23 @@ class ContentEncoder:
         texts : n texts
         blocks : by modality (n, at least its dimensions); zero rows where a content has none
         """
-        parts = [self._block("words", self.text_.transform(texts))]
-        for name, dimensions in DIMENSIONS.items():
-            given = blocks.get(name)
-            vectors = np.zeros((len(texts), dimensions), np.float32) if given is None else given[:, :dimensions]
-            there = np.abs(vectors).max(axis=1, initial=0.0) > _EMPTY
-            parts.append(self._block(name, np.where(there[:, None], vectors - self.means_[name], 0.0)))
-        return _unit(np.concatenate(parts, axis=1))
+        parts = [_unit(self.text_.transform(texts)) * _root(SHARES["words"])]
+        parts += [self._centred(name, blocks.get(name), len(texts)) * _root(SHARES[name]) for name in DIMENSIONS]
+        given = self._centred(GIVEN, blocks.get(GIVEN), len(texts))
+        alone = given.any(axis=1)
+        for part in parts:
+            part[alone] = 0.0
+        return _unit(np.concatenate([*parts, given], axis=1))
 
     @property
     def dimensions(self) -> int:
         """d; smaller for a small vocabulary."""
-        return self.text_.dimensions + sum(DIMENSIONS.values())
+        return self.text_.dimensions + sum(DIMENSIONS.values()) + self.given_dimensions
+
+    @property
+    def given_dimensions(self) -> int:
+        """Of these, those of the vectors that the host app gives; 0 where it gives none."""
+        return len(self.means_[GIVEN])
 
     def outgrown_by(self, contents: Mapping[str, int], *, growth: float) -> bool:
         """Whether any modality has grown by more than a share since the fit; below 200 contents means hardly move."""
@@ -120,10 +134,18 @@ class ContentEncoder:
         known = json.loads((folder / _KNOWN).read_text(encoding="utf-8"))
         with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
             means = {name: arrays[name] for name in DIMENSIONS}
+            # Encoders of before there were any.
+            means[GIVEN] = arrays[GIVEN] if GIVEN in arrays else np.empty(0, np.float32)
         return cls()._learn(TextEncoder.load(folder), known["versions"], means, known["contents"])
 
-    def _block(self, name: str, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        return _unit(vectors) * np.float32(np.sqrt(SHARES[name]))
+    def _centred(self, name: str, vectors: NDArray[np.float32] | None, contents: int) -> NDArray[np.float32]:
+        """Unit rows of a modality less its mean; zero rows for contents that have none of it."""
+        mean = self.means_[name]
+        if vectors is None:
+            return np.zeros((contents, len(mean)), np.float32)
+        vectors = vectors[:, : len(mean)]
+        there = np.abs(vectors).max(axis=1, initial=0.0) > _EMPTY
+        return _unit(np.where(there[:, None], vectors - mean, 0.0).astype(np.float32))
 
     def _learn(
         self,
@@ -138,6 +160,10 @@ class ContentEncoder:
             digest.update(means[name].tobytes())
         self.version_ = f"content-{digest.hexdigest()[:12]}"
         return self
+
+
+def _root(share: float) -> np.float32:
+    return np.float32(np.sqrt(share))
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -98,7 +98,7 @@ class GrowingSnapshot:
         return rows
 
     def revise(self, table: ContentTable) -> Rows:
-        """Bring creator, category, language and state of contents of the base up to date; returns their rows.
+        """Bring creator, category, language, sound and state of contents of the base up to date; returns their rows.
 
         Text and counters wait for the next snapshot, and so does who was erased from this one.
         """
@@ -115,7 +115,7 @@ class GrowingSnapshot:
         columns["active"][rows] = False
         columns["features"][rows] = DEFAULTS["content"]
         columns["embedding"][rows] = 0.0
-        for name in _VOCABULARY:
+        for name in (*_VOCABULARY, "sound"):
             columns[name][rows] = UNKNOWN
         self.snapshot.content_id[rows] = ""
         return rows
@@ -140,6 +140,7 @@ class GrowingSnapshot:
 
     def _describe(self, rows: Rows, table: ContentTable, chosen: list[int]) -> None:
         """Write codes; names that nobody had yet are put behind the others, in a snapshot that shares the rest."""
+        self._columns["sound"][rows] = table.sound[chosen]
         told = {"creator": table.creator_id, "category": table.category, "language": table.language}
         for name, vocabulary in _VOCABULARY.items():
             names = [told[name][at] for at in chosen]

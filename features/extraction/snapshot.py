@@ -42,6 +42,7 @@ class ContentSnapshot:
     embedding : float32 array (n, d), unit rows, zero rows where nothing is known of a content
     text_hash : uint64 array (n,), of what each embedding was made from
     look : int32 array (n,), codes of contents whose media look the same, `UNKNOWN` where there is no other; see `looks`
+    sound : int32 array (n,), a code that contents with one sound share, `UNKNOWN` without a sound
     counters : float32 array (n, len(COUNTERS)), as of `until`
     features : float32 array (n, CONTENT_DIM), the content block as of `until`
     popularity : float32 array (n,), engaged people per day; it alone knows the running hour
@@ -69,6 +70,7 @@ class ContentSnapshot:
     embedding: NDArray[np.float32]
     text_hash: NDArray[np.uint64]
     look: NDArray[np.int32]
+    sound: NDArray[np.int32]
     counters: NDArray[np.float32]
     features: NDArray[np.float32]
     popularity: NDArray[np.float32]

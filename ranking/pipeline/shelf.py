@@ -49,6 +49,7 @@ class Shelf:
     finder : rows of the positives and of all that was met, oldest first -> one score per content, by several models at
         once; None where no trained retriever serves, and then the successors find
     look : int32 array (n,), codes of contents whose media look the same, `UNKNOWN` where there is no other
+    sound : int32 array (n,), codes of the sounds that contents play, `UNKNOWN` where a content names none
     hottest : int64 array, active rows with any popularity, most popular first; sorted once, not on every request
     newest : int64 array, active rows, latest upload first
     categories, creators : how many codes there are
@@ -67,6 +68,7 @@ class Shelf:
     nearest: Callable[[Vector, int, Mask], tuple[Ids, Scores]] | None
     successors: Callable[[Ids], Scores] | None
     look: NDArray[np.int32]
+    sound: NDArray[np.int32]
     finder: Callable[[Ids, Ids], Scores] | None = None
     hottest: Ids = field(init=False, repr=False)
     newest: Ids = field(init=False, repr=False)

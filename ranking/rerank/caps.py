@@ -33,7 +33,11 @@ class WindowCap:
 
     def take(self, pick: int) -> None:
         """The next position went to candidate `pick`; the window moves on by one."""
-        code, recent = self.codes[pick], self._recent
+        self.pass_by(self.codes[pick])
+
+    def pass_by(self, code: int) -> None:
+        """The next position went to something of a code: a candidate, or what a page before showed."""
+        recent = self._recent
         touched = {code, recent[0]} if recent and len(recent) == recent.maxlen else {code}
         recent.append(code)
         for each in touched:

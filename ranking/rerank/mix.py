@@ -1,17 +1,19 @@
 """A page worth swiping: every source gets a chance, and no creator, sound or topic fills the screen.
 
 It re-orders and never drops: where no alternative is left, the rules yield, the topic first and the creator last.
+
+The caps hold over a window of positions, and a page is not the end of it: what the walk showed just before counts.
 """
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ranking.pipeline.moves import Reason
 from ranking.pipeline.proposals import Proposals
-from ranking.pipeline.shelf import Shelf
+from ranking.pipeline.shelf import UNKNOWN, Shelf
 from ranking.pipeline.stages import FeedQuery, Ids, Positions, Scores
 from ranking.rerank.caps import WindowCap, first_allowed, first_relaxed
 
@@ -19,6 +21,8 @@ from ranking.rerank.caps import WindowCap, first_allowed, first_relaxed
 @dataclass(frozen=True, slots=True)
 class MixRules:
     """At most so many per window of positions in a row; at least one of every source per block.
+
+    No window is longer than the cursor remembers: `cursors.RECENT` positions and the next one.
 
     `per_category` pairs the evidence from which it holds (see `SessionTaste`) with the cap: two of five for a stranger,
     three from the first judged clip on, four when seven or more were judged. Breadth is what finds a taste out, and a
@@ -51,13 +55,15 @@ class Mix:
     one; the last positions of the block are kept for sources that had none by then, and they give their best candidate
     that the caps allow. Contents without a known creator, sound or category are never capped.
 
-    `sound` holds one code per row of the catalogue, negative where a content has none; None caps no sounds.
+    `recent` has the rows of the last positions before the page, oldest first, negative where a row is not known; with
+    `creator_anew` the cap on creators does not count them.
     """
 
     shelf: Shelf
     evidence: float
     rules: MixRules = MixRules()
-    sound: NDArray[np.int32] | None = None
+    recent: Ids = field(default_factory=lambda: np.empty(0, np.int64))
+    creator_anew: bool = False
     proposals: Proposals | None = None
     name: str = "mix"
 
@@ -97,10 +103,23 @@ class Mix:
         """The caps, strongest first; the topic comes last."""
         rules, shelf = self.rules, self.shelf
         caps = [WindowCap(shelf.creator[candidates], rules.per_creator, rules.creator_window, "creator_cap")]
-        if self.sound is not None:
-            caps.append(WindowCap(self.sound[candidates], rules.per_sound, rules.sound_window, "sound_cap"))
+        before = [self._recent_codes(shelf.creator) if not self.creator_anew else []]
+        sounds = shelf.sound[candidates]
+        if sounds.max(initial=UNKNOWN) >= 0:
+            caps.append(WindowCap(sounds, rules.per_sound, rules.sound_window, "sound_cap"))
+            before.append(self._recent_codes(shelf.sound))
         most = rules.category_cap(self.evidence)
-        return [*caps, WindowCap(shelf.category[candidates], most, rules.category_window, "category_cap")]
+        caps.append(WindowCap(shelf.category[candidates], most, rules.category_window, "category_cap"))
+        before.append(self._recent_codes(shelf.category))
+        for cap, codes in zip(caps, before, strict=True):
+            for code in codes:
+                cap.pass_by(code)
+        return caps
+
+    def _recent_codes(self, column: NDArray[np.int32]) -> list[int]:
+        """The codes of the positions before the page; an unknown row would read the last one."""
+        codes: list[int] = np.where(self.recent >= 0, column[self.recent], UNKNOWN).tolist()
+        return codes
 
 
 def _choose(

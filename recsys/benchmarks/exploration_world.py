@@ -165,5 +165,5 @@ def _shelf_of(trait: Floats, topic: Indices) -> Shelf:
         version="simulated", content_id=names, row_of={}, creator=nothing, category=topic.astype(np.int32),
         uploaded_s=np.zeros(items), duration_s=np.full(items, np.nan, np.float32), active=np.ones(items, np.bool_),
         embedding=(trait / np.maximum(length, 1e-12)).astype(np.float32), popularity=np.zeros(items, np.float32),
-        nearest=None, successors=None, look=nothing,
+        nearest=None, successors=None, look=nothing, sound=nothing,
     )  # fmt: skip

@@ -74,6 +74,7 @@ def made_shelf() -> Shelf:
         nearest=None,
         successors=None,
         look=np.full(CANDIDATES, -1, np.int32),
+        sound=np.full(CANDIDATES, -1, np.int32),
     )
 
 

@@ -209,7 +209,8 @@ def test_a_content_is_created_replaced_and_read(server):
     assert created.status_code == 201
     assert server.put("/api/v1/contents/c1", body, format="json").status_code == 200
     unlimited = {"age_rating": "everyone", "geo_allow": [], "geo_deny": [], "expires_at": None}
-    assert server.get("/api/v1/contents/c1").json() == created.json() == {"content_id": "c1", **unlimited, **body}
+    answered = {"content_id": "c1", **unlimited, **body, "embedding_space": None}
+    assert server.get("/api/v1/contents/c1").json() == created.json() == answered
 
 
 def test_only_the_host_app_sees_contents_that_were_taken_down(server, as_user):

@@ -108,7 +108,7 @@ def snapshot_of(
         creators=creator_names, categories=category_names, languages=languages,
         upload_timestamp=uploaded, duration_s=durations,
         active=np.ones(n, np.bool_), embedding=embedding, text_hash=np.zeros(n, np.uint64),
-        look=np.full(n, -1, np.int32),
+        look=np.full(n, -1, np.int32), sound=np.full(n, -1, np.int32),
         counters=counters, features=features, popularity=popularity(counters),
         watch=nobody.watch[0], surfaces=nobody.surfaces, surface=nobody.surface[0],
         index=VectorIndex.build(embedding), sequential=sequential, encoder_version="test",

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from django.core import signing
 
 from events.errors import InvalidRequest
 from ranking import cursors
@@ -25,6 +26,22 @@ def test_what_was_signed_is_read_again():
     text = cursors.sign(CURSOR, served_at=NOW)
     assert cursors.read(text, binding=BINDING, now=NOW) == CURSOR
     assert len(text) < cursors.MAX_CHARS / 2
+
+
+def test_a_cursor_brings_the_last_positions_of_its_walk_in_order():
+    shown = [f"clip-{number}" for number in range(14)]
+    cursor = CURSOR.after(shown[:6]).after(shown[6:8]).after(shown[8:])
+    again = cursors.read(cursors.sign(cursor, served_at=NOW), binding=BINDING, now=NOW)
+    assert again.recall(set(shown)) == tuple(shown[5:])
+    assert again.recall({"clip-13", "clip-2"}) == ("",) * 8 + ("clip-13",)
+    assert CURSOR.recall(shown) == ()
+
+
+def test_cursors_of_before_they_had_positions_are_still_good():
+    ends = int(cursors.end_of(NOW).timestamp())
+    for more in ([], [{"categories": ["a"]}], [None]):
+        text = signing.Signer(salt="ranking.cursors").sign_object([UUID(int=7).hex, 3, BINDING, ends, *more])
+        assert cursors.read(text, binding=BINDING, now=NOW) == Cursor(UUID(int=7), 3, BINDING, more[0] if more else {})
 
 
 def test_every_changed_character_is_noticed():

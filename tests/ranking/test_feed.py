@@ -13,7 +13,19 @@ from features.materialize import materialize
 from ranking.feed import FeedRequest, build_feed
 from ranking.feed_config import USUAL
 from ranking.models import Served
-from tests.ranking.feeds import CLIP_S, CLIPS_EACH, FAMILIES, NOW, Viewer, event, family_of, ids, page, share_of
+from tests.ranking.feeds import (
+    CLIP_S,
+    CLIPS_EACH,
+    FAMILIES,
+    NOW,
+    Viewer,
+    event,
+    family_of,
+    ids,
+    page,
+    register_given,
+    share_of,
+)
 
 CATALOGUE_SIZE = len(FAMILIES) * CLIPS_EACH
 
@@ -44,6 +56,17 @@ def test_the_very_first_event_changes_the_next_page(snapshot, family):
     fan, stranger = Viewer("fan"), Viewer("stranger")
     fan.watch(f"{family}-00")
     assert share_of(family, page(fan)) > share_of(family, page(stranger))
+
+
+def test_content_like_what_one_watched_is_found_by_the_vectors_its_host_gave(snapshot, viewer, settings):
+    settings.EMBEDDING_DIMENSIONS = 3
+    register_given()
+    materialize(until=NOW)
+    store.forget()
+    viewer.watch("given-a")
+    feed = page(viewer, limit=50, explain=True)
+    found = {item.content_id for item in feed.items if "content_based" in item.explanation.ranks}
+    assert found == {"given-b", "given-c"}
 
 
 def test_a_skipped_family_steps_back(snapshot, viewer):

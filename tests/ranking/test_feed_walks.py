@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from events.catalogue import NewContent, register_contents
+from events.catalogue import NewContent, change_content, register_contents
 from features import store
 from features.materialize import materialize
 from tests.ranking import feeds
-from tests.ranking.doors import DEVICE
+from tests.ranking.doors import CLIPS, DEVICE, fans
 from tests.ranking.feeds import CLIP_S, NOW, Viewer
 
 URL, NEXT, MERGE = "/api/v1/feed", "/api/v1/feed/next", "/api/v1/users/merge"
@@ -65,6 +65,43 @@ def test_ones_own_uploads_are_not_proposed_to_oneself(snapshot, server):
     assert len(for_you) > 50
     profile = server.get(URL, {"user_id": own, "surface": "creator", "creator_id": own}).json()
     assert {item["content"]["creator_id"] for item in profile["items"]} == {own}
+
+
+def shown_by(limit: int, *, items: int) -> list:
+    """What somebody who likes the ocean is shown by a walk in pages of `limit`; nothing is tried out on them."""
+    viewer, cursor, shown = Viewer(f"walker-{limit}"), None, []
+    fans(viewer)
+    while len(shown) < items:
+        feed = feeds.page(viewer, limit=limit, cursor=cursor, exploration=0.0)
+        cursor = feed.next_cursor
+        shown += feed.items
+    return shown
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_the_cap_on_creators_holds_across_the_pages_of_a_walk(snapshot, limit):
+    creators = [item.content.creator_id for item in shown_by(limit, items=30)]
+    for start in range(len(creators) - 9):
+        window = creators[start : start + 10]
+        assert max(map(window.count, window)) <= 2, (start, window)
+
+
+@pytest.mark.parametrize("limit", [2, 5, 20])
+def test_no_sound_comes_again_within_six_positions_of_a_walk(snapshot, limit):
+    for clip in CLIPS:
+        change_content(clip, {"metadata": {"sound_id": f"song-{clip[-2:]}"}})
+    materialize(until=NOW)
+    store.forget()
+    songs = [item.content_id[-2:] for item in shown_by(limit, items=30)]
+    for start in range(len(songs) - 5):
+        assert len(set(songs[start : start + 6])) == 6, (start, songs)
+
+
+def test_a_page_read_again_leads_to_a_cursor_that_remembers_the_same_positions(snapshot, server):
+    first = server.get(URL, {"user_id": "mia", "limit": 3}).json()
+    once, again = (server.get(URL, {"user_id": "mia", "limit": 3, "cursor": first["next_cursor"]}).json()
+                   for _ in range(2))  # fmt: skip
+    assert once["next_cursor"] == again["next_cursor"]
 
 
 def tried_share(limit: int, *, users: int = 12, items: int = 40) -> dict[str, float]:

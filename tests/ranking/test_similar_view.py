@@ -8,7 +8,10 @@ from events.catalogue import (
     register_content,
     set_moderation_state,
 )
+from features import store
+from features.materialize import materialize
 from tests.ranking.doors import SIMILAR, ids_of, refusal
+from tests.ranking.feeds import NOW, register_given
 
 
 class TestSimilar:
@@ -22,6 +25,20 @@ class TestSimilar:
         assert len({item["content"]["creator_id"] for item in body["items"]}) == 4
         scores = [item["score"] for item in body["items"]]
         assert scores == sorted(scores, reverse=True)
+
+    def test_a_given_vector_says_what_is_similar(self, snapshot, server, settings):
+        settings.EMBEDDING_DIMENSIONS = 3
+        given = register_given()
+        materialize(until=NOW)
+        store.forget()
+        items = server.get("/api/v1/contents/given-a/similar", {"count": 50}).json()["items"]
+        assert {item["content_id"] for item in items if item["source"] == "similar"} == {"given-b", "given-c"}
+        assert min(item["cosine"] for item in items[:2]) > 0.9
+        # Who has none is similar to others without one, as before.
+        others = server.get(SIMILAR, {"count": 50}).json()["items"]
+        alike = {item["content_id"] for item in others if (item["cosine"] or 0.0) > 0.1}
+        assert alike
+        assert not alike & given.keys()
 
     def test_the_content_itself_never_comes(self, snapshot, server):
         assert "ocean-03" not in ids_of(server.get(SIMILAR, {"count": 50}))

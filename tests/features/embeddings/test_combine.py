@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from features.embeddings.combine import DIMENSIONS, SHARES, ContentEncoder
+from features.embeddings.combine import DIMENSIONS, GIVEN, PRIOR_CONTENTS, SHARES, ContentEncoder
 
 RNG = np.random.default_rng(0)
 TEXTS = [f"{word} {other}" for word in ("neon", "ocean", "cat", "bread") for other in ("night", "day", "song", "walk")]
@@ -89,3 +89,53 @@ def test_it_is_outgrown_by_texts_soon_and_by_media_only_when_there_are_many():
     assert not encoder.outgrown_by({"words": 19, "visual": 200}, growth=0.2)
     assert encoder.outgrown_by({"words": 20}, growth=0.2)
     assert encoder.outgrown_by({"words": 16, "visual": 201}, growth=0.2)
+
+
+SPACE = {**VERSIONS, GIVEN: "given-clip-6"}
+
+
+def given_vectors(count: int, *, offset: float = 0.0) -> np.ndarray:
+    vectors = RNG.normal(size=(count, 6)) + offset
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_given_vectors_compare_by_themselves_and_with_nothing_else():
+    sample = given_vectors(300, offset=1.0)
+    encoder = ContentEncoder().fit(TEXTS, {GIVEN: sample}, SPACE)
+    theirs = given_vectors(16, offset=1.0)
+    theirs[8:] = 0.0
+    vectors = encoder.transform(TEXTS, {**blocks(16), GIVEN: theirs})
+    assert vectors.shape == (16, encoder.dimensions)
+    centred = theirs[:8] - sample.sum(axis=0) / (300 + PRIOR_CONTENTS)
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+    assert vectors[:8] @ vectors[:8].T == pytest.approx(centred @ centred.T, abs=1e-5)
+    assert not (vectors[:8] @ vectors[8:].T).any(), "neither alike nor different"
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_contents_without_a_given_vector_compare_as_if_nobody_gave_any():
+    mixed = ContentEncoder().fit(TEXTS, {GIVEN: given_vectors(5)}, SPACE)
+    both = blocks(16)
+    some = np.concatenate([given_vectors(4), np.zeros((12, 6), np.float32)])
+    plain, among = fitted().transform(TEXTS, both)[4:], mixed.transform(TEXTS, {**both, GIVEN: some})[4:]
+    assert among @ among.T == pytest.approx(plain @ plain.T, abs=1e-6)
+
+
+def test_the_space_belongs_to_the_version_and_survives_the_disk(tmp_path):
+    encoder = ContentEncoder().fit(TEXTS, {GIVEN: given_vectors(5)}, SPACE)
+    other = ContentEncoder().fit(TEXTS, {GIVEN: given_vectors(0)}, {**VERSIONS, GIVEN: "given-clip2-6"})
+    assert len({encoder.version_, other.version_, fitted().version_}) == 3
+    encoder.save(tmp_path)
+    loaded = ContentEncoder.load(tmp_path)
+    assert (loaded.version_, loaded.given_dimensions) == (encoder.version_, 6)
+    both = {**blocks(16), GIVEN: given_vectors(16)}
+    assert np.array_equal(loaded.transform(TEXTS, both), encoder.transform(TEXTS, both))
+
+
+def test_an_encoder_from_before_there_were_given_vectors_is_still_read(tmp_path):
+    encoder = fitted()
+    encoder.save(tmp_path)
+    with np.load(tmp_path / "content_encoder.npz") as arrays:
+        np.savez(tmp_path / "content_encoder.npz", **{name: arrays[name] for name in DIMENSIONS})
+    loaded = ContentEncoder.load(tmp_path)
+    assert (loaded.version_, loaded.dimensions) == (encoder.version_, encoder.dimensions)

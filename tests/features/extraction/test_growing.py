@@ -12,8 +12,8 @@ from tests.features.logs import T0, snapshot_of, texts
 
 N, FREE = 12, 5
 COLUMNS = (
-    "creator", "category", "language", "look", "upload_timestamp", "duration_s", "active", "embedding", "text_hash",
-    "counters", "features", "popularity",
+    "creator", "category", "language", "look", "sound", "upload_timestamp", "duration_s", "active", "embedding",
+    "text_hash", "counters", "features", "popularity",
 )  # fmt: skip
 
 
@@ -27,7 +27,7 @@ def columns_of(base, free):
     columns = {}
     for name in COLUMNS:
         column = getattr(base, name)
-        empty = -1 if name in {"creator", "category", "language", "look"} else 0
+        empty = -1 if name in {"creator", "category", "language", "look", "sound"} else 0
         columns[name] = np.concatenate([column, np.full((free, *column.shape[1:]), empty, column.dtype)])
     return columns
 
@@ -43,7 +43,7 @@ def table(*rows, duration_s=9.0):
     return ContentTable(
         content_id=texts(ids), creator_id=texts(creators), category=texts(categories), language=texts(["en"] * n),
         text=texts(["words"] * n), upload_timestamp=np.full(n, T0 + 60.0),
-        duration_s=np.full(n, duration_s, np.float32), active=np.array(active),
+        duration_s=np.full(n, duration_s, np.float32), active=np.array(active), sound=np.full(n, 5, np.int32),
     )  # fmt: skip
 
 
@@ -62,6 +62,7 @@ def test_a_newcomer_is_found_where_every_other_content_is():
     assert snapshot.content_id[N] == "new-a"
     assert snapshot.creators[snapshot.creator[N]] == "k1"
     assert snapshot.categories[snapshot.category[N]] == "g2"
+    assert snapshot.sound[N - 1 : N + 3].tolist() == [-1, 5, 5, -1]
     assert snapshot.active[N:].tolist() == [True, False, False, False, False]
     assert snapshot.index.search(vectors[0], 1, snapshot.active)[0].tolist() == [N]
     assert snapshot.index.search(vectors[1], 1, snapshot.active)[0].tolist() != [N + 1], "it is not active"

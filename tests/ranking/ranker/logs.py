@@ -54,4 +54,5 @@ def catalogue(durations, creators=None):
         upload_timestamp=np.zeros(len(ids)),
         duration_s=np.array([durations[content] for content in ids], np.float32),
         active=np.ones(len(ids), bool),
+        sound=np.full(len(ids), -1, np.int32),
     )

@@ -20,16 +20,14 @@ from tests.worlds import families, query
 
 SHELF = families(count=4, size=30).shelf
 N = len(SHELF)
+SHELF = replace(SHELF, sound=np.random.default_rng(3).integers(-1, 40, size=N).astype(np.int32))
 LIKED = np.flatnonzero(SHELF.category == 2)[:6]
-SOUND = np.random.default_rng(3).integers(-1, 40, size=N).astype(np.int32)
 TRIALS = np.random.default_rng(4).integers(0, 50, size=N).astype(float)
 
 RERANKERS = {
     "assemble": lambda shelf, row: Assemble([Diversity(shelf), Calibration(shelf, row[LIKED])]),
     "creator_fairness": lambda shelf, row: CreatorFairness(shelf.creator.astype(np.int64) % 2, np.array([3.0, -3.0])),
-    "mix": lambda shelf, row: Mix(shelf, 0.9, sound=SOUND[np.argsort(row)]).knowing(
-        merge([("all", N, row[np.arange(N)])])
-    ),
+    "mix": lambda shelf, row: Mix(shelf, 0.9, recent=row[np.arange(9)]).knowing(merge([("all", N, row[np.arange(N)])])),
     "epsilon_greedy": lambda shelf, row: EpsilonGreedy(ExplorationConfig(epsilon=0.3)),
     "thompson": lambda shelf, row: Thompson(
         [BetaPosteriors(0.4 * TRIALS[np.argsort(row)], TRIALS[np.argsort(row)], 0.3)], (TRIALS < 10)[np.argsort(row)]
@@ -46,7 +44,7 @@ def shuffled(order: np.ndarray):
         **{
             name: getattr(SHELF, name)[order]
             for name in ("content_id", "creator", "category", "uploaded_s", "duration_s", "active", "embedding",
-                         "popularity")
+                         "popularity", "sound")
         },
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ranking.cursors import RECENT
 from ranking.pipeline.proposals import merge
 from ranking.pipeline.run import check_positions
 from ranking.rerank.mix import Mix, MixRules
@@ -16,8 +17,11 @@ USUAL = MixRules()
 LOOSE = MixRules(per_creator=99, per_category=((0.0, 99),))
 
 
-def chosen(candidates, *, shelf=SHELF, size=10, rules=USUAL, sound=None, proposals=None, evidence=0.9):
-    mix = Mix(shelf, evidence, rules, sound)
+NOTHING = np.empty(0, np.int64)
+
+
+def chosen(candidates, *, shelf=SHELF, size=10, rules=USUAL, proposals=None, evidence=0.9, recent=NOTHING, anew=False):
+    mix = Mix(shelf, evidence, rules, recent, anew)
     mix = mix if proposals is None else mix.knowing(proposals)
     scores = -np.arange(len(candidates), dtype=np.float32)
     found = mix.order(query(size=size), candidates, scores)
@@ -48,22 +52,54 @@ def test_at_most_two_of_one_creator_in_any_ten_positions(size):
 
 def test_no_sound_comes_twice_in_any_six_positions():
     sound = (ALL // 10).astype(np.int32)
-    page = sound[ordered(ALL, size=30, sound=sound)[:30]]
+    page = sound[ordered(ALL, size=30, shelf=replace(SHELF, sound=sound))[:30]]
     for start in range(25):
         assert len(set(page[start : start + 6])) == 6
 
 
 def test_the_topic_yields_before_the_sound_and_the_sound_before_the_creator():
     rows = np.arange(4)
-    shelf = replace(SHELF, creator=np.array([0, 0, 1, 2], np.int32), category=np.array([0, 1, 0, 0], np.int32))
+    shelf = replace(
+        SHELF, creator=np.array([0, 0, 1, 2], np.int32), category=np.array([0, 1, 0, 0], np.int32),
+        sound=np.array([0, 1, 0, 2], np.int32),
+    )  # fmt: skip
     rules = MixRules(per_creator=1, creator_window=3, per_sound=1, sound_window=3, per_category=((0.0, 1),))
-    sound = np.array([0, 1, 0, 2], np.int32)
     # After 0: 1 breaks the creator cap, 2 those of sound and topic, 3 that of the topic only.
-    found = chosen(rows, shelf=shelf, size=4, rules=rules, sound=sound)
+    found = chosen(rows, shelf=shelf, size=4, rules=rules)
     assert found.picks[:2].tolist() == [0, 3]
     assert found.reasons[1] == "creator_cap"
-    found = chosen(rows[:3], shelf=shelf, size=3, rules=rules, sound=sound)
+    found = chosen(rows[:3], shelf=shelf, size=3, rules=rules)
     assert found.picks.tolist() == [0, 2, 1]
+
+
+@pytest.mark.parametrize("size", [1, 4, 10, 20])
+def test_the_caps_hold_over_the_positions_of_the_pages_before(size):
+    shelf = replace(SHELF, sound=(ALL // 10).astype(np.int32))
+    left, shown = ALL[np.argsort(SHELF.creator, kind="stable")], NOTHING
+    while len(shown) < 40:
+        page = ordered(left, shelf=shelf, size=size, recent=shown[-RECENT:])[:size]
+        shown, left = np.append(shown, page), left[~np.isin(left, page)]
+    for column, window, most in ((shelf.creator, 10, 2), (shelf.sound, 6, 1), (shelf.category, 5, 4)):
+        for start in range(len(shown) - window + 1):
+            assert np.unique(column[shown[start : start + window]], return_counts=True)[1].max() <= most
+
+
+def test_no_window_is_longer_than_a_cursor_remembers():
+    assert max(USUAL.creator_window, USUAL.sound_window, USUAL.category_window) == RECENT + 1
+
+
+def test_a_position_that_is_not_known_counts_for_nobody():
+    last = replace(SHELF, creator=np.where(ALL < 3, SHELF.creator[-1], SHELF.creator))
+    plain = ordered(ALL, shelf=last)
+    assert ordered(ALL, shelf=last, recent=np.full(RECENT, -1)).tolist() == plain.tolist()
+    assert ordered(ALL, shelf=last, recent=np.array([-1, 99, 99])).tolist() != plain.tolist()
+
+
+def test_a_cap_of_the_page_itself_begins_anew_while_the_topic_goes_on():
+    recent = np.flatnonzero(SHELF.creator == SHELF.creator[0])[1:3]
+    shelf = replace(SHELF, category=np.full(100, -1, np.int32))
+    assert ordered(ALL, shelf=shelf, recent=recent)[0] != 0
+    assert ordered(ALL, shelf=shelf, recent=recent, anew=True)[0] == 0
 
 
 def test_every_move_has_the_rule_that_made_it():
