@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 
 INCREMENT: Final = replace(TrainConfig(), max_examples=12_000)
 """Ten thousand new exposures, and a fifth as many old ones."""
-THOROUGH: Final = replace(TrainConfig(), max_examples=48_000)
-"""The same over the exposures of hours."""
+THOROUGH: Final = replace(TrainConfig(), max_examples=48_000, regrow=True)
+"""The same over the exposures of hours, which are enough to grow trees from."""
 KEEPS_CANDIDATES: Final = timedelta(days=3)
 EXPOSING: Final = ("impression", "view", "skip")
 

@@ -71,6 +71,7 @@ class TrainConfig:
         of the source design, which learns one head
     retriever : None leaves finding candidates to the snapshot's own model
     go_on : how an increment learns
+    regrow : whether an increment grows new trees; it keeps those of its parent else
     """
 
     max_examples: int = 72_000
@@ -79,6 +80,7 @@ class TrainConfig:
     seed: int = 7
     kind: Literal["blend", "multitask", "mlp"] = "blend"
     go_on: GoOnConfig = field(default_factory=GoOnConfig)
+    regrow: bool = False
     multitask: MultiTaskConfig = field(default_factory=MultiTaskConfig)
     trees: TreesConfig = field(default_factory=TreesConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -314,8 +316,8 @@ def _fit(
     if parent is not None:
         files = registry.extras_of(parent, blend.FILES)
         return blend.go_on(
-            files, learned_from, held_out, network=config.multitask, config=config.go_on, seed=config.seed,
-            progress=report,
+            files, learned_from, held_out, network=config.multitask, config=config.go_on,
+            trees=config.trees if config.regrow else None, seed=config.seed, progress=report,
         )  # fmt: skip
     if config.kind == "mlp":
         return fit_network(learned_from, held_out, config=config.network, seed=config.seed, progress=report)

@@ -5,7 +5,7 @@ the ten minutes that followed. So the difference is paired, and no request waits
 made are what the champion liked: a model that would show other contents is judged on these alone.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -125,12 +125,11 @@ def _outcome(
 ) -> ModelOutcome:  # fmt: skip
     rng = np.random.default_rng(SEED)
     apart = offline.auc_difference_interval(shown.label, ours, theirs, shown.user, rng=rng)
-    told = None if apart is None else asdict(apart)
     return ModelOutcome(
         version=version, champion=serving, measured_at=now, since=shown.since, exposures=len(shown.label),
         users=len(np.unique(shown.user)), long_views=int(shown.label.sum()),
         auc=offline.auc(shown.label, ours) or 0.0, champion_auc=offline.auc(shown.label, theirs) or 0.0,
-        difference_low=told and told["low"], difference_high=told and told["high"],
+        difference_low=None if apart is None else apart.low, difference_high=None if apart is None else apart.high,
         log_loss=offline.log_loss(shown.label, ours), champion_log_loss=offline.log_loss(shown.label, theirs),
         ece=offline.ece(shown.label, ours), champion_ece=offline.ece(shown.label, theirs),
     )  # fmt: skip

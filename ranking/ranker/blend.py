@@ -24,7 +24,7 @@ from ranking.ranker.multitask import FittedMultiTask, MultiTaskConfig, fit_multi
 from ranking.ranker.platt import Floats, fit_weights
 from ranking.ranker.training_set import LEAST_ANSWERS, TrainingSet
 from ranking.ranker.tree_graph import beside
-from ranking.ranker.trees import FittedTrees, TreesConfig, fit_trees
+from ranking.ranker.trees import FittedTrees, TreesConfig, fit_trees, regrow
 from ranking.ranker.warm_start import GoOnConfig
 from ranking.ranker.watch_time import LEVELS, WatchScale
 
@@ -135,19 +135,28 @@ def go_on(
     *,
     network: MultiTaskConfig,
     config: GoOnConfig,
+    trees: TreesConfig | None = None,
     seed: int,
     progress: Progress | None = None,
 ) -> FittedBlend | FittedMultiTask:
-    """Train the network on from stored files and weigh it anew beside the trees, which stay as they are.
+    """Train the network on from stored files and weigh it anew beside the trees.
 
-    Trees cannot learn from a few minutes without forgetting the rest; the next full training grows new ones. Raises as
-    `warm_start.go_on` does.
+    Parameters
+    ----------
+    trees : how new ones are grown; None keeps those of the files, for trees cannot learn from a few minutes without
+        forgetting the rest
+
+    Raises
+    ------
+    WarmStartError : as `warm_start.go_on` does
     """
     later = warm_start.go_on(files, train, validation, network=network, config=config, seed=seed, progress=progress)
     if TREES_FILE not in files:
         return later
-    trees = FittedTrees(later.columns, later.scale, files[TREES_FILE])
-    return FittedBlend(later, trees, mixed(later, trees, validation))
+    stand = FittedTrees(later.columns, later.scale, files[TREES_FILE])
+    if trees is not None:
+        stand = regrow(stand, train, validation, config=trees, seed=seed)
+    return FittedBlend(later, stand, mixed(later, stand, validation))
 
 
 def mixed(network: FittedMultiTask, trees: FittedTrees, held_out: TrainingSet) -> NDArray[np.float32]:

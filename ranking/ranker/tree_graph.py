@@ -26,16 +26,73 @@ def graph_of(columns: Sequence[Sequence[Any]], base: Sequence[float], widths: Ma
     base : per output the value that the trees add to
     widths : columns of each input
     """
+    return _model(_attributes(columns), base, widths)
+
+
+def replaced(graph: bytes, other: bytes, columns: Sequence[int]) -> bytes:
+    """A graph of trees in which some outputs are those of another one.
+
+    Parameters
+    ----------
+    columns : which output of `graph` each output of `other` takes the place of; their inputs are alike
+    """
+    (ours, base, widths), (theirs, later, _) = _read(graph), _read(other)
+    place = np.asarray(columns, np.int64)
+    kept = ~np.isin(_output_of(ours), place)
+    parts = [_chosen(ours, kept), _chosen(theirs, np.ones(len(_output_of(theirs)), np.bool_))]
+    parts[1]["target_ids"] = place[parts[1]["target_ids"].astype(np.int64)]
+    shift = int(parts[0]["nodes_treeids"].max(initial=-1)) + 1
+    for name in ("nodes_treeids", "target_treeids"):
+        parts[1][name] = parts[1][name] + shift
+    base[place] = later
+    joined = {name: np.concatenate([part[name] for part in parts]).tolist() for name in parts[0]}
+    modes = {0: "BRANCH_LEQ", 1: "LEAF"}
+    joined["nodes_modes"] = [modes[int(each)] for each in joined["nodes_modes"]]
+    return _model(joined, base.tolist(), widths)
+
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def _read(graph: bytes) -> tuple[Arrays, NDArray[np.float64], dict[str, int]]:
+    """Attributes of the trees as arrays (modes as 1 for a leaf), base values, and columns of each input."""
+    import onnx  # noqa: PLC0415
+    from onnx import helper  # noqa: PLC0415
+
+    model = onnx.load_from_string(graph)
+    (ensemble,) = (node for node in model.graph.node if node.op_type == "TreeEnsembleRegressor")
+    told = {each.name: helper.get_attribute_value(each) for each in ensemble.attribute}
+    arrays = {name: np.asarray(values) for name, values in told.items() if name.startswith(("nodes_", "target_"))}
+    arrays["nodes_modes"] = np.array([mode == b"LEAF" for mode in told["nodes_modes"]], np.int64)
+    widths = {each.name: each.type.tensor_type.shape.dim[1].dim_value for each in model.graph.input}
+    return arrays, np.array(told["base_values"], np.float64), widths
+
+
+def _output_of(trees: Arrays) -> NDArray[np.int64]:
+    """The output that each tree adds to, by tree; trees are numbered from 0 and each adds to one."""
+    found = np.zeros(int(trees["nodes_treeids"].max(initial=-1)) + 1, np.int64)
+    found[trees["target_treeids"]] = trees["target_ids"]
+    return found
+
+
+def _chosen(trees: Arrays, kept: NDArray[np.bool_]) -> Arrays:
+    """Some of the trees, numbered anew."""
+    number = np.cumsum(kept) - 1
+    rows = {prefix: kept[trees[f"{prefix}_treeids"]] for prefix in ("nodes", "target")}
+    some = {name: values[rows[name.partition("_")[0]]] for name, values in trees.items()}
+    return some | {name: number[some[name]] for name in ("nodes_treeids", "target_treeids")}
+
+
+def _model(attributes: Mapping[str, Any], base: Sequence[float], widths: Mapping[str, int]) -> bytes:
     from onnx import TensorProto, checker, helper  # noqa: PLC0415  a web process never writes graphs
 
     inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, widths[name]]) for name in INPUTS]
-    output = helper.make_tensor_value_info("tree_sums", TensorProto.FLOAT, [None, len(columns)])
+    output = helper.make_tensor_value_info("tree_sums", TensorProto.FLOAT, [None, len(base)])
     nodes = [
         helper.make_node("Concat", list(INPUTS), ["wide_trees"], axis=1),
         helper.make_node(
-            "TreeEnsembleRegressor", ["wide_trees"], ["tree_sums"], domain=_ML, n_targets=len(columns),
-            aggregate_function="SUM", post_transform="NONE", base_values=list(map(float, base)),
-            **_attributes(columns),
+            "TreeEnsembleRegressor", ["wide_trees"], ["tree_sums"], domain=_ML, n_targets=len(base),
+            aggregate_function="SUM", post_transform="NONE", base_values=list(map(float, base)), **attributes,
         ),
     ]  # fmt: skip
     model = helper.make_model(

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from ranking.ranker.examples import FeatureMatrix
 from ranking.ranker.keras_fit import Progress
 from ranking.ranker.training_set import TrainingSet, learnable_heads
-from ranking.ranker.tree_graph import graph_of
+from ranking.ranker.tree_graph import INPUTS, graph_of, replaced
 from ranking.ranker.watch_time import WatchScale
 
 
@@ -84,11 +84,50 @@ def fit_trees(
     progress : called with (outputs done, outputs there are)
     """
     columns, scale = learnable_heads(train.labels), train.watch_scale()
+    if not columns and scale is None:
+        return None
+    return FittedTrees(columns, scale, _grown(columns, scale, train, validation, config, seed, progress))
+
+
+def regrow(
+    trees: FittedTrees,
+    train: TrainingSet,
+    validation: TrainingSet,
+    *,
+    config: TreesConfig,
+    seed: int,
+    progress: Progress | None = None,
+) -> FittedTrees:
+    """New trees in place of the old ones, but where these examples have too few answers to grow some.
+
+    Parameters
+    ----------
+    trees : their outputs and the levels of their watch time stay
+    train, validation, progress : as in `fit_trees`
+    """
+    learnable = learnable_heads(train.labels)
+    columns = tuple(head for head in trees.columns if head in learnable)
+    scale = None if train.watch_scale() is None else trees.scale
+    if not columns and scale is None:
+        return trees
+    place = [trees.columns.index(head) for head in columns] + ([len(trees.columns)] if scale is not None else [])
+    graph = _grown(columns, scale, train, validation, config, seed, progress)
+    return FittedTrees(trees.columns, trees.scale, replaced(trees.graph, graph, place))
+
+
+def _grown(
+    columns: tuple[str, ...],
+    scale: WatchScale | None,
+    train: TrainingSet,
+    validation: TrainingSet,
+    config: TreesConfig,
+    seed: int,
+    progress: Progress | None,
+) -> bytes:
+    """The graph of trees for these heads, and for the watch time where there is a scale."""
     targets = [(True, part_of(head, train), part_of(head, validation)) for head in columns]
     if scale is not None:
         targets.append((False, quantile(train, scale), quantile(validation, scale)))
-    if not targets:
-        return None
     wide, later = joined(train.features), joined(validation.features)
     nodes, base = list[tuple[Any, ...]](), list[float]()
     for done, (is_chance, wanted, held_out) in enumerate(targets, 1):
@@ -97,8 +136,7 @@ def fit_trees(
         base.append(float(np.ravel(fitted._baseline_prediction)[0]))
         if progress is not None:
             progress(done, len(targets))
-    widths = {name: getattr(train.features, name).shape[1] for name in ("user", "content", "context")}
-    return FittedTrees(columns, scale, graph_of(nodes, base, widths))
+    return graph_of(nodes, base, {name: getattr(train.features, name).shape[1] for name in INPUTS})
 
 
 def joined(rows: FeatureMatrix) -> NDArray[np.float32]:

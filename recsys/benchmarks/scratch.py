@@ -5,6 +5,7 @@ scratch database and folder, so no code in it even knows the real ones.
 """
 
 import json
+import logging
 import os
 import secrets
 import subprocess
@@ -22,6 +23,8 @@ from django.db import connection
 from psycopg2 import sql
 
 from recsys.benchmarks.results import Options, Result
+
+logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
 # These two are set by the settings themselves.
@@ -77,14 +80,24 @@ def _database() -> Iterator[str]:
     name = f"recsys_bench_{os.getpid()}_{secrets.token_hex(3)}"
     parameters = connection.get_connection_params()
     plain = {key: parameters[key] for key in ("dbname", "user", "password", "host", "port") if parameters.get(key)}
-    with closing(psycopg2.connect(**plain, **_extra_options(facts))) as server:
+    options = {**plain, **_extra_options(facts)}
+    _say(options, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    try:
+        yield _url(facts, name)
+    finally:
+        try:
+            _say(options, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        except psycopg2.OperationalError as error:
+            # A server that has ended meanwhile must not take an hour's result with it.
+            logger.warning("the scratch database %s stays: %s", name, error)
+
+
+def _say(options: Mapping[str, Any], statement: sql.Composed) -> None:
+    """One statement over a connection of its own: between the first and the last a benchmark may take hours."""
+    with closing(psycopg2.connect(**options)) as server:
         server.autocommit = True
         with server.cursor() as cursor:
-            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-            try:
-                yield _url(facts, name)
-            finally:
-                cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            cursor.execute(statement)
 
 
 def _extra_options(facts: Mapping[str, Any]) -> dict[str, str]:

@@ -116,6 +116,24 @@ def fail_in_scratch_place(before: set[str]) -> None:
 
 
 @pytest.mark.django_db
+def test_a_server_that_ends_before_the_clearing_up_takes_no_result_with_it(
+    monkeypatch: Any, tmp_path: Path, settings: Any
+) -> None:
+    settings.VAR_DIR = tmp_path
+    say = scratch._say
+
+    def and_then_the_line_breaks(options: Any, statement: Any) -> None:
+        say(options, statement)
+        if statement.seq[0].string.startswith("DROP"):
+            raise psycopg2.OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(scratch, "_say", and_then_the_line_breaks)
+    with scratch.scratch_environment() as environment:
+        result = environment["DATABASE_URL"]
+    assert result
+
+
+@pytest.mark.django_db
 def test_the_scratch_place_is_new_and_gone_afterwards_even_after_an_error(tmp_path: Path, settings: Any) -> None:
     settings.VAR_DIR = tmp_path
     before = databases()

@@ -56,7 +56,8 @@ def test_increments_come_near_one_full_training(exposures, monkeypatch):
     json.dumps(result.to_json())
     figures = result.figures
     assert figures["increments"] == 2
-    assert len(result.rows) == 4
+    assert [row[0] for row in result.rows].count(incremental.REFIT) == 2
+    assert len(result.rows) == 6
     assert figures["AUC of the full training"] > 0.6
     assert figures["increments less full training"] > -0.05
     assert figures["slowest increment, s of 10,000 examples"] > 0

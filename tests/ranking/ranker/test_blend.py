@@ -9,7 +9,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from ranking.evaluation.offline import auc
 from ranking.ranker import bundle
-from ranking.ranker.blend import FILES, BlendConfig, FittedBlend, files_of, fit_blend, go_on, mixed
+from ranking.ranker.blend import FILES, TREES_FILE, BlendConfig, FittedBlend, files_of, fit_blend, go_on, mixed
 from ranking.ranker.bundle import Manifest
 from ranking.ranker.examples import FeatureMatrix
 from ranking.ranker.heads import COLUMN
@@ -18,7 +18,7 @@ from ranking.ranker.platt import sigmoid
 from ranking.ranker.reading import OUTPUTS, Reading
 from ranking.ranker.training_set import TrainingSet
 from ranking.ranker.tree_graph import rounded_down
-from ranking.ranker.trees import TreesConfig, fit_trees, joined
+from ranking.ranker.trees import TreesConfig, fit_trees, joined, regrow
 from ranking.ranker.warm_start import GoOnConfig
 from ranking.ranker.watch_time import LEVELS
 from tests.ranking.ranker.sets import answers, long_views
@@ -39,6 +39,14 @@ def stepped(rng, n):
     hide[:5] = 1.0
     labels = answers(watch_s, long_view=long_view, like=like, hide=hide, report=np.zeros(n))
     return TrainingSet(features, labels, np.full(n, -1, np.int16))
+
+
+def turned(rng, n):
+    """A world of the same features in which long views follow other steps."""
+    rows = stepped(rng, n)
+    step = np.sign(np.sin(3.0 * rows.features.content[:, 0]))
+    rows.labels.heads[:, COLUMN["long_view"]] = rng.random(n) < sigmoid(2.5 * step)
+    return rows
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +158,44 @@ def test_an_increment_keeps_the_trees_and_weighs_the_network_anew(fitted):
     # The steps are what trees see and the network does not.
     assert auc(label, both) > auc(label, alone) + 0.02
     assert later.to_onnx(test.features)
+
+
+def test_a_refit_grows_new_trees_but_where_there_is_nothing_to_grow_them_from(fitted):
+    blend, _, _, _, test = fitted
+    rng = np.random.default_rng(10)
+    train, held_out = turned(rng, 3_000), turned(rng, 1_000)
+    train.labels.heads[:, COLUMN["like"]] = np.nan
+    trees = regrow(blend.trees, train, held_out, config=TREES, seed=1)
+    anew = fit_trees(train, held_out, config=TREES, seed=1)
+    now, before, told = (each.outputs(test.features) for each in (trees, blend.trees, anew))
+    assert (trees.columns, anew.columns) == (("long_view", "like"), ("long_view",))
+    # Nobody said whether they like anything.
+    np.testing.assert_allclose(now[:, 1], before[:, 1], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(now[:, 0], told[:, 0], rtol=1e-5, atol=1e-5)
+    # Levels are those that the network knows, measured on other examples.
+    assert trees.scale is blend.trees.scale
+    assert not np.array_equal(now[:, 2], before[:, 2])
+    label = turned(rng, 2_000)
+    auc_now, auc_before = (
+        auc(label.labels.of("long_view").astype(np.int8), each.outputs(label.features)[:, 0].astype(np.float64))
+        for each in (trees, blend.trees)
+    )
+    assert auc_now > auc_before + 0.2
+    few = TrainingSet(train.features.rows(slice(0, 20)), train.labels.rows(slice(0, 20)), train.position[:20])
+    again = regrow(trees, few, held_out, config=TREES, seed=1)
+    assert again is trees
+
+
+def test_an_increment_that_may_grow_trees_follows_what_has_turned(fitted):
+    files, rng = files_of(fitted[0]), np.random.default_rng(11)
+    given = {"network": SMALL, "config": GoOnConfig(epochs=1), "seed": 1}
+    train, held_out, test = turned(rng, 3_000), turned(rng, 1_000), turned(rng, 2_000)
+    kept, grown = (go_on(files, train, held_out, trees=trees, **given) for trees in (None, TREES))
+    label = test.labels.of("long_view").astype(np.int8)
+    kept_auc, grown_auc = (auc(label, each.outputs(test.features)[:, 0].astype(np.float64)) for each in (kept, grown))
+    assert grown_auc > kept_auc + 0.1
+    assert grown.to_onnx(test.features)
+    assert files_of(grown)[TREES_FILE] == grown.trees.graph
 
 
 def test_a_network_alone_goes_on_alone(fitted):
