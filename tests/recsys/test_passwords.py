@@ -5,10 +5,17 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.test import Client
 
+from recsys import settings as product
 from recsys.passwords import MEMORY_KIB
 
 pytestmark = pytest.mark.django_db
 PHRASE = "a long demo password"
+
+
+@pytest.fixture(autouse=True)
+def _hashers_of_the_product(settings):
+    """Not the quick one of the other tests."""
+    settings.PASSWORD_HASHERS = product.PASSWORD_HASHERS
 
 
 def test_a_new_password_is_kept_as_argon2id_with_bounded_memory():
