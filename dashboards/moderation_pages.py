@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -12,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
+from dashboards import moderation_figures
 from dashboards.casework.log import DECISIONS
 from dashboards.casework.policies import POLICIES
 from dashboards.csv_text import csv_text
@@ -33,6 +35,7 @@ KEYS: Final = {
     "escalate": "e",
 }
 """The key of each decision; those of the screen itself stand in its script."""
+FIGURE_DAYS: Final = (7, 30, 90)
 
 
 @never_cache
@@ -49,6 +52,23 @@ def queue(request: HttpRequest) -> HttpResponse:
     config: dict[str, Any] = {"decisions": decisions, "policies": policies, "views": VIEWS, "lead": lead}
     context = {**admin.site.each_context(request), "title": "Moderation", "config": config, **config}
     return TemplateResponse(request, "moderation/queue.html", context)
+
+
+@never_cache
+@require_safe
+def figures_page(request: HttpRequest) -> HttpResponse:
+    """How moderation does; who decided how much is for leads. `recsys.roles` asks for the permission."""
+    asked = request.GET.get("days", "")
+    days, now = int(asked) if asked in map(str, FIGURE_DAYS) else FIGURE_DAYS[1], timezone.now()
+    lead = moderator_of(request).lead
+    found = moderation_figures.figures(now - timedelta(days=days), now)
+    staff = User.objects.in_bulk([actor for actor, _ in found.by]) if lead else {}
+    by = [(staff[actor].get_username() if actor in staff else f"staff {actor}", count) for actor, count in found.by]
+    context = {
+        **admin.site.each_context(request), "title": "Figures of moderation", "figures": found, "days": days,
+        "choices": FIGURE_DAYS, "lead": lead, "by": by if lead else [],
+    }  # fmt: skip
+    return TemplateResponse(request, "moderation/figures.html", context)
 
 
 @never_cache

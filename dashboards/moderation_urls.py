@@ -13,6 +13,7 @@ _QUEUE = "api/v1/moderation"
 _PAGES = [
     path("", pages.queue, name="queue"),
     path("stops/", stops.page, name="stops"),
+    path("figures/", pages.figures_page, name="figures"),
     path("transparency.csv", pages.transparency_csv, name="transparency"),
 ]
 

@@ -180,7 +180,11 @@ def test_a_long_bulk_action_shows_how_far_it_is_and_can_be_halted(browser, live_
     assert page.inner_text("#bulk [type=submit]") == f"Decide {CASES} cases of 1 author"
     page.select_option("#bulk-kind", "hide")
     held = []
-    page.route("**/api/v1/moderation/bulk", held.append)
+
+    def hold(route):
+        held.append(route)
+
+    page.route("**/api/v1/moderation/bulk", hold)
     page.click("#bulk [type=submit]")
     page.locator("#bulk-done", has_text="0 of 20").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= look[0]
@@ -299,7 +303,8 @@ def test_the_pages_of_stops_rules_and_the_second_factor_fit_and_complain_of_noth
     stops.start("tag", "a-very-long-tag-" * 12, reason="words " * 30, by=1, now=timezone.now())
     page = open_queue(browser, live_server.url, look)
     pages = {
-        "stops": "/moderation/stops/", "dry-run": "/admin/dashboards/screeningrule/dry-run/",
+        "stops": "/moderation/stops/", "figures": "/moderation/figures/",
+        "dry-run": "/admin/dashboards/screeningrule/dry-run/",
         "rules": "/admin/dashboards/screeningrule/", "second-factor": "/admin/second-factor/",
     }  # fmt: skip
     for name, path in pages.items():

@@ -1,10 +1,14 @@
 """The transparency report against a log that is counted by hand."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from dashboards import moderation, moderation_appeals
+from dashboards.moderation_figures import figures
+from dashboards.moderation_models import ModerationAction
 from dashboards.moderation_numbers import transparency
 from tests.dashboards.cases import ANN, BOB, NOW, case_of, clip, decide, report
 
@@ -34,6 +38,38 @@ def test_the_report_counts_what_happened(month):
         ("2026-11", "content", "remove", "spam", False, 3, 2, 1, 1, 3.0),
     ]
     assert list(transparency(START, NOW)) == []
+
+
+def test_figures_tell_time_to_hide_and_to_decide_precision_appeals_and_what_waits(month):
+    found = figures(START, END)
+    assert [(each.kind, each.count, each.median_s, each.longest_s) for each in found.hides] == [
+        ("auto_hide", 1, 0.0, 0.0), ("remove", 3, 3 * 3600.0, 8 * 3600.0),
+    ]  # fmt: skip
+    assert found.hides[1].p90_s == pytest.approx(7 * 3600.0)
+    assert [each.kind for each in found.decisions] == ["remove"]
+    # c1 was undone, so its report waits again; the crowd's waits for somebody to look.
+    assert (found.open, found.escalated, found.oldest_h) == (2, 0, (END - NOW).total_seconds() / 3600)
+    assert (found.settled_reports, found.report_precision_pct) == (2, 50.0)
+    assert (found.decided, found.appealed_pct) == (3, pytest.approx(100 / 3))
+    assert (found.answered_appeals, found.overturned_pct) == (1, 100.0)
+    assert found.by == ((ANN.id, 3),)
+    nothing = figures(START, START)
+    assert (nothing.hides, nothing.report_precision_pct, nothing.overturned_pct, nothing.by) == ((), None, None, ())
+
+
+def test_the_page_of_figures_names_staff_to_leads_alone(month, staff):
+    lead, moderator = staff("moderation lead"), staff("moderator", "mo")
+    ModerationAction.objects.create(
+        subject_kind="content", subject_id="c0", kind="hide", at=timezone.now(), actor_id=moderator.user.pk,
+        decision_id=uuid4(), policy="spam",
+    )  # fmt: skip
+    page = lead.get("/moderation/figures/?days=7").content.decode()
+    assert "Time to hide" in page
+    assert '<th scope="row">mo</th>' in page
+    seen = moderator.get("/moderation/figures/?days=x")
+    assert seen.status_code == 200
+    assert "Decisions by moderator" not in seen.content.decode()
+    assert staff("analyst").get("/moderation/figures/").status_code == 403
 
 
 def test_a_second_decision_is_timed_by_its_own_report():
