@@ -4,6 +4,7 @@ A session in which the password was given within `FRESH` passes; any other is an
 holds what was sent, so that nothing has to be done twice. Wrong passwords count as wrong log-ins do (django-axes).
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ _SEEN: Final = "password_given_at"
 GRAVE_ROUTES: Final = frozenset({"admin:ranking_model_move", "admin:ranking_model_roll_back"})
 GRAVE_ACTIONS: Final = {
     "admin:ranking_modelversion_changelist": ("action", frozenset({"promote", "roll_back"})),
-    "dashboards:experiment-step": ("step", frozenset({"ship"})),
+    "dashboards:experiment-step": ("do", frozenset({"ship"})),
 }
 """Routes on which some choices of one field are grave."""
 
@@ -35,12 +36,29 @@ def remember(request: HttpRequest | None = None, **_: Any) -> None:
 user_logged_in.connect(remember, dispatch_uid="recsys.confirmation")
 
 
+class FreshPassword:
+    """Asks before a view that does something grave; behind the gate, so nobody is asked who gets nowhere anyway."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
+        """None lets the view answer."""
+        match = request.resolver_match
+        assert match is not None  # Django resolves before it asks
+        return challenge(request) if is_grave(match.view_name, request) else None
+
+
 def is_grave(route: str, request: HttpRequest) -> bool:
     """Whether a request asks for what needs a fresh password."""
     if request.method != "POST":
         return False
+    # Only of these routes is the form read: looking into it takes the body from a view that reads it itself.
     field, values = GRAVE_ACTIONS.get(route, ("", frozenset()))
-    return route in GRAVE_ROUTES or request.POST.get(field) in values
+    return route in GRAVE_ROUTES or (bool(values) and request.POST.get(field) in values)
 
 
 def challenge(request: HttpRequest) -> HttpResponse | None:

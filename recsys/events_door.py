@@ -32,8 +32,9 @@ LEFT_OUT: Final = frozenset(
         "django.contrib.sessions.middleware.SessionMiddleware",
         "django.middleware.csrf.CsrfViewMiddleware",
         "django.contrib.auth.middleware.AuthenticationMiddleware",
-        # It guards views, and this is none; `intake` asks for the scope.
+        # They guard views, and this is none; `intake` asks for the scope.
         "recsys.middleware.Gate",
+        "recsys.confirmation.FreshPassword",
         "django.contrib.messages.middleware.MessageMiddleware",
         "django_prometheus.middleware.PrometheusAfterMiddleware",
     }

@@ -13,7 +13,7 @@ from django.utils.cache import patch_vary_headers
 
 from events.authentication import page_origins
 from events.errors import error_body
-from recsys import confirmation, roles, second_factor
+from recsys import roles, second_factor
 
 API_PREFIX: Final = "/api/"
 PREFLIGHT_S: Final = 7_200
@@ -58,8 +58,6 @@ class Gate:
                 return JsonResponse(error_body("second_factor_required", "give the code of your second factor first"),
                                     status=403)  # fmt: skip
             return redirect_to_login(request.get_full_path(), reverse("second-factor"))
-        if confirmation.is_grave(match.view_name, request) and (asked := confirmation.challenge(request)) is not None:
-            return asked
         if kind == "area":
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path(), reverse(settings.LOGIN_URL))

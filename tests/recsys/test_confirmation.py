@@ -43,7 +43,7 @@ def test_a_fresh_log_in_is_not_asked(engineer):
         ("/admin/ranking/modelversion/v1/move/", {"to": "champion", "reason": 'a "quoted" <reason>'}),
         (LIST, {"action": "promote", "_selected_action": ["v1", "v2"], "reason": "x"}),
         (LIST, {"action": "roll_back", "_selected_action": ["v1"]}),
-        ("/dashboards/experiments/color/step", {"step": "ship", "arm": "treatment"}),
+        ("/dashboards/experiments/color/step", {"do": "ship", "arm": "treatment"}),
     ],
 )
 def test_an_old_session_is_asked_and_goes_on_with_what_was_sent(engineer, path, body):
@@ -67,8 +67,8 @@ def test_an_old_session_is_asked_and_goes_on_with_what_was_sent(engineer, path, 
 def test_what_is_not_grave_is_not_asked(engineer):
     forget(engineer)
     assert engineer.get(LIST).status_code == 200
-    stopped = engineer.post("/dashboards/experiments/color/step", {"step": "stop", "reason": "x"})
-    assert (stopped.status_code, stopped["Location"]) == (302, "/dashboards/experiments/color")
+    stopped = engineer.post("/dashboards/experiments/color/step", {"do": "stop", "reason": "x"})
+    assert stopped.status_code == 404
     assert not ModelVersion.objects.exists()
 
 
