@@ -71,7 +71,7 @@ def test_an_encoder_survives_the_disk_to_the_bit(tmp_path):
     encoder.save(tmp_path)
     loaded = ContentEncoder.load(tmp_path)
     assert loaded.version_ == encoder.version_
-    assert loaded.contents_ == {"words": 16, "sentence": 50, "visual": 50, "audio": 50}
+    assert loaded.contents_ == {"words": 16, "sentence": 50, "visual": 50, "audio": 50, "given": 0}
     assert np.array_equal(loaded.transform(TEXTS, given), encoder.transform(TEXTS, given))
 
 
