@@ -24,7 +24,7 @@ HOME: Final = Path("/")
 # have, and keeps those: hashing passwords in a dozen threads, 19 MiB each, left a web worker 165 MB larger for good.
 # Fixed numbers switch the learning off.
 WEB_MEMORY: Final = {
-    "MALLOC_ARENA_MAX": "4",
+    "MALLOC_ARENA_MAX": "2",
     "MALLOC_MMAP_THRESHOLD_": str(2**20),
     "MALLOC_TRIM_THRESHOLD_": str(8 * 2**20),
 }

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dashboards.stats.trials.distributions import nct_cdf, norm_ppf, root, t_ppf
 from dashboards.stats.trials.sequential import TUNED_FOR, half_width
 from dashboards.stats.trials.significance import ALPHA
 
@@ -13,11 +14,9 @@ _MOST_USERS = 1e12
 
 def power_of(effect_size: float, n: float, *, alpha: float = ALPHA) -> float:
     """Chance that a two-sided t test of two arms of n users finds a difference of so many standard deviations."""
-    from scipy import stats  # noqa: PLC0415  a quarter of what a web worker holds, and few ask
-
     df, shift = 2.0 * n - 2.0, abs(effect_size) * math.sqrt(n / 2.0)
-    critical = float(stats.t.ppf(1.0 - alpha / 2.0, df))
-    return float(stats.nct.sf(critical, df, shift) + stats.nct.cdf(-critical, df, shift))
+    critical = t_ppf(1.0 - alpha / 2.0, df)
+    return 1.0 - nct_cdf(critical, df, shift) + nct_cdf(-critical, df, shift)
 
 
 def users_per_arm(effect_size: float, *, alpha: float = ALPHA, power: float = POWER) -> float:
@@ -124,12 +123,8 @@ def days_left(needed: int, exposed: int, daily: float) -> int | None:
 
 
 def _z(share: float) -> float:
-    from scipy import stats  # noqa: PLC0415  a quarter of what a web worker holds, and few ask
-
-    return float(stats.norm.ppf(share))
+    return norm_ppf(share)
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:
-    from scipy import optimize  # noqa: PLC0415  a quarter of what a web worker holds, and few ask
-
-    return float(optimize.brentq(function, low, high, xtol=1e-9, rtol=1e-12))
+    return root(function, low, high)

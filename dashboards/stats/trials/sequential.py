@@ -14,6 +14,7 @@ N* says at how many users it is tightest. It is fixed with the experiment: an in
 import math
 from typing import Final
 
+from dashboards.stats.trials.distributions import norm_ppf
 from dashboards.stats.trials.moments import Moments
 from dashboards.stats.trials.significance import ALPHA, Difference, Effect, Side, difference
 
@@ -82,6 +83,4 @@ def _p(found: Difference, alpha: float, tuned_for: float, side: Side) -> float:
 
 def price(n: float, *, alpha: float = ALPHA, tuned_for: float = TUNED_FOR) -> float:
     """How many times wider than an interval for one look, at so many users of both arms."""
-    from scipy import stats  # noqa: PLC0415  a quarter of what a web worker holds, and few ask
-
-    return half_width(1.0, n, alpha, tuned_for) / float(stats.norm.ppf(1.0 - alpha / 2.0))
+    return half_width(1.0, n, alpha, tuned_for) / norm_ppf(1.0 - alpha / 2.0)

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from dashboards.stats.trials.distributions import norm_cdf, t_ppf, t_sf
 from dashboards.stats.trials.moments import NO_VARIANCE, Moments, Unreadable
 
 Side = Literal["two-sided", "greater", "less"]
@@ -67,20 +68,17 @@ def compare(
     control: Moments, treatment: Moments, *, relative: bool = True, alpha: float = ALPHA, side: Side = "two-sided"
 ) -> Effect:
     """The effect with its interval of 1 - alpha, and the p-value of no effect; raises as `difference` does."""
-    from scipy import stats  # noqa: PLC0415  a quarter of what a web worker holds, and few ask
-
     found = difference(control, treatment, relative=relative)
     t = found.estimate / found.se
-    distribution = stats.t(found.df)
     if side == "two-sided":
-        half = float(distribution.ppf(1.0 - alpha / 2.0)) * found.se
-        lower, upper, p = found.estimate - half, found.estimate + half, 2.0 * float(distribution.sf(abs(t)))
+        half = t_ppf(1.0 - alpha / 2.0, found.df) * found.se
+        lower, upper, p = found.estimate - half, found.estimate + half, 2.0 * t_sf(abs(t), found.df)
     else:
-        half = float(distribution.ppf(1.0 - alpha)) * found.se
+        half = t_ppf(1.0 - alpha, found.df) * found.se
         lower, upper = (
             (found.estimate - half, math.inf) if side == "greater" else (-math.inf, found.estimate + half)
         )  # fmt: skip
-        p = float(distribution.sf(t) if side == "greater" else distribution.cdf(t))
+        p = t_sf(t if side == "greater" else -t, found.df)
     return Effect(found.estimate, found.se, lower, upper, p, relative)
 
 
@@ -91,8 +89,6 @@ def log_lift(control: Moments, treatment: Moments, *, alpha: float = ALPHA) -> E
     ------
     Unreadable : without variance, or where a value is not above zero
     """
-    from scipy import stats  # noqa: PLC0415  a quarter of what a web worker holds, and few ask
-
     if control.plain <= 0.0 or treatment.plain <= 0.0:
         raise Unreadable("a ratio of arms needs both above zero")
     plain = difference(control, treatment, relative=False)
@@ -100,8 +96,8 @@ def log_lift(control: Moments, treatment: Moments, *, alpha: float = ALPHA) -> E
     logs = [Moments.unadjusted(each.n, math.log(each.plain), each.plain_variance / each.plain**2)
             for each in (control, treatment)]  # fmt: skip
     of_logs = difference(*logs, relative=False)
-    se, half = of_logs.se, float(stats.t(of_logs.df).ppf(1.0 - alpha / 2.0)) * of_logs.se
-    p = 2.0 * float(stats.t(plain.df).sf(abs(plain.estimate / plain.se)))
+    se, half = of_logs.se, t_ppf(1.0 - alpha / 2.0, of_logs.df) * of_logs.se
+    p = 2.0 * t_sf(abs(plain.estimate / plain.se), plain.df)
     return Effect(ratio - 1.0, se * ratio, ratio * math.exp(-half) - 1.0, ratio * math.exp(half) - 1.0, p, True)
 
 
@@ -119,8 +115,6 @@ class Chances:
 
 def chances(effect: Effect) -> Chances:
     """Of an effect whose posterior is normal around the estimate; more counts as better."""
-    from scipy import stats  # noqa: PLC0415  a quarter of what a web worker holds, and few ask
-
     z = effect.estimate / effect.se
-    gain = effect.estimate * float(stats.norm.cdf(z)) + effect.se * float(stats.norm.pdf(z))
-    return Chances(float(stats.norm.cdf(z)), gain, gain - effect.estimate)
+    gain = effect.estimate * norm_cdf(z) + effect.se * math.exp(-z * z / 2.0) / math.sqrt(2.0 * math.pi)
+    return Chances(norm_cdf(z), gain, gain - effect.estimate)

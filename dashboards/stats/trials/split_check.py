@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from dashboards.stats.trials.distributions import chi_square_sf
+
 BLOCKS_BELOW: Final = 0.001
 """So rarely does chance alone look like this that looking every day is no problem."""
 FEWEST: Final = 8
@@ -37,13 +39,12 @@ def check_split(counts: Sequence[int], weights: Sequence[float]) -> SplitCheck:
     >>> round(check_split([1000, 1100], [0.5, 0.5]).p_value, 7)
     0.0290963
     """
-    from scipy import stats  # noqa: PLC0415  a quarter of what a web worker holds, and few ask
-
     total, whole = sum(counts), sum(weights)
     expected = tuple(total * weight / whole for weight in weights)
     if min(counts, default=0) < FEWEST and min(expected, default=0.0) < FEWEST:
         return SplitCheck(tuple(counts), expected, None)
-    return SplitCheck(tuple(counts), expected, float(stats.chisquare(counts, expected).pvalue))
+    statistic = sum((count - each) ** 2 / each for count, each in zip(counts, expected, strict=True))
+    return SplitCheck(tuple(counts), expected, chi_square_sf(statistic, len(counts) - 1))
 
 
 def check_segments(segments: Mapping[str, Sequence[int]], weights: Sequence[float]) -> dict[str, SplitCheck]:
