@@ -5,6 +5,7 @@ import pytest
 from scipy import optimize, stats
 
 from dashboards.stats.trials.distributions import chi_square_sf, nct_cdf, norm_cdf, norm_ppf, root, t_ppf, t_sf
+from dashboards.stats.trials.multiplicity import benjamini_hochberg
 
 
 @pytest.mark.parametrize("df", [1.5, 8, 73.2, 1e6])
@@ -24,6 +25,13 @@ def test_normal(z):
 def test_the_others():
     assert nct_cdf(1.96, 500.0, 2.8) == pytest.approx(stats.nct.cdf(1.96, 500.0, 2.8), rel=1e-7)
     assert chi_square_sf(10.83, 1) == pytest.approx(stats.chi2.sf(10.83, 1), rel=1e-12)
+
+
+def test_false_discoveries():
+    for seed in range(20):
+        p_values = np.round(np.random.default_rng(seed).uniform(size=1 + seed) ** 2, 2).tolist()
+        wanted = stats.false_discovery_control(p_values, method="bh")
+        assert benjamini_hochberg(p_values) == pytest.approx(wanted.tolist(), rel=1e-12)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
